@@ -1,0 +1,71 @@
+/*-------------------------------------------------------------------------
+ * decode.h
+ *		Bytes of messages to a column batch, or a reject.
+ *
+ * Thread-safe: no PostgreSQL function is called (no palloc, elog, fmgr).
+ * One SxDecoder per thread.  Types without a native decoder, and values that
+ * the native one is not sure about, are added to the batch as deferred cells;
+ * the worker resolves those with the type's input function
+ * (sx_exec_resolve_deferred).
+ *-------------------------------------------------------------------------
+ */
+#ifndef SX_DECODE_DECODE_H
+#define SX_DECODE_DECODE_H
+
+#include "base/batch.h"
+
+#ifdef __cplusplus
+extern "C"
+{
+#endif
+
+typedef struct SxDecoder SxDecoder;
+
+typedef struct SxDecoderOps
+{
+	SxFormat	format;
+	const char *name;			/* value of the stream option "format" */
+	/* malloc'd state of this decoder, or NULL if it needs none */
+	void	   *(*create) (const SxSchema *schema);
+	/*
+	 * Decode one message into row batch->nrows.  true: the row is complete
+	 * (the caller counts it).  false: rejected (sx_batch_reject was called) or
+	 * out of memory (decoder->oom set).
+	 */
+	bool		(*decode) (SxDecoder *decoder, SxBatch *batch,
+						   const SxMessage *msg);
+	void		(*destroy) (void *state);
+} SxDecoderOps;
+
+struct SxDecoder
+{
+	const SxDecoderOps *ops;
+	const SxSchema *schema;
+	void	   *state;
+	bool		oom;
+};
+
+/* NULL: out of memory */
+extern SxDecoder *sx_decode_create(const SxSchema *schema);
+extern void sx_decode_destroy(SxDecoder *decoder);
+
+/*
+ * Append as many of the messages as fit (batch->maxrows), each either as a
+ * row, with its metadata columns, envelope and raw bytes, or as a reject.
+ * Sets the batch's positions.  Returns the number of messages consumed; -1:
+ * out of memory.
+ *
+ * A tombstone (payload NULL) is a row with all payload columns NULL.  An
+ * empty payload is a reject.
+ */
+extern int	sx_decode_messages(SxDecoder *decoder, SxBatch *batch,
+							   const SxMessage *msgs, int nmsgs);
+
+/* Format by name; false: none of that name. */
+extern bool sx_decode_format_by_name(const char *name, SxFormat *format);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif							/* SX_DECODE_DECODE_H */
