@@ -223,7 +223,7 @@ extern bool sx_batch_defer(SxBatch *batch, int row, int col,
 extern bool sx_batch_set_position(SxBatch *batch, int32 partition,
 								  int64 next_offset);
 
-/* Remove row r by moving nothing: see sx_batch_compact. */
+/* Close the gaps of the rows marked; deferred cells have to be resolved. */
 extern void sx_batch_remove_rows(SxBatch *batch, const bool *remove);
 
 /* bytes held: arena plus columns */

@@ -1,0 +1,153 @@
+/* sql/streamx--1.0.sql */
+
+-- complain if script is sourced in psql, rather than via CREATE EXTENSION
+\echo Use "CREATE EXTENSION streamx" to load this file. \quit
+
+/*
+ * Rooms: schema streamx is what users see, schema streamx_state holds what
+ * the extension makes for each view and stream (stored queries, states,
+ * journals); those are ordinary objects, no members of the extension, so
+ * that pg_dump carries them.
+ */
+CREATE SCHEMA streamx;
+CREATE SCHEMA streamx_state;
+GRANT USAGE ON SCHEMA streamx TO PUBLIC;
+COMMENT ON SCHEMA streamx IS 'streamx: functions, status views and tables of continuous views';
+COMMENT ON SCHEMA streamx_state IS 'streamx: stored queries, aggregate states and journals; not for users';
+
+-- ERROR with the cure when the library is not in shared_preload_libraries
+CREATE FUNCTION streamx.require_preload() RETURNS void
+AS 'MODULE_PATHNAME', 'streamx_require_preload' LANGUAGE C VOLATILE STRICT PARALLEL RESTRICTED;
+REVOKE ALL ON FUNCTION streamx.require_preload() FROM PUBLIC;
+COMMENT ON FUNCTION streamx.require_preload() IS 'raises an error with the cure unless streamx is in shared_preload_libraries';
+SELECT streamx.require_preload();
+
+/* ---- streams -------------------------------------------------------- */
+
+CREATE FUNCTION streamx.fdw_handler() RETURNS fdw_handler
+AS 'MODULE_PATHNAME', 'streamx_fdw_handler' LANGUAGE C STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION streamx.fdw_handler() IS 'handler of foreign data wrapper streamx';
+
+CREATE FUNCTION streamx.fdw_validator(text[], oid) RETURNS void
+AS 'MODULE_PATHNAME', 'streamx_fdw_validator' LANGUAGE C STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION streamx.fdw_validator(text[], oid) IS 'checks the options of servers, user mappings, streams and columns';
+
+CREATE FOREIGN DATA WRAPPER streamx
+  HANDLER streamx.fdw_handler VALIDATOR streamx.fdw_validator;
+GRANT USAGE ON FOREIGN DATA WRAPPER streamx TO PUBLIC;
+COMMENT ON FOREIGN DATA WRAPPER streamx IS 'streams: Kafka topics, sockets, a generator, and native ones';
+
+CREATE SERVER streamx FOREIGN DATA WRAPPER streamx;
+GRANT USAGE ON FOREIGN SERVER streamx TO PUBLIC;
+COMMENT ON SERVER streamx IS 'native streams: rows come by INSERT and COPY';
+
+/* ---- continuous views ----------------------------------------------- */
+
+-- One row per continuous view.  "view" is the result table.
+CREATE TABLE streamx.continuous_views (
+  view           regclass PRIMARY KEY,
+  id             int NOT NULL UNIQUE,
+  query          regclass NOT NULL,      -- the stored query, a view in streamx_state
+  state          regclass,               -- partial states per group; NULL: the strategy keeps none
+  emit           text NOT NULL DEFAULT 'update',
+  lateness       interval NOT NULL DEFAULT '0',
+  late           text NOT NULL DEFAULT 'drop',
+  retention      interval,
+  start          text,                   -- NULL: the stream's
+  batch_interval interval NOT NULL DEFAULT '200 ms',
+  options        jsonb NOT NULL DEFAULT '{}',
+  settings       text[] NOT NULL DEFAULT '{}',  -- TimeZone, DateStyle, IntervalStyle, search_path of CREATE
+  paused         boolean NOT NULL DEFAULT false,
+  sqlstate       text,                   -- why it has stopped; NULL: it has not
+  error          text
+);
+REVOKE ALL ON streamx.continuous_views FROM PUBLIC;
+COMMENT ON TABLE streamx.continuous_views IS 'catalog of continuous views: result table, stored query, options';
+CREATE SEQUENCE streamx.object_id AS int;
+COMMENT ON SEQUENCE streamx.object_id IS 'numbers the objects in schema streamx_state';
+
+-- Which streams a view reads.
+CREATE TABLE streamx.view_streams (
+  view           regclass NOT NULL,
+  stream         regclass NOT NULL,
+  PRIMARY KEY (view, stream)
+);
+REVOKE ALL ON streamx.view_streams FROM PUBLIC;
+COMMENT ON TABLE streamx.view_streams IS 'streams that each continuous view reads';
+
+CREATE TABLE streamx.progress (
+  view           regclass NOT NULL,
+  stream         regclass NOT NULL,
+  partition      int NOT NULL,
+  next_offset    bigint NOT NULL,
+  watermark      timestamptz,
+  snapshot       pg_snapshot,            -- native streams: which transactions have been read
+  PRIMARY KEY (view, stream, partition)
+) WITH (fillfactor = 50);
+GRANT SELECT ON streamx.progress TO PUBLIC;
+COMMENT ON TABLE streamx.progress IS 'per view, stream and partition: next offset to read and watermark; changes with the results, in one transaction';
+
+-- Counters that change with each batch, in its transaction.
+CREATE TABLE streamx.view_counters (
+  view           regclass PRIMARY KEY,
+  rows_in        bigint NOT NULL DEFAULT 0,
+  rows_out       bigint NOT NULL DEFAULT 0,
+  rows_late      bigint NOT NULL DEFAULT 0,
+  dead_letters   bigint NOT NULL DEFAULT 0,
+  batches        bigint NOT NULL DEFAULT 0
+) WITH (fillfactor = 50);
+REVOKE ALL ON streamx.view_counters FROM PUBLIC;
+COMMENT ON TABLE streamx.view_counters IS 'per view: rows taken in, rows written, late rows, dead letters, batches';
+
+CREATE TABLE streamx.dead_letters (
+  id             bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+  stream         regclass NOT NULL,
+  view           regclass,               -- NULL: the message did not decode
+  partition      int NOT NULL,
+  position       bigint NOT NULL,
+  arrived        timestamptz,
+  key            bytea,
+  payload        bytea,
+  sqlstate       text NOT NULL,
+  error          text NOT NULL
+);
+-- kept once per stream, or once per view
+CREATE UNIQUE INDEX dead_letters_position ON streamx.dead_letters (stream, partition, position, view) NULLS NOT DISTINCT;
+ALTER TABLE streamx.dead_letters ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readers_of_the_stream ON streamx.dead_letters FOR SELECT
+  USING (pg_catalog.has_table_privilege(stream, 'SELECT'));
+GRANT SELECT ON streamx.dead_letters TO PUBLIC;
+COMMENT ON TABLE streamx.dead_letters IS 'rows that could not be decoded or evaluated, with their raw bytes and the reason; a role sees those of streams that it may SELECT';
+
+CREATE TABLE streamx.late_rows (
+  view           regclass NOT NULL,
+  stream         regclass NOT NULL,
+  partition      int NOT NULL,
+  position       bigint NOT NULL,
+  event_time     timestamptz,
+  row_data       jsonb
+);
+ALTER TABLE streamx.late_rows ENABLE ROW LEVEL SECURITY;
+CREATE POLICY readers_of_the_stream ON streamx.late_rows FOR SELECT
+  USING (pg_catalog.has_table_privilege(stream, 'SELECT'));
+GRANT SELECT ON streamx.late_rows TO PUBLIC;
+COMMENT ON TABLE streamx.late_rows IS 'rows that came after their windows had closed, of views with late = ''keep''';
+
+-- Journals of streams whose rows cannot be asked for again.
+CREATE TABLE streamx.journals (
+  stream         regclass PRIMARY KEY,
+  id             int NOT NULL UNIQUE,
+  segments       regclass[] NOT NULL,    -- tables in streamx_state, used in turn
+  current        int NOT NULL DEFAULT 1  -- index of the one that takes rows in
+);
+REVOKE ALL ON streamx.journals FROM PUBLIC;
+COMMENT ON TABLE streamx.journals IS 'where native and socket streams keep what they took in until every view has it';
+
+SELECT pg_catalog.pg_extension_config_dump('streamx.continuous_views', '');
+SELECT pg_catalog.pg_extension_config_dump('streamx.object_id', '');
+SELECT pg_catalog.pg_extension_config_dump('streamx.view_streams', '');
+SELECT pg_catalog.pg_extension_config_dump('streamx.progress', '');
+SELECT pg_catalog.pg_extension_config_dump('streamx.view_counters', '');
+SELECT pg_catalog.pg_extension_config_dump('streamx.dead_letters', '');
+SELECT pg_catalog.pg_extension_config_dump('streamx.late_rows', '');
+SELECT pg_catalog.pg_extension_config_dump('streamx.journals', '');
