@@ -30,15 +30,23 @@ arena_grow(SxArena *arena, size_t size)
 	SxArenaBlock *block;
 	size_t		want = Max(size + BLOCK_HEADER, (size_t) ARENA_BLOCK);
 
-	block = malloc(want);
-	if (block == NULL)
-		return false;
+	if (want == ARENA_BLOCK && arena->spare != NULL)
+	{
+		block = arena->spare;
+		arena->spare = block->prev;
+	}
+	else
+	{
+		block = malloc(want);
+		if (block == NULL)
+			return false;
+		block->size = want;
+		arena->reserved += want;
+	}
 	block->prev = arena->head;
-	block->size = want;
 	arena->head = block;
 	arena->next = (char *) block + BLOCK_HEADER;
-	arena->end = (char *) block + want;
-	arena->reserved += want;
+	arena->end = (char *) block + block->size;
 	return true;
 }
 
@@ -76,23 +84,24 @@ sx_arena_copy(SxArena *arena, const char *bytes, size_t len)
 void
 sx_arena_reset(SxArena *arena)
 {
-	/* Blocks of the usual size are many; one is kept when we stay small. */
-	while (arena->head != NULL &&
-		   (arena->head->prev != NULL || arena->head->size > ARENA_KEEP))
+	/* Blocks of the usual size are kept, up to a limit, the others freed. */
+	while (arena->head != NULL)
 	{
 		SxArenaBlock *block = arena->head;
 
 		arena->head = block->prev;
-		arena->reserved -= block->size;
-		free(block);
+		if (block->size == ARENA_BLOCK && arena->reserved <= ARENA_KEEP)
+		{
+			block->prev = arena->spare;
+			arena->spare = block;
+		}
+		else
+		{
+			arena->reserved -= block->size;
+			free(block);
+		}
 	}
-	if (arena->head != NULL)
-	{
-		arena->next = (char *) arena->head + BLOCK_HEADER;
-		arena->end = (char *) arena->head + arena->head->size;
-	}
-	else
-		arena->next = arena->end = NULL;
+	arena->next = arena->end = NULL;
 	arena->used = 0;
 }
 
@@ -104,6 +113,13 @@ sx_arena_free(SxArena *arena)
 		SxArenaBlock *block = arena->head;
 
 		arena->head = block->prev;
+		free(block);
+	}
+	while (arena->spare != NULL)
+	{
+		SxArenaBlock *block = arena->spare;
+
+		arena->spare = block->prev;
 		free(block);
 	}
 	memset(arena, 0, sizeof(*arena));

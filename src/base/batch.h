@@ -121,6 +121,7 @@ typedef struct SxArenaBlock SxArenaBlock;
 typedef struct SxArena
 {
 	SxArenaBlock *head;			/* block being filled */
+	SxArenaBlock *spare;		/* kept for the next round */
 	char	   *next;			/* first free byte in it, MAXALIGNed */
 	char	   *end;
 	size_t		used;			/* bytes handed out since the last reset */
