@@ -1,0 +1,82 @@
+/*-------------------------------------------------------------------------
+ * view.h
+ *		A continuous view as the catalog describes it; typed reads and writes
+ *		of streamx.continuous_views, view_streams and view_counters.
+ *
+ * All of these need the extension in the current database (see
+ * sx_extension_oid) and an open transaction.  They read and write as the
+ * extension's owner: what the current user may do is the caller's question.
+ *-------------------------------------------------------------------------
+ */
+#ifndef SX_CATALOG_VIEW_H
+#define SX_CATALOG_VIEW_H
+
+#include "postgres.h"
+
+#include "nodes/pg_list.h"
+
+typedef struct SxView
+{
+	Oid			relid;			/* result table: the view's identity */
+	int			id;
+	Oid			query;			/* stored query, a view in streamx_state */
+	Oid			state;			/* state table or InvalidOid */
+	Oid			owner;			/* of the result table */
+	char	   *name;			/* qualified, quoted: for messages */
+	bool		final;			/* emit = 'final' */
+	bool		keep_late;		/* late = 'keep' */
+	bool		has_retention;
+	int64		lateness_us;
+	int64		retention_us;
+	int64		batch_interval_us;
+	char	   *start;			/* NULL: the stream's */
+	char	   *final_column;	/* or NULL */
+	char	   *notify;			/* channel or NULL */
+	List	   *settings;		/* DefElem: GUC name, String value */
+	List	   *streams;		/* Oids */
+	bool		paused;
+	char	   *sqlstate;		/* stopped because; NULL: not stopped */
+	char	   *error;
+} SxView;
+
+typedef struct SxViewCounters
+{
+	int64		rows_in;
+	int64		rows_out;
+	int64		rows_late;
+	int64		dead_letters;
+	int64		batches;
+} SxViewCounters;
+
+/*
+ * Is streamx installed in this database?  Cached, invalidated by relcache or
+ * syscache messages; false while it is being created, dropped or upgraded.
+ */
+extern bool sx_extension_exists(void);
+
+/* palloc'd; NULL: relid is no continuous view.  Reads a fresh snapshot. */
+extern SxView *sx_view_get(Oid relid);
+
+/* Cheap (cached per relation): is this the result table of a view? */
+extern bool sx_view_is(Oid relid);
+
+/* Result table of the view that owns this stored query or state table */
+extern Oid	sx_view_of_part(Oid relid);
+
+extern List *sx_view_list(void);	/* Oids of all views of this database */
+extern List *sx_view_list_of_stream(Oid stream);	/* Oids */
+
+extern void sx_view_insert(const SxView *view);
+extern void sx_view_delete(Oid relid);	/* and its rows everywhere else */
+extern void sx_view_set_paused(Oid relid, bool paused);	/* resume also clears
+														 * the error */
+extern void sx_view_set_error(Oid relid, const char *sqlstate, const char *error);
+
+/* Adds to the stored counters, inside the batch's transaction. */
+extern void sx_view_count(Oid relid, const SxViewCounters *delta);
+extern void sx_view_counters(Oid relid, SxViewCounters *counters);
+
+/* A stream is gone: journals, progress, dead letters of it. */
+extern void sx_stream_forget(Oid relid);
+
+#endif							/* SX_CATALOG_VIEW_H */

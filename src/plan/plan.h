@@ -1,0 +1,103 @@
+/*-------------------------------------------------------------------------
+ * plan.h
+ *		Whether a query can be maintained, how, and its plan over one batch.
+ *
+ * ddl/ calls sx_plan_analyze at CREATE, the worker before each (re)planning.
+ *-------------------------------------------------------------------------
+ */
+#ifndef SX_PLAN_PLAN_H
+#define SX_PLAN_PLAN_H
+
+#include "postgres.h"
+
+#include "nodes/parsenodes.h"
+#include "nodes/plannodes.h"
+#include "nodes/primnodes.h"
+
+typedef enum SxStrategy
+{
+	SX_STRATEGY_APPEND,			/* no aggregate: rows are appended */
+	SX_STRATEGY_MERGE,			/* partial states are merged per group */
+} SxStrategy;
+
+/* One grouping column. */
+typedef struct SxKey
+{
+	int			resno;			/* column of the result table, from 1 */
+	Oid			typid;
+	int32		typmod;
+	Oid			collation;
+	Expr	   *expr;			/* as in the query */
+} SxKey;
+
+/* One distinct aggregate state (several aggregates may share one). */
+typedef struct SxPartial
+{
+	Aggref	   *aggref;			/* as in the query, aggsplit SIMPLE */
+	Oid			stored_type;	/* transition type, bytea for internal */
+	Oid			transtype;
+	Oid			combinefn;
+	Oid			serialfn;		/* InvalidOid unless transtype is internal */
+	Oid			deserialfn;
+} SxPartial;
+
+/* One aggregate of select list or HAVING, over a partial. */
+typedef struct SxAggregate
+{
+	Aggref	   *aggref;
+	int			partial;		/* index into partials */
+	Oid			finalfn;		/* or InvalidOid */
+	bool		finalextra;
+} SxAggregate;
+
+typedef struct SxShape
+{
+	SxStrategy	strategy;
+	Oid			stream;			/* the stream that drives the view */
+	int			stream_natts;
+
+	/* merge only */
+	bool		grouped;		/* has GROUP BY; else one row, always there */
+	int			nkeys;
+	SxKey	   *keys;
+	int			npartials;
+	SxPartial  *partials;
+	int			naggregates;
+	SxAggregate *aggregates;
+
+	/*
+	 * Over a row (keys ..., aggregates' values ...) as varno 1: the result
+	 * table's columns in order, and HAVING (NULL: none).
+	 */
+	List	   *result_exprs;	/* of Expr */
+	Expr	   *having;
+
+	/* What runs over a batch: see plan.c; rewritten, not yet planned. */
+	Query	   *batch_query;
+
+	/* key that is a fixed window over event time, -1: none; its size */
+	int			window_key;
+} SxShape;
+
+/*
+ * sx_plan_analyze -- can this query be maintained, and how
+ *
+ * query: after parse analysis, not rewritten; not changed.  The result lives
+ * in the current context.  ERROR 0A000 with reason and hint if it cannot be
+ * maintained; other SQLSTATEs for what is wrong in itself (no stream in it).
+ * Acts with the current user's rights for row security.
+ */
+extern SxShape *sx_plan_analyze(Query *query, const char *viewname);
+
+/*
+ * sx_plan_batch -- plan the shape's batch query
+ *
+ * rows: how many rows of the stream to expect.  For SX_STRATEGY_MERGE the
+ * plan's rows are (keys ..., partial states ...).
+ */
+extern PlannedStmt *sx_plan_batch(const SxShape *shape, double rows);
+
+/* The stored query of a view (its Query after parse analysis). */
+extern Query *sx_plan_stored_query(Oid query_view);
+
+#endif							/* SX_PLAN_PLAN_H */
