@@ -1,0 +1,20 @@
+/*-------------------------------------------------------------------------
+ * options.h
+ *		Checks of a stream's definition at DDL time.
+ *-------------------------------------------------------------------------
+ */
+#ifndef SX_FDW_OPTIONS_H
+#define SX_FDW_OPTIONS_H
+
+#include "postgres.h"
+
+/*
+ * sx_fdw_check_stream -- is this stream's definition usable
+ *
+ * For the utility hook after CREATE / ALTER FOREIGN TABLE: what the validator
+ * cannot check, because it does not know the table and its server.  ERROR if
+ * not; nothing to do with relations that are no streams.
+ */
+extern void sx_fdw_check_stream(Oid relid);
+
+#endif							/* SX_FDW_OPTIONS_H */
