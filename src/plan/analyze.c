@@ -1,0 +1,657 @@
+/*-------------------------------------------------------------------------
+ * analyze.c
+ *		Whether a query over a stream can be maintained, and how.
+ *
+ * A query Q can be folded forward when Q(S1 + S2) can be had from Q(S1) and
+ * Q(S2): the stream has to reach the top through filters, projections, inner
+ * joins and the preserved side of outer joins only; what stands on top is
+ * either nothing (rows are appended) or one level of grouping whose
+ * aggregates all have a combine function (partial states are merged).
+ * Everything else is refused here, by name and with the way out.
+ *
+ * The tests run on the rewritten query, so that views over a stream count as
+ * what they stand for.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/pg_aggregate.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/tlist.h"
+#include "parser/parse_agg.h"
+#include "parser/parsetree.h"
+#include "rewrite/rewriteHandler.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/regproc.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "catalog/stream.h"
+#include "catalog/view.h"
+#include "compat.h"
+#include "plan/plan.h"
+
+typedef struct AnalyzeContext
+{
+	const char *viewname;
+	Oid			stream;			/* found on the way that can be maintained */
+	int			nstreams;		/* how many of them there */
+} AnalyzeContext;
+
+/* All refusals look alike: what, why, the way out. */
+#define REFUSE(viewname, detail_, hint_) \
+	ereport(ERROR, \
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), \
+			 errmsg("cannot maintain continuous view \"%s\"", viewname), \
+			 errdetail detail_, \
+			 errhint hint_))
+
+/* ---- finding streams ---- */
+
+static bool
+count_streams_walker(Node *node, int *count)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, RangeTblEntry))
+	{
+		RangeTblEntry *rte = (RangeTblEntry *) node;
+
+		if (rte->rtekind == RTE_RELATION && rte->relkind == RELKIND_FOREIGN_TABLE &&
+			sx_stream_is(rte->relid))
+			(*count)++;
+		return false;
+	}
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, count_streams_walker, count,
+								 QTW_EXAMINE_RTES_BEFORE);
+	return expression_tree_walker(node, count_streams_walker, count);
+}
+
+static int
+count_streams(Node *node)
+{
+	int			count = 0;
+
+	count_streams_walker(node, &count);
+	return count;
+}
+
+/* ---- what lies below the top level of grouping ---- */
+
+static void check_from(AnalyzeContext *cxt, Query *query);
+
+/* A subquery or CTE that holds the stream has to be a plain selection. */
+static void
+check_inlined(AnalyzeContext *cxt, Query *query, const char *what)
+{
+	const char *clause = NULL;
+
+	if (query->setOperations)
+		clause = "UNION, INTERSECT or EXCEPT";
+	else if (query->hasAggs || query->groupClause || query->groupingSets ||
+			 query->havingQual)
+		clause = "grouping or aggregates";
+	else if (query->distinctClause)
+		clause = "DISTINCT";
+	else if (query->hasWindowFuncs)
+		clause = "window functions";
+	else if (query->limitCount || query->limitOffset)
+		clause = "LIMIT or OFFSET";
+	else if (query->rowMarks)
+		clause = "FOR UPDATE or FOR SHARE";
+	else if (query->commandType != CMD_SELECT)
+		clause = "a data-modifying statement";
+	if (clause)
+		REFUSE(cxt->viewname,
+			   ("A %s over the stream contains %s.", what, clause),
+			   ("Only one level of grouping can be maintained, at the top of the query."));
+	check_from(cxt, query);
+}
+
+static CommonTableExpr *
+find_cte(Query *query, const char *name)
+{
+	ListCell   *lc;
+
+	foreach(lc, query->cteList)
+	{
+		CommonTableExpr *cte = lfirst_node(CommonTableExpr, lc);
+
+		if (strcmp(cte->ctename, name) == 0)
+			return cte;
+	}
+	return NULL;
+}
+
+/* nullable: below the NULL-extended side of an outer join */
+static void
+check_from_node(AnalyzeContext *cxt, Query *query, Node *node, bool nullable)
+{
+	if (IsA(node, RangeTblRef))
+	{
+		RangeTblEntry *rte = rt_fetch(((RangeTblRef *) node)->rtindex, query->rtable);
+
+		if (nullable && (count_streams((Node *) list_make1(rte)) > 0 ||
+						 (rte->subquery && count_streams((Node *) rte->subquery) > 0)))
+			REFUSE(cxt->viewname,
+				   ("The stream is on the side of an outer join that is filled with NULLs."),
+				   ("Put the stream on the preserved side: stream LEFT JOIN table."));
+		if (rte->rtekind == RTE_RELATION)
+		{
+			if (rte->relkind == RELKIND_FOREIGN_TABLE && sx_stream_is(rte->relid))
+			{
+				if (rte->tablesample)
+					REFUSE(cxt->viewname, ("A stream has a TABLESAMPLE clause."),
+						   ("Leave TABLESAMPLE out."));
+				cxt->stream = rte->relid;
+				cxt->nstreams++;
+			}
+		}
+		else if (rte->rtekind == RTE_SUBQUERY)
+		{
+			if (count_streams((Node *) rte->subquery) > 0)
+				check_inlined(cxt, rte->subquery, "subquery");
+		}
+		else if (rte->rtekind == RTE_CTE && rte->ctelevelsup == 0)
+		{
+			CommonTableExpr *cte = find_cte(query, rte->ctename);
+
+			if (cte && count_streams(cte->ctequery) > 0)
+			{
+				if (nullable)
+					REFUSE(cxt->viewname,
+						   ("The stream is on the side of an outer join that is filled with NULLs."),
+						   ("Put the stream on the preserved side: stream LEFT JOIN table."));
+				if (cte->cterecursive || cte->cterefcount != 1)
+					REFUSE(cxt->viewname,
+						   ("The WITH query \"%s\" over the stream is recursive or is used more than once.",
+							cte->ctename),
+						   ("Use it once, or write it as a subquery."));
+				check_inlined(cxt, castNode(Query, cte->ctequery), "WITH query");
+			}
+		}
+	}
+	else if (IsA(node, JoinExpr))
+	{
+		JoinExpr   *join = (JoinExpr *) node;
+		bool		left = nullable;
+		bool		right = nullable;
+
+		if (join->jointype == JOIN_LEFT || join->jointype == JOIN_FULL)
+			right = true;
+		if (join->jointype == JOIN_RIGHT || join->jointype == JOIN_FULL)
+			left = true;
+		check_from_node(cxt, query, join->larg, left);
+		check_from_node(cxt, query, join->rarg, right);
+	}
+	else if (IsA(node, FromExpr))
+	{
+		ListCell   *lc;
+
+		foreach(lc, ((FromExpr *) node)->fromlist)
+			check_from_node(cxt, query, lfirst(lc), nullable);
+	}
+	else
+		elog(ERROR, "unrecognized node type: %d", (int) nodeTag(node));
+}
+
+static void
+check_from(AnalyzeContext *cxt, Query *query)
+{
+	check_from_node(cxt, query, (Node *) query->jointree, false);
+}
+
+/* ---- expressions that do not give the same twice ---- */
+
+static bool
+clock_walker(Node *node, const char **name)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, SQLValueFunction))
+	{
+		switch (((SQLValueFunction *) node)->op)
+		{
+			case SVFOP_CURRENT_DATE:
+				*name = "CURRENT_DATE";
+				return true;
+			case SVFOP_CURRENT_TIME:
+			case SVFOP_CURRENT_TIME_N:
+				*name = "CURRENT_TIME";
+				return true;
+			case SVFOP_CURRENT_TIMESTAMP:
+			case SVFOP_CURRENT_TIMESTAMP_N:
+				*name = "CURRENT_TIMESTAMP";
+				return true;
+			case SVFOP_LOCALTIME:
+			case SVFOP_LOCALTIME_N:
+				*name = "LOCALTIME";
+				return true;
+			case SVFOP_LOCALTIMESTAMP:
+			case SVFOP_LOCALTIMESTAMP_N:
+				*name = "LOCALTIMESTAMP";
+				return true;
+			default:
+				return false;
+		}
+	}
+	if (IsA(node, FuncExpr))
+	{
+		switch (((FuncExpr *) node)->funcid)
+		{
+			case F_NOW:
+			case F_TRANSACTION_TIMESTAMP:
+			case F_STATEMENT_TIMESTAMP:
+			case F_AGE_TIMESTAMP:
+			case F_AGE_TIMESTAMPTZ:
+				*name = get_func_name(((FuncExpr *) node)->funcid);
+				return true;
+			default:
+				break;
+		}
+	}
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, clock_walker, name, 0);
+	return expression_tree_walker(node, clock_walker, name);
+}
+
+/* ---- aggregates ---- */
+
+static bool
+collect_aggrefs_walker(Node *node, List **aggrefs)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Aggref))
+	{
+		if (((Aggref *) node)->agglevelsup == 0)
+			*aggrefs = list_append_unique(*aggrefs, node);	/* equal() */
+		return false;
+	}
+	if (IsA(node, SubLink))
+		return expression_tree_walker(((SubLink *) node)->testexpr,
+									  collect_aggrefs_walker, aggrefs);
+	return expression_tree_walker(node, collect_aggrefs_walker, aggrefs);
+}
+
+/* May two aggregates share one partial state? */
+static bool
+same_partial(const SxPartial *a, const SxPartial *b)
+{
+	return a->combinefn == b->combinefn && a->serialfn == b->serialfn &&
+		a->deserialfn == b->deserialfn && a->transtype == b->transtype &&
+		a->aggref->inputcollid == b->aggref->inputcollid &&
+		a->aggref->aggvariadic == b->aggref->aggvariadic &&
+		a->aggref->aggstar == b->aggref->aggstar &&
+		equal(a->aggref->args, b->aggref->args) &&
+		equal(a->aggref->aggfilter, b->aggref->aggfilter);
+}
+
+static void
+analyze_aggregate(AnalyzeContext *cxt, SxShape *shape, Aggref *aggref)
+{
+	SxAggregate *agg = &shape->aggregates[shape->naggregates++];
+	SxPartial	partial;
+	HeapTuple	tuple;
+	HeapTuple	othertuple;
+	Form_pg_aggregate form;
+	Oid			inputtypes[FUNC_MAX_ARGS];
+	int			nargs;
+	Datum		initval;
+	bool		initnull;
+	const char *name = format_procedure(aggref->aggfnoid);
+	int			i;
+
+	tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggref->aggfnoid));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for aggregate %u", aggref->aggfnoid);
+	form = (Form_pg_aggregate) GETSTRUCT(tuple);
+
+	if (form->aggkind != AGGKIND_NORMAL)
+		REFUSE(cxt->viewname,
+			   ("Ordered-set aggregate %s has no state that can be merged.", name),
+			   ("Ordered-set aggregates are not maintained yet; for percentiles take an aggregate of the extension tdigest."));
+	if (aggref->aggdistinct)
+		REFUSE(cxt->viewname,
+			   ("Aggregate %s is called with DISTINCT.", name),
+			   ("DISTINCT in aggregates is not maintained yet; group by the column in a view of its own, or take hll_add_agg of the extension hll."));
+	if (aggref->aggorder)
+		REFUSE(cxt->viewname,
+			   ("Aggregate %s is called with ORDER BY.", name),
+			   ("ORDER BY in aggregates is not maintained yet."));
+	if (!OidIsValid(form->aggcombinefn))
+		REFUSE(cxt->viewname,
+			   ("Aggregate %s has no combine function.", name),
+			   ("Take an aggregate whose partial states can be merged, or add a combine function to it."));
+
+	nargs = get_aggregate_argtypes(aggref, inputtypes);
+	memset(&partial, 0, sizeof(partial));
+	partial.aggref = aggref;
+	partial.transtype = resolve_aggregate_transtype(aggref->aggfnoid,
+													form->aggtranstype,
+													inputtypes, nargs);
+	partial.combinefn = form->aggcombinefn;
+	if (partial.transtype == INTERNALOID)
+	{
+		if (!OidIsValid(form->aggserialfn) || !OidIsValid(form->aggdeserialfn))
+			REFUSE(cxt->viewname,
+				   ("The state of aggregate %s cannot be stored: it has no serialization function.", name),
+				   ("Take an aggregate whose state can be serialized."));
+		partial.serialfn = form->aggserialfn;
+		partial.deserialfn = form->aggdeserialfn;
+		partial.stored_type = BYTEAOID;
+	}
+	else
+	{
+		if (get_typtype(partial.transtype) == TYPTYPE_PSEUDO)
+			REFUSE(cxt->viewname,
+				   ("The state of aggregate %s has the pseudo-type %s.", name,
+					format_type_be(partial.transtype)),
+				   ("Take an aggregate whose state can be stored."));
+		partial.stored_type = partial.transtype;
+	}
+
+	agg->aggref = aggref;
+	agg->finalfn = form->aggfinalfn;
+	agg->finalextra = form->aggfinalextra;
+	agg->partial = -1;
+
+	/* the same transitions from the same start over the same input? */
+	initval = SysCacheGetAttr(AGGFNOID, tuple, Anum_pg_aggregate_agginitval,
+							  &initnull);
+	for (i = 0; i < shape->npartials; i++)
+	{
+		Form_pg_aggregate other;
+		Datum		otherinit;
+		bool		othernull;
+
+		if (!same_partial(&shape->partials[i], &partial))
+			continue;
+		othertuple = SearchSysCache1(AGGFNOID,
+									 ObjectIdGetDatum(shape->partials[i].aggref->aggfnoid));
+		if (!HeapTupleIsValid(othertuple))
+			elog(ERROR, "cache lookup failed for aggregate %u",
+				 shape->partials[i].aggref->aggfnoid);
+		other = (Form_pg_aggregate) GETSTRUCT(othertuple);
+		otherinit = SysCacheGetAttr(AGGFNOID, othertuple,
+									Anum_pg_aggregate_agginitval, &othernull);
+		if (other->aggtransfn == form->aggtransfn && othernull == initnull &&
+			(initnull || strcmp(TextDatumGetCString(initval),
+								TextDatumGetCString(otherinit)) == 0))
+			agg->partial = i;
+		ReleaseSysCache(othertuple);
+		if (agg->partial >= 0)
+			break;
+	}
+	if (agg->partial < 0)
+	{
+		agg->partial = shape->npartials;
+		shape->partials[shape->npartials++] = partial;
+	}
+	ReleaseSysCache(tuple);
+}
+
+/* ---- the select list over (keys, aggregates) ---- */
+
+typedef struct ResultContext
+{
+	AnalyzeContext *cxt;
+	SxShape    *shape;
+} ResultContext;
+
+static Node *
+result_mutator(Node *node, ResultContext *rc)
+{
+	SxShape    *shape = rc->shape;
+	int			i;
+
+	if (node == NULL)
+		return NULL;
+	for (i = 0; i < shape->nkeys; i++)
+	{
+		SxKey	   *key = &shape->keys[i];
+
+		if (equal(node, key->expr))
+			return (Node *) makeVar(1, i + 1, key->typid, key->typmod,
+									key->collation, 0);
+	}
+	if (IsA(node, Aggref))
+	{
+		for (i = 0; i < shape->naggregates; i++)
+		{
+			Aggref	   *aggref = shape->aggregates[i].aggref;
+
+			if (equal(node, aggref))
+				return (Node *) makeVar(1, shape->nkeys + i + 1,
+										aggref->aggtype, -1, aggref->aggcollid, 0);
+		}
+		elog(ERROR, "aggregate not found among those of the query");
+	}
+	if (IsA(node, SubLink))
+		REFUSE(rc->cxt->viewname,
+			   ("There is a subquery in the select list or HAVING, over grouped rows."),
+			   ("Join the result table with the other table in a query of its own."));
+	if (IsA(node, Var))
+		REFUSE(rc->cxt->viewname,
+			   ("A column of the select list is neither grouped nor aggregated (it depends on a grouped primary key)."),
+			   ("Add the column to GROUP BY."));
+	return expression_tree_mutator(node, result_mutator, (void *) rc);
+}
+
+/* ---- the whole ---- */
+
+Query *
+sx_plan_stored_query(Oid query_view)
+{
+	Relation	rel = table_open(query_view, AccessShareLock);
+	Query	   *query = copyObject(get_view_query(rel));
+
+	table_close(rel, NoLock);
+	return query;
+}
+
+/* Expand views and row security, as the current user. */
+static Query *
+rewrite_query(Query *query)
+{
+	List	   *rewritten;
+
+	query = copyObject(query);
+	AcquireRewriteLocks(query, true, false);
+	rewritten = QueryRewrite(query);
+	if (list_length(rewritten) != 1)
+		elog(ERROR, "a SELECT was rewritten into %d queries",
+			 list_length(rewritten));
+	return sx_flatten_group_rte(linitial_node(Query, rewritten));
+}
+
+static void
+analyze_grouping(AnalyzeContext *cxt, SxShape *shape, Query *query)
+{
+	List	   *aggrefs = NIL;
+	ListCell   *lc;
+	ResultContext rc;
+	List	   *tlist = NIL;
+	int			i;
+
+	shape->strategy = SX_STRATEGY_MERGE;
+	shape->grouped = query->groupClause != NIL;
+	shape->keys = palloc0(sizeof(SxKey) * Max(list_length(query->groupClause), 1));
+	foreach(lc, query->groupClause)
+	{
+		SortGroupClause *sgc = lfirst_node(SortGroupClause, lc);
+		TargetEntry *tle = get_sortgroupclause_tle(sgc, query->targetList);
+		SxKey	   *key = &shape->keys[shape->nkeys++];
+
+		if (tle->resjunk)
+			REFUSE(cxt->viewname,
+				   ("A grouping column is not in the select list."),
+				   ("Add it to the select list: the grouping columns are the key of the result table."));
+		if (!OidIsValid(sgc->sortop))
+			REFUSE(cxt->viewname,
+				   ("Grouping column \"%s\" has type %s, which has no order.",
+					tle->resname, format_type_be(exprType((Node *) tle->expr))),
+				   ("Cast it to a type that has a btree operator class, such as text."));
+		key->resno = tle->resno;
+		key->typid = exprType((Node *) tle->expr);
+		key->typmod = exprTypmod((Node *) tle->expr);
+		key->collation = exprCollation((Node *) tle->expr);
+		key->expr = tle->expr;
+	}
+
+	foreach(lc, query->targetList)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+
+		if (!tle->resjunk)
+			collect_aggrefs_walker((Node *) tle->expr, &aggrefs);
+	}
+	collect_aggrefs_walker(query->havingQual, &aggrefs);
+	shape->aggregates = palloc0(sizeof(SxAggregate) * Max(list_length(aggrefs), 1));
+	shape->partials = palloc0(sizeof(SxPartial) * Max(list_length(aggrefs), 1));
+	foreach(lc, aggrefs)
+		analyze_aggregate(cxt, shape, lfirst_node(Aggref, lc));
+
+	rc.cxt = cxt;
+	rc.shape = shape;
+	foreach(lc, query->targetList)
+	{
+		TargetEntry *tle = lfirst_node(TargetEntry, lc);
+
+		if (!tle->resjunk)
+			shape->result_exprs = lappend(shape->result_exprs,
+										  result_mutator((Node *) tle->expr, &rc));
+	}
+	if (query->havingQual)
+		shape->having = (Expr *) result_mutator(query->havingQual, &rc);
+
+	/* what runs over a batch: the keys and the bare aggregates */
+	for (i = 0; i < shape->nkeys; i++)
+	{
+		TargetEntry *tle = get_sortgroupclause_tle(list_nth_node(SortGroupClause, query->groupClause, i),
+												   query->targetList);
+
+		tle = flatCopyTargetEntry(tle);
+		tle->resno = i + 1;
+		tlist = lappend(tlist, tle);
+	}
+	for (i = 0; i < shape->npartials; i++)
+		tlist = lappend(tlist,
+						makeTargetEntry((Expr *) shape->partials[i].aggref,
+										shape->nkeys + i + 1,
+										psprintf("p%d", i + 1), false));
+	query->targetList = tlist;
+	query->havingQual = NULL;
+	query->hasAggs = shape->npartials > 0;
+	query->sortClause = NIL;
+
+	/*
+	 * Without GROUP BY and without aggregates (a bare HAVING) there would be
+	 * no grouping left: refused above all as nobody means it.
+	 */
+	if (!shape->grouped && shape->npartials == 0)
+		REFUSE(cxt->viewname,
+			   ("The query has HAVING but neither GROUP BY nor an aggregate."),
+			   ("Use WHERE, or add the aggregates that are meant."));
+}
+
+SxShape *
+sx_plan_analyze(Query *stored, const char *viewname)
+{
+	AnalyzeContext cxt = {0};
+	SxShape    *shape = palloc0(sizeof(SxShape));
+	Query	   *query;
+	const char *clock;
+	Relation	rel;
+	int			total;
+
+	cxt.viewname = viewname;
+	if (stored->commandType != CMD_SELECT || stored->utilityStmt)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("continuous view \"%s\" needs a SELECT", viewname)));
+	if (stored->hasModifyingCTE)
+		REFUSE(viewname, ("A WITH query modifies data."), ("Use SELECT only."));
+	if (stored->rowMarks)
+		REFUSE(viewname, ("The query has FOR UPDATE or FOR SHARE."), ("Leave it out."));
+
+	query = rewrite_query(stored);
+
+	total = count_streams((Node *) query);
+	if (total == 0)
+		REFUSE(viewname, ("There is no stream in FROM."),
+			   ("A stream is a foreign table of the wrapper streamx; over ordinary tables use a materialized view."));
+	if (query->setOperations)
+		REFUSE(viewname, ("The query has UNION, INTERSECT or EXCEPT."),
+			   ("Set operations are not maintained yet; make one continuous view for each branch."));
+	check_from(&cxt, query);
+	if (cxt.nstreams > 1)
+		REFUSE(viewname, ("The query reads more than one stream."),
+			   ("Joins of streams are not maintained yet; join a stream with tables."));
+	if (cxt.nstreams != total)
+		REFUSE(viewname, ("A stream is used in a subquery of an expression."),
+			   ("Put the stream into FROM."));
+	if (query->groupingSets)
+		REFUSE(viewname, ("The query has GROUPING SETS, ROLLUP or CUBE."),
+			   ("Make one continuous view for each grouping."));
+	if (query->hasWindowFuncs)
+		REFUSE(viewname, ("The query has window functions."),
+			   ("Apply them in a query over the result table."));
+	if (query->distinctClause)
+		REFUSE(viewname, ("The query has SELECT DISTINCT."),
+			   ("Use GROUP BY over the same columns."));
+	if (query->limitCount || query->limitOffset)
+		REFUSE(viewname, ("The query has LIMIT or OFFSET."),
+			   ("Apply them in a query over the result table."));
+	if (contain_volatile_functions((Node *) query))
+		REFUSE(viewname, ("The query calls a volatile function, whose result changes from call to call."),
+			   ("Use only immutable and stable functions: recovery has to give the same rows again."));
+	if (clock_walker((Node *) query, &clock))
+		REFUSE(viewname, ("The query reads the clock (%s).", clock),
+			   ("Use the event time or the arrival time of the row; windows that slide with the clock are not maintained yet."));
+
+	shape->stream = cxt.stream;
+	shape->window_key = -1;
+	rel = table_open(cxt.stream, AccessShareLock);
+	shape->stream_natts = RelationGetNumberOfAttributes(rel);
+	table_close(rel, NoLock);
+
+	if (query->hasAggs || query->groupClause || query->havingQual)
+	{
+		if (query->hasTargetSRFs)
+			REFUSE(viewname, ("There is a set-returning function in the select list or GROUP BY of a grouped query."),
+				   ("Call it in a subquery in FROM, and group over that."));
+		analyze_grouping(&cxt, shape, query);
+	}
+	else
+	{
+		ListCell   *lc;
+		List	   *tlist = NIL;
+
+		/* order means nothing to a table; junk columns are there for it */
+		shape->strategy = SX_STRATEGY_APPEND;
+		query->sortClause = NIL;
+		foreach(lc, query->targetList)
+		{
+			TargetEntry *tle = lfirst_node(TargetEntry, lc);
+
+			if (!tle->resjunk)
+			{
+				tle->ressortgroupref = 0;
+				tlist = lappend(tlist, tle);
+			}
+		}
+		query->targetList = tlist;
+	}
+	shape->batch_query = query;
+	return shape;
+}

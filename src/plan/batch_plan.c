@@ -1,0 +1,68 @@
+/*-------------------------------------------------------------------------
+ * batch_plan.c
+ *		The plan of a view over one batch.
+ *
+ * PostgreSQL's own planner plans the batch query (grouping keys and bare
+ * aggregates).  Its Agg node is then told to stop at the transition states
+ * and to serialize those of type internal, as the lower half of a parallel
+ * aggregation does: AGGSPLIT_INITIAL_SERIAL.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/planner.h"
+
+#include "fdw/batch_scan.h"
+#include "plan/plan.h"
+
+static bool
+mark_partial_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Aggref))
+	{
+		mark_partial_aggref((Aggref *) node, AGGSPLIT_INITIAL_SERIAL);
+		return false;
+	}
+	return expression_tree_walker(node, mark_partial_walker, context);
+}
+
+PlannedStmt *
+sx_plan_batch(const SxShape *shape, double rows)
+{
+	PlannedStmt *stmt;
+
+	/*
+	 * The executor's memory belongs to this process: no parallel workers, and
+	 * no code generation for batches that last milliseconds (the caller has
+	 * set max_parallel_workers_per_gather and jit).
+	 */
+	sx_fdw_batch_rows = rows;
+	PG_TRY();
+	{
+		stmt = planner(copyObject(shape->batch_query), NULL, 0, NULL);
+	}
+	PG_FINALLY();
+	{
+		sx_fdw_batch_rows = 0;
+	}
+	PG_END_TRY();
+
+	if (shape->strategy == SX_STRATEGY_MERGE && shape->npartials > 0)
+	{
+		Agg		   *agg = (Agg *) stmt->planTree;
+
+		/* the select list is what Agg computes: nothing has to stand above */
+		if (!IsA(agg, Agg) || agg->aggsplit != AGGSPLIT_SIMPLE ||
+			agg->chain != NIL)
+			elog(ERROR, "unexpected plan of a grouped batch query: node %d",
+				 (int) nodeTag(stmt->planTree));
+		agg->aggsplit = AGGSPLIT_INITIAL_SERIAL;
+		mark_partial_walker((Node *) agg->plan.targetlist, NULL);
+		mark_partial_walker((Node *) agg->plan.qual, NULL);
+	}
+	return stmt;
+}
