@@ -81,7 +81,7 @@ CREATE TABLE streamx.progress (
   partition      int NOT NULL,
   next_offset    bigint NOT NULL,
   watermark      timestamptz,
-  snapshot       pg_snapshot,            -- native streams: which transactions have been read
+  snapshot       text,                   -- native streams: which transactions have been read
   PRIMARY KEY (view, stream, partition)
 ) WITH (fillfactor = 50);
 GRANT SELECT ON streamx.progress TO PUBLIC;
@@ -138,10 +138,24 @@ CREATE TABLE streamx.journals (
   stream         regclass PRIMARY KEY,
   id             int NOT NULL UNIQUE,
   segments       regclass[] NOT NULL,    -- tables in streamx_state, used in turn
-  current        int NOT NULL DEFAULT 1  -- index of the one that takes rows in
+  closed         timestamptz[] NOT NULL, -- per segment: when it last stopped taking rows in
+  current        int NOT NULL DEFAULT 1, -- index of the one that takes rows in
+  era            int NOT NULL DEFAULT 1, -- counts the clusters that the journal has lived in
+  system         bigint NOT NULL,        -- the one of this era: transaction ids mean something only there
+  columns        text[] NOT NULL,        -- names of the stream's columns by attribute number when last looked at; NULL: dropped
+  slots          int[] NOT NULL,         -- and the number of the journal's column for each
+  next_position  bigint NOT NULL DEFAULT 0  -- sockets: first position after the rows that were emptied
 );
 REVOKE ALL ON streamx.journals FROM PUBLIC;
 COMMENT ON TABLE streamx.journals IS 'where native and socket streams keep what they took in until every view has it';
+
+-- When the rows of a generator began to fall due.
+CREATE TABLE streamx.generators (
+  stream         regclass PRIMARY KEY,
+  started        timestamptz NOT NULL
+);
+REVOKE ALL ON streamx.generators FROM PUBLIC;
+COMMENT ON TABLE streamx.generators IS 'when each generator stream began: its row number i is due i / rows_per_second later';
 
 SELECT pg_catalog.pg_extension_config_dump('streamx.continuous_views', '');
 SELECT pg_catalog.pg_extension_config_dump('streamx.object_id', '');
@@ -151,3 +165,4 @@ SELECT pg_catalog.pg_extension_config_dump('streamx.view_counters', '');
 SELECT pg_catalog.pg_extension_config_dump('streamx.dead_letters', '');
 SELECT pg_catalog.pg_extension_config_dump('streamx.late_rows', '');
 SELECT pg_catalog.pg_extension_config_dump('streamx.journals', '');
+SELECT pg_catalog.pg_extension_config_dump('streamx.generators', '');

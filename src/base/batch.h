@@ -158,8 +158,8 @@ typedef struct SxPosition
 	int32		partition;
 	int64		next_offset;	/* next one to read; -1: as "start" says */
 	int64		watermark_us;	/* TimestampTz; PG_INT64_MIN: none yet */
-	const char *snapshot;		/* native streams: pg_snapshot as text; NULL
-								 * for all others */
+	const char *snapshot;		/* native streams: what has been read, as text
+								 * (source/native.c); NULL for all others */
 } SxPosition;
 
 /*
