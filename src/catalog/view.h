@@ -15,6 +15,8 @@
 
 #include "nodes/pg_list.h"
 
+#include "base/batch.h"
+
 typedef struct SxView
 {
 	Oid			relid;			/* result table: the view's identity */
@@ -66,13 +68,23 @@ extern Oid	sx_view_of_part(Oid relid);
 extern List *sx_view_list(void);	/* Oids of all views of this database */
 extern List *sx_view_list_of_stream(Oid stream);	/* Oids */
 
+/* A new number for objects in streamx_state. */
+extern int	sx_view_next_id(void);
+
 extern void sx_view_insert(const SxView *view);
+
+/* Where a new view starts in a partition; without one, as "start" says. */
+extern void sx_view_insert_progress(Oid relid, Oid stream,
+									const SxPosition *position);
 extern void sx_view_delete(Oid relid);	/* and its rows everywhere else */
 extern void sx_view_set_paused(Oid relid, bool paused);	/* resume also clears
 														 * the error */
 extern void sx_view_set_error(Oid relid, const char *sqlstate, const char *error);
 
-/* Adds to the stored counters, inside the batch's transaction. */
+/*
+ * Adds to the stored counters, inside the batch's transaction, which has
+ * locked the result table before (DROP waits for that lock).
+ */
 extern void sx_view_count(Oid relid, const SxViewCounters *delta);
 extern void sx_view_counters(Oid relid, SxViewCounters *counters);
 
