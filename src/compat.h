@@ -42,4 +42,110 @@ sx_flatten_group_rte(Query *query)
 #define sx_flatten_group_rte(query) (query)
 #endif
 
+/* 18 drops ExecutorRun's execute_once; all rows, forward, once */
+#if PG_VERSION_NUM >= 180000
+#define sx_executor_run(desc) ExecutorRun(desc, ForwardScanDirection, 0)
+#else
+#define sx_executor_run(desc) ExecutorRun(desc, ForwardScanDirection, 0, true)
+#endif
+
+#include "executor/executor.h"
+#include "nodes/makefuncs.h"
+#if PG_VERSION_NUM >= 160000
+#include "parser/parse_relation.h"
+#endif
+#include "utils/rel.h"
+
+/*
+ * A range table of one relation to write to.  16 moves the columns into a
+ * list of their own; 18 adds the set of relations that are not pruned.
+ */
+static inline void
+sx_init_range_table(EState *estate, Relation rel, Bitmapset *updated)
+{
+	RangeTblEntry *rte = makeNode(RangeTblEntry);
+	List	   *perms = NIL;
+
+	rte->rtekind = RTE_RELATION;
+	rte->relid = RelationGetRelid(rel);
+	rte->relkind = rel->rd_rel->relkind;
+	rte->rellockmode = AccessShareLock;
+#if PG_VERSION_NUM >= 160000
+	addRTEPermissionInfo(&perms, rte)->updatedCols = updated;
+#else
+	rte->updatedCols = updated;
+#endif
+#if PG_VERSION_NUM >= 180000
+	ExecInitRangeTable(estate, list_make1(rte), perms, bms_make_singleton(1));
+#elif PG_VERSION_NUM >= 160000
+	ExecInitRangeTable(estate, list_make1(rte), perms);
+#else
+	(void) perms;
+	ExecInitRangeTable(estate, list_make1(rte));
+#endif
+}
+
+#include "utils/lsyscache.h"
+
+/* get_collation_isdeterministic() ERRORs for InvalidOid */
+static inline bool
+sx_collation_is_deterministic(Oid collation)
+{
+	return !OidIsValid(collation) || get_collation_isdeterministic(collation);
+}
+
+/*
+ * 17 added fdw_restrictinfo to create_foreignscan_path(), 18 disabled_nodes.
+ * A macro, so that optimizer/pathnode.h is the caller's affair.
+ */
+#if PG_VERSION_NUM >= 180000
+#define sx_create_foreignscan_path create_foreignscan_path
+#elif PG_VERSION_NUM >= 170000
+#define sx_create_foreignscan_path(root, rel, target, rows, disabled_nodes, \
+								   startup, total, pathkeys, outer, \
+								   outerpath, restrictinfo, private) \
+	create_foreignscan_path(root, rel, target, rows, startup, total, \
+							pathkeys, outer, outerpath, restrictinfo, private)
+#else
+#define sx_create_foreignscan_path(root, rel, target, rows, disabled_nodes, \
+								   startup, total, pathkeys, outer, \
+								   outerpath, restrictinfo, private) \
+	create_foreignscan_path(root, rel, target, rows, startup, total, \
+							pathkeys, outer, outerpath, private)
+#endif
+
+/* As whom a scan reads its relation.  16 moved it into the plan node. */
+#if PG_VERSION_NUM >= 160000
+#define sx_foreign_scan_user(plan, estate) ((plan)->checkAsUser)
+#else
+#define sx_foreign_scan_user(plan, estate) \
+	(exec_rt_fetch((plan)->scan.scanrelid, estate)->checkAsUser)
+#endif
+
+/* As whom a statement writes to a result relation; InvalidOid: current user. */
+#if PG_VERSION_NUM >= 160000
+#define sx_result_rel_user(rinfo, estate) ExecGetResultRelCheckAsUser(rinfo, estate)
+#else
+#define sx_result_rel_user(rinfo, estate) \
+	((rinfo)->ri_RangeTableIndex > 0 ? \
+	 exec_rt_fetch((rinfo)->ri_RangeTableIndex, estate)->checkAsUser : InvalidOid)
+#endif
+
+/* 18 moved ExplainState and ExplainProperty...() out of commands/explain.h */
+#if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#include "commands/explain_state.h"
+#else
+#include "commands/explain.h"
+#endif
+
+/* index entries of a new row; 16 adds an argument for BRIN-only updates */
+#if PG_VERSION_NUM >= 160000
+#define sx_insert_index_tuples(rri, slot, estate) \
+	ExecInsertIndexTuples(rri, slot, estate, false, false, NULL, NIL, false)
+#else
+#define sx_insert_index_tuples(rri, slot, estate) \
+	ExecInsertIndexTuples(rri, slot, estate, false, false, NULL, NIL)
+#endif
+
 #endif							/* SX_COMPAT_H */
