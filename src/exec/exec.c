@@ -1,0 +1,129 @@
+/*-------------------------------------------------------------------------
+ * exec.c
+ *		Runs a view's plan over a batch, and collects what comes out.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "executor/executor.h"
+#include "utils/datum.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "compat.h"
+#include "exec/exec.h"
+
+typedef struct Collector
+{
+	DestReceiver pub;
+	SxRows	   *rows;
+	MemoryContext cxt;
+	bool	   *byval;
+	int16	   *len;
+} Collector;
+
+static void
+collect_startup(DestReceiver *self, int operation, TupleDesc desc)
+{
+	Collector  *c = (Collector *) self;
+	MemoryContext old = MemoryContextSwitchTo(c->cxt);
+	int			i;
+
+	c->rows->ncols = desc->natts;
+	c->rows->nrows = 0;
+	c->rows->maxrows = 1024;
+	c->rows->values = palloc(sizeof(Datum) * Max(desc->natts, 1) * c->rows->maxrows);
+	c->rows->nulls = palloc(sizeof(bool) * Max(desc->natts, 1) * c->rows->maxrows);
+	c->byval = palloc(sizeof(bool) * Max(desc->natts, 1));
+	c->len = palloc(sizeof(int16) * Max(desc->natts, 1));
+	for (i = 0; i < desc->natts; i++)
+	{
+		c->byval[i] = TupleDescAttr(desc, i)->attbyval;
+		c->len[i] = TupleDescAttr(desc, i)->attlen;
+	}
+	MemoryContextSwitchTo(old);
+}
+
+static bool
+collect_receive(TupleTableSlot *slot, DestReceiver *self)
+{
+	Collector  *c = (Collector *) self;
+	SxRows	   *rows = c->rows;
+	int			n = rows->ncols;
+	Datum	   *values;
+	bool	   *nulls;
+	MemoryContext old;
+	int			i;
+
+	slot_getallattrs(slot);
+	old = MemoryContextSwitchTo(c->cxt);
+	if (rows->nrows == rows->maxrows)
+	{
+		rows->maxrows *= 2;
+		rows->values = repalloc_huge(rows->values, sizeof(Datum) * Max(n, 1) * rows->maxrows);
+		rows->nulls = repalloc_huge(rows->nulls, sizeof(bool) * Max(n, 1) * rows->maxrows);
+	}
+	values = rows->values + rows->nrows * n;
+	nulls = rows->nulls + rows->nrows * n;
+	for (i = 0; i < n; i++)
+	{
+		nulls[i] = slot->tts_isnull[i];
+		if (nulls[i] || c->byval[i])
+			values[i] = slot->tts_values[i];
+		else
+			values[i] = datumCopy(slot->tts_values[i], false, c->len[i]);
+	}
+	rows->nrows++;
+	MemoryContextSwitchTo(old);
+	return true;
+}
+
+static void
+collect_shutdown(DestReceiver *self)
+{
+}
+
+static void
+collect_destroy(DestReceiver *self)
+{
+	pfree(self);
+}
+
+DestReceiver *
+sx_exec_collector(SxRows *rows, MemoryContext cxt)
+{
+	Collector  *c = palloc0(sizeof(Collector));
+
+	c->pub.receiveSlot = collect_receive;
+	c->pub.rStartup = collect_startup;
+	c->pub.rShutdown = collect_shutdown;
+	c->pub.rDestroy = collect_destroy;
+	c->pub.mydest = DestNone;
+	c->rows = rows;
+	c->cxt = cxt;
+	memset(rows, 0, sizeof(*rows));
+	return &c->pub;
+}
+
+void
+sx_exec_run(PlannedStmt *plan, const SxScanInput *input, DestReceiver *dest)
+{
+	QueryDesc  *desc;
+
+	desc = CreateQueryDesc(plan, "", GetActiveSnapshot(), InvalidSnapshot,
+						   dest, NULL, NULL, 0);
+	PG_TRY();
+	{
+		sx_fdw_bind(input);
+		ExecutorStart(desc, 0);
+		sx_executor_run(desc);
+		ExecutorFinish(desc);
+		ExecutorEnd(desc);
+	}
+	PG_FINALLY();
+	{
+		sx_fdw_bind(NULL);
+	}
+	PG_END_TRY();
+	FreeQueryDesc(desc);
+}

@@ -1,0 +1,70 @@
+/*-------------------------------------------------------------------------
+ * group.h
+ *		Groups of a view in memory: a hash table from key to state.
+ *-------------------------------------------------------------------------
+ */
+#ifndef SX_RESULT_GROUP_H
+#define SX_RESULT_GROUP_H
+
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "storage/itemptr.h"
+
+#include "plan/plan.h"
+
+/* How the values of one grouping column are hashed, compared and copied. */
+typedef struct SxKeyOps
+{
+	Oid			collation;
+	bool		byval;
+	int16		len;
+	bool		has_hash;		/* else the bytes are hashed, or nothing */
+	bool		bitwise;		/* equal means equal bytes */
+	FmgrInfo	hash;			/* extended hash function */
+	FmgrInfo	equal;
+} SxKeyOps;
+
+typedef struct SxGroup
+{
+	struct SxGroup *next;		/* in its chain */
+	uint64		hash;
+	ItemPointerData state_tid;	/* invalid: not in the state table */
+	ItemPointerData result_tid; /* invalid: not in the result table */
+	Datum	   *keys;
+	bool	   *key_nulls;
+	Datum	   *states;			/* as stored */
+	bool	   *state_nulls;
+} SxGroup;
+
+typedef struct SxGroups
+{
+	MemoryContext cxt;
+	int			nkeys;
+	int			nstates;
+	SxKeyOps   *ops;
+	uint64		nbuckets;		/* a power of two */
+	SxGroup   **buckets;
+	uint64		ngroups;
+} SxGroups;
+
+extern void sx_key_ops_init(SxKeyOps *ops, const SxKey *key);
+
+/* Stable across restarts of the same installation. */
+extern uint64 sx_keys_hash(const SxKeyOps *ops, int nkeys,
+						   const Datum *keys, const bool *nulls);
+extern bool sx_keys_equal(const SxKeyOps *ops, int nkeys,
+						  const Datum *a, const bool *anulls,
+						  const Datum *b, const bool *bnulls);
+
+/* In a context of its own below the current one. */
+extern SxGroups *sx_groups_create(const SxKeyOps *ops, int nkeys, int nstates);
+extern void sx_groups_reset(SxGroups *groups);
+extern SxGroup *sx_groups_find(SxGroups *groups, uint64 hash,
+							   const Datum *keys, const bool *nulls);
+
+/* Copies the keys; the states are NULL. */
+extern SxGroup *sx_groups_add(SxGroups *groups, uint64 hash,
+							  const Datum *keys, const bool *nulls);
+
+#endif							/* SX_RESULT_GROUP_H */

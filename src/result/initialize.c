@@ -1,0 +1,37 @@
+/*-------------------------------------------------------------------------
+ * initialize.c
+ *		The row of a view without GROUP BY, there before any input.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "result/result.h"
+
+void
+sx_result_initialize(Oid viewid)
+{
+	SxView	   *view = sx_view_get(viewid);
+	SxShape    *shape = sx_plan_analyze(sx_plan_stored_query(view->query), view->name);
+	SxScanInput input = {0};
+	SxRows		rows;
+	DestReceiver *dest;
+
+	if (shape->strategy != SX_STRATEGY_MERGE || shape->grouped)
+		return;
+
+	/* the aggregates of no rows at all */
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	input.stream = shape->stream;
+	dest = sx_exec_collector(&rows, CurrentMemoryContext);
+	sx_exec_run(sx_plan_batch(shape, 1), &input, dest);
+	dest->rDestroy(dest);
+	CommandCounterIncrement();
+	UpdateActiveSnapshotCommandId();
+	sx_result_merge(sx_result_open(view, shape), &rows);
+	PopActiveSnapshot();
+}

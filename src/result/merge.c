@@ -1,0 +1,638 @@
+/*-------------------------------------------------------------------------
+ * merge.c
+ *		Folds partial aggregate states into the stored ones and writes the
+ *		rows of the groups that changed.
+ *
+ * State table (streamx_state.s<id>): h bigint, the hash of the keys; the
+ * keys; the partial states as stored (transition values; those of type
+ * internal serialized).  It is the truth, the cache of groups only saves
+ * reading it again.  Result rows are derived from it alone, so a row that
+ * somebody else changed or deleted comes right when its group changes.
+ *
+ * Transition values are combined and finished by the aggregates' own
+ * functions, called with a made-up AggState, as they ask for the context in
+ * which a state lives.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/transam.h"
+#include "catalog/pg_aggregate.h"
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "nodes/execnodes.h"
+#include "nodes/makefuncs.h"
+#include "optimizer/optimizer.h"
+#include "parser/parse_agg.h"
+#include "utils/datum.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "base/guc.h"
+#include "compat.h"
+#include "result/group.h"
+#include "result/key_index.h"
+#include "result/merge.h"
+#include "result/writer.h"
+
+/* ---- functions of the aggregates ---- */
+
+void
+sx_aggregates_init(SxAggregates *aggs, const SxShape *shape)
+{
+	int			i;
+
+	memset(aggs, 0, sizeof(*aggs));
+	aggs->shape = shape;
+	aggs->econtext = CreateStandaloneExprContext();
+	aggs->fake = makeNode(AggState);
+	aggs->fake->curaggcontext = aggs->econtext;
+	aggs->fake->tmpcontext = aggs->econtext;
+	aggs->partials = palloc0(sizeof(SxPartialOps) * Max(shape->npartials, 1));
+	aggs->finals = palloc0(sizeof(SxFinalOps) * Max(shape->naggregates, 1));
+	aggs->live = palloc0(sizeof(Datum) * Max(shape->npartials, 1));
+	aggs->live_nulls = palloc0(sizeof(bool) * Max(shape->npartials, 1));
+
+	for (i = 0; i < shape->npartials; i++)
+	{
+		const SxPartial *p = &shape->partials[i];
+		SxPartialOps *ops = &aggs->partials[i];
+		Oid			transtype = p->transtype;
+		Expr	   *expr;
+
+		ops->internal = p->transtype == INTERNALOID;
+		ops->collation = p->aggref->inputcollid;
+		get_typlenbyval(p->stored_type, &ops->len, &ops->byval);
+		/* a combine function is a transition function whose input is a state */
+		build_aggregate_transfn_expr(&transtype, 1, 0, false, transtype,
+									 p->aggref->inputcollid, p->combinefn,
+									 InvalidOid, &expr, NULL);
+		fmgr_info(p->combinefn, &ops->combine);
+		fmgr_info_set_expr((Node *) expr, &ops->combine);
+		if (ops->internal)
+		{
+			fmgr_info(p->serialfn, &ops->serialize);
+			build_aggregate_serialfn_expr(p->serialfn, &expr);
+			fmgr_info_set_expr((Node *) expr, &ops->serialize);
+			fmgr_info(p->deserialfn, &ops->deserialize);
+			build_aggregate_deserialfn_expr(p->deserialfn, &expr);
+			fmgr_info_set_expr((Node *) expr, &ops->deserialize);
+		}
+	}
+	for (i = 0; i < shape->naggregates; i++)
+	{
+		const SxAggregate *a = &shape->aggregates[i];
+		SxFinalOps *ops = &aggs->finals[i];
+		Oid			inputs[FUNC_MAX_ARGS];
+		int			ninputs;
+		Expr	   *expr;
+
+		ops->partial = a->partial;
+		ops->collation = a->aggref->inputcollid;
+		if (!OidIsValid(a->finalfn))
+			continue;
+		ninputs = get_aggregate_argtypes(a->aggref, inputs);
+		ops->nargs = a->finalextra ? ninputs + 1 : 1;
+		build_aggregate_finalfn_expr(inputs, ops->nargs,
+									 shape->partials[a->partial].transtype,
+									 a->aggref->aggtype, a->aggref->inputcollid,
+									 a->finalfn, &expr);
+		fmgr_info(a->finalfn, &ops->final);
+		fmgr_info_set_expr((Node *) expr, &ops->final);
+	}
+}
+
+/* Call with the made-up AggState; strict functions are the caller's care. */
+static Datum
+call_agg(SxAggregates *aggs, FmgrInfo *fn, Oid collation, int nargs,
+		 Datum a, bool anull, Datum b, bool bnull, bool *isnull)
+{
+	LOCAL_FCINFO(fcinfo, 2);
+	Datum		result;
+
+	InitFunctionCallInfoData(*fcinfo, fn, nargs, collation,
+							 (Node *) aggs->fake, NULL);
+	fcinfo->args[0].value = a;
+	fcinfo->args[0].isnull = anull;
+	fcinfo->args[1].value = b;
+	fcinfo->args[1].isnull = bnull;
+	result = FunctionCallInvoke(fcinfo);
+	*isnull = fcinfo->isnull;
+	return result;
+}
+
+/* stored form to live form */
+static Datum
+to_live(SxAggregates *aggs, SxPartialOps *ops, Datum value, bool null,
+		bool *isnull)
+{
+	if (!ops->internal)
+	{
+		*isnull = null;
+		/* combine functions may change their first argument in place */
+		return null ? (Datum) 0 : datumCopy(value, ops->byval, ops->len);
+	}
+	if (null && ops->deserialize.fn_strict)
+	{
+		*isnull = true;
+		return (Datum) 0;
+	}
+	return call_agg(aggs, &ops->deserialize, ops->collation, 2, value, null,
+					(Datum) 0, false, isnull);
+}
+
+/*
+ * sx_aggregates_merge -- combine a group's stored states with new ones
+ *
+ * Leaves the live states in aggs->live, in a context that the next call (and
+ * sx_aggregates_reset) empties.  have_state false: the new ones are all.
+ */
+void
+sx_aggregates_merge(SxAggregates *aggs, bool have_state, const Datum *states,
+					const bool *state_nulls, const Datum *in,
+					const bool *in_nulls)
+{
+	MemoryContext old = MemoryContextSwitchTo(aggs->econtext->ecxt_per_tuple_memory);
+	int			i;
+
+	for (i = 0; i < aggs->shape->npartials; i++)
+	{
+		SxPartialOps *ops = &aggs->partials[i];
+		Datum		b;
+		bool		bnull;
+
+		b = to_live(aggs, ops, in[i], in_nulls[i], &bnull);
+		if (!have_state)
+		{
+			aggs->live[i] = b;
+			aggs->live_nulls[i] = bnull;
+			continue;
+		}
+		aggs->live[i] = to_live(aggs, ops, states[i], state_nulls[i],
+								&aggs->live_nulls[i]);
+		if (ops->combine.fn_strict)
+		{
+			if (bnull)
+				continue;
+			if (aggs->live_nulls[i])
+			{
+				aggs->live[i] = b;
+				aggs->live_nulls[i] = false;
+				continue;
+			}
+		}
+		aggs->live[i] = call_agg(aggs, &ops->combine, ops->collation, 2,
+								 aggs->live[i], aggs->live_nulls[i], b, bnull,
+								 &aggs->live_nulls[i]);
+	}
+	MemoryContextSwitchTo(old);
+}
+
+/* Stored form of live state i, in the short-lived context. */
+Datum
+sx_aggregates_store(SxAggregates *aggs, int i, bool *isnull)
+{
+	SxPartialOps *ops = &aggs->partials[i];
+	MemoryContext old;
+	Datum		result;
+
+	*isnull = aggs->live_nulls[i];
+	if (!ops->internal)
+		return aggs->live[i];
+	if (*isnull && ops->serialize.fn_strict)
+		return (Datum) 0;
+	old = MemoryContextSwitchTo(aggs->econtext->ecxt_per_tuple_memory);
+	result = call_agg(aggs, &ops->serialize, ops->collation, 1, aggs->live[i],
+					  *isnull, (Datum) 0, true, isnull);
+	MemoryContextSwitchTo(old);
+	return result;
+}
+
+/* The value of aggregate i from the live states. */
+Datum
+sx_aggregates_finish(SxAggregates *aggs, int i, bool *isnull)
+{
+	SxFinalOps *ops = &aggs->finals[i];
+	MemoryContext old;
+	Datum		result;
+	int			k;
+	LOCAL_FCINFO(fcinfo, FUNC_MAX_ARGS);
+
+	*isnull = aggs->live_nulls[ops->partial];
+	if (ops->nargs == 0)		/* no final function: the state is it */
+		return aggs->live[ops->partial];
+	if (ops->final.fn_strict && (*isnull || ops->nargs > 1))
+	{
+		*isnull = true;
+		return (Datum) 0;
+	}
+	old = MemoryContextSwitchTo(aggs->econtext->ecxt_per_tuple_memory);
+	InitFunctionCallInfoData(*fcinfo, &ops->final, ops->nargs, ops->collation,
+							 (Node *) aggs->fake, NULL);
+	fcinfo->args[0].value = aggs->live[ops->partial];
+	fcinfo->args[0].isnull = *isnull;
+	for (k = 1; k < ops->nargs; k++)
+	{
+		fcinfo->args[k].value = (Datum) 0;
+		fcinfo->args[k].isnull = true;
+	}
+	result = FunctionCallInvoke(fcinfo);
+	*isnull = fcinfo->isnull;
+	MemoryContextSwitchTo(old);
+	return result;
+}
+
+void
+sx_aggregates_reset(SxAggregates *aggs)
+{
+	MemoryContextReset(aggs->econtext->ecxt_per_tuple_memory);
+}
+
+/* ---- select list and HAVING over (keys, aggregates) ---- */
+
+void
+sx_projection_init(SxProjection *proj, const SxShape *shape)
+{
+	TupleDesc	desc = CreateTemplateTupleDesc(Max(shape->nkeys + shape->naggregates, 1));
+	ListCell   *lc;
+	int			i;
+
+	for (i = 0; i < shape->nkeys; i++)
+	{
+		TupleDescInitEntry(desc, i + 1, NULL, shape->keys[i].typid,
+						   shape->keys[i].typmod, 0);
+		TupleDescInitEntryCollation(desc, i + 1, shape->keys[i].collation);
+	}
+	for (i = 0; i < shape->naggregates; i++)
+	{
+		TupleDescInitEntry(desc, shape->nkeys + i + 1, NULL,
+						   shape->aggregates[i].aggref->aggtype, -1, 0);
+		TupleDescInitEntryCollation(desc, shape->nkeys + i + 1,
+									shape->aggregates[i].aggref->aggcollid);
+	}
+	if (shape->nkeys + shape->naggregates == 0)
+		TupleDescInitEntry(desc, 1, NULL, BOOLOID, -1, 0);
+
+	proj->econtext = CreateStandaloneExprContext();
+	proj->slot = MakeSingleTupleTableSlot(desc, &TTSOpsVirtual);
+	proj->econtext->ecxt_scantuple = proj->slot;
+	proj->ncols = list_length(shape->result_exprs);
+	proj->exprs = palloc0(sizeof(ExprState *) * Max(proj->ncols, 1));
+	i = 0;
+	foreach(lc, shape->result_exprs)
+		proj->exprs[i++] = ExecInitExpr(expression_planner(lfirst(lc)), NULL);
+	proj->having = shape->having ?
+		ExecInitExpr(expression_planner((Expr *) shape->having), NULL) : NULL;
+}
+
+/* ---- one view ---- */
+
+typedef struct StateTable
+{
+	SxWriter   *writer;
+	Relation	index;
+	IndexScanDesc scan;
+	TupleTableSlot *slot;
+	Datum	   *found;
+	bool	   *found_nulls;
+} StateTable;
+
+static void
+state_begin(StateTable *st, const SxView *view, const SxShape *shape)
+{
+	List	   *indexes;
+
+	memset(st, 0, sizeof(*st));
+	st->writer = sx_writer_begin(view->state);
+	st->slot = table_slot_create(st->writer->rel, NULL);
+	if (shape->grouped)
+	{
+		indexes = RelationGetIndexList(st->writer->rel);
+		if (indexes == NIL)
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("state table \"%s\" has lost its index",
+							RelationGetRelationName(st->writer->rel)),
+					 errhint("Create it again: btree on column h.")));
+		st->index = index_open(linitial_oid(indexes), RowExclusiveLock);
+		list_free(indexes);
+	}
+	st->found = palloc0(sizeof(Datum) * Max(shape->nkeys, 1));
+	st->found_nulls = palloc0(sizeof(bool) * Max(shape->nkeys, 1));
+}
+
+static void
+state_end(StateTable *st)
+{
+	ExecDropSingleTupleTableSlot(st->slot);
+	if (st->scan)
+		index_endscan(st->scan);
+	if (st->index)
+		index_close(st->index, NoLock);
+	sx_writer_end(st->writer);
+}
+
+/* Read the states of a group into the cache, if the table has it. */
+static bool
+state_load(StateTable *st, SxResult *r, SxGroup *g)
+{
+	const SxShape *shape = r->shape;
+	TableScanDesc seq = NULL;
+	bool		found = false;
+	ScanKeyData key;
+	int			i;
+
+	if (st->index)
+	{
+		ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ,
+					Int64GetDatum((int64) g->hash));
+		if (st->scan == NULL)
+			st->scan = index_beginscan(st->writer->rel, st->index,
+									   GetActiveSnapshot(), 1, 0);
+		index_rescan(st->scan, &key, 1, NULL, 0);
+	}
+	else
+		seq = table_beginscan(st->writer->rel, GetActiveSnapshot(), 0, NULL);
+
+	while (seq ? table_scan_getnextslot(seq, ForwardScanDirection, st->slot) :
+		   index_getnext_slot(st->scan, ForwardScanDirection, st->slot))
+	{
+		for (i = 0; i < shape->nkeys; i++)
+			st->found[i] = slot_getattr(st->slot, 2 + i, &st->found_nulls[i]);
+		if (!sx_keys_equal(r->keyops, shape->nkeys, g->keys, g->key_nulls,
+						   st->found, st->found_nulls))
+			continue;
+		for (i = 0; i < shape->npartials; i++)
+		{
+			Datum		value = slot_getattr(st->slot, 2 + shape->nkeys + i,
+											 &g->state_nulls[i]);
+			SxPartialOps *ops = &r->aggs.partials[i];
+
+			if (!g->state_nulls[i])
+			{
+				MemoryContext old = MemoryContextSwitchTo(r->groups->cxt);
+
+				if (ops->len == -1)
+					g->states[i] = PointerGetDatum(PG_DETOAST_DATUM_COPY(value));
+				else
+					g->states[i] = datumCopy(value, ops->byval, ops->len);
+				MemoryContextSwitchTo(old);
+			}
+		}
+		g->state_tid = st->slot->tts_tid;
+		found = true;
+		break;
+	}
+	ExecClearTuple(st->slot);
+	if (seq)
+		table_endscan(seq);
+	return found;
+}
+
+/* Keep the live states in the cache and write them. */
+static void
+state_store(StateTable *st, SxResult *r, SxGroup *g)
+{
+	const SxShape *shape = r->shape;
+	TupleTableSlot *slot = st->writer->slot;
+	int			i;
+
+	ExecClearTuple(slot);
+	slot->tts_values[0] = Int64GetDatum((int64) g->hash);
+	slot->tts_isnull[0] = false;
+	for (i = 0; i < shape->nkeys; i++)
+	{
+		slot->tts_values[1 + i] = g->keys[i];
+		slot->tts_isnull[1 + i] = g->key_nulls[i];
+	}
+	for (i = 0; i < shape->npartials; i++)
+	{
+		SxPartialOps *ops = &r->aggs.partials[i];
+		bool		null;
+		Datum		value = sx_aggregates_store(&r->aggs, i, &null);
+
+		if (!null)
+		{
+			if (ops->byval)
+				g->states[i] = value;
+			else
+			{
+				Size		size = datumGetSize(value, false, ops->len);
+
+				/* most states keep their size */
+				if (!g->state_nulls[i] &&
+					datumGetSize(g->states[i], false, ops->len) == size)
+					memcpy(DatumGetPointer(g->states[i]), DatumGetPointer(value), size);
+				else
+				{
+					MemoryContext old = MemoryContextSwitchTo(r->groups->cxt);
+
+					if (!g->state_nulls[i])
+						pfree(DatumGetPointer(g->states[i]));
+					g->states[i] = datumCopy(value, false, ops->len);
+					MemoryContextSwitchTo(old);
+				}
+			}
+		}
+		else if (!ops->byval && !g->state_nulls[i])
+			pfree(DatumGetPointer(g->states[i]));
+		g->state_nulls[i] = null;
+		slot->tts_values[1 + shape->nkeys + i] = null ? (Datum) 0 : g->states[i];
+		slot->tts_isnull[1 + shape->nkeys + i] = null;
+	}
+	ExecStoreVirtualTuple(slot);
+	if (ItemPointerIsValid(&g->state_tid))
+		sx_writer_update(st->writer, &g->state_tid);
+	else
+		sx_writer_insert(st->writer, &g->state_tid);
+}
+
+/*
+ * Is the row at *tid still the group's?  Others may have changed or deleted
+ * it, and vacuum may have given its place away.
+ */
+static bool
+result_still_there(SxResult *r, SxWriter *w, SxGroup *g)
+{
+	bool		same = true;
+	int			i;
+
+	if (!table_tuple_fetch_row_version(w->rel, &g->result_tid,
+									   GetActiveSnapshot(), w->old))
+		return false;
+	for (i = 0; same && i < r->shape->nkeys; i++)
+	{
+		bool		null;
+		Datum		value = slot_getattr(w->old, r->shape->keys[i].resno, &null);
+
+		same = sx_keys_equal(&r->keyops[i], 1, &value, &null,
+							 &g->keys[i], &g->key_nulls[i]);
+	}
+	ExecClearTuple(w->old);
+	return same;
+}
+
+/* Write, or take away, the group's row.  Returns the number of rows changed. */
+static int
+result_store(SxResult *r, SxWriter *w, SxKeyIndex *index, SxGroup *g)
+{
+	const SxShape *shape = r->shape;
+	SxProjection *proj = &r->proj;
+	ExprContext *econtext = proj->econtext;
+	TupleTableSlot *in = proj->slot;
+	TupleTableSlot *out = w->slot;
+	MemoryContext old;
+	bool		exists;
+	bool		qualifies = true;
+	int			i;
+
+	ResetExprContext(econtext);
+	ExecClearTuple(in);
+	for (i = 0; i < shape->nkeys; i++)
+	{
+		in->tts_values[i] = g->keys[i];
+		in->tts_isnull[i] = g->key_nulls[i];
+	}
+	for (i = 0; i < shape->naggregates; i++)
+		in->tts_values[shape->nkeys + i] =
+			sx_aggregates_finish(&r->aggs, i, &in->tts_isnull[shape->nkeys + i]);
+	if (shape->nkeys + shape->naggregates == 0)
+		in->tts_isnull[0] = true;
+	ExecStoreVirtualTuple(in);
+
+	old = MemoryContextSwitchTo(econtext->ecxt_per_tuple_memory);
+	if (proj->having)
+	{
+		bool		null;
+		Datum		value = ExecEvalExpr(proj->having, econtext, &null);
+
+		qualifies = !null && DatumGetBool(value);
+	}
+	if (qualifies)
+	{
+		ExecClearTuple(out);
+		memset(out->tts_isnull, true, out->tts_tupleDescriptor->natts);
+		for (i = 0; i < proj->ncols; i++)
+			out->tts_values[i] = ExecEvalExpr(proj->exprs[i], econtext,
+											  &out->tts_isnull[i]);
+		ExecStoreVirtualTuple(out);
+	}
+	MemoryContextSwitchTo(old);
+
+	exists = ItemPointerIsValid(&g->result_tid) && result_still_there(r, w, g);
+	if (!exists)
+		exists = sx_key_index_find(index, g->keys, g->key_nulls, &g->result_tid);
+	if (!qualifies)
+	{
+		if (!exists)
+			return 0;
+		sx_writer_delete(w, &g->result_tid);
+		return 1;
+	}
+	if (exists)
+		sx_writer_update(w, &g->result_tid);
+	else
+		sx_writer_insert(w, &g->result_tid);
+	return 1;
+}
+
+SxResult *
+sx_result_open(const SxView *view, const SxShape *shape)
+{
+	SxResult   *r = palloc0(sizeof(SxResult));
+	int			i;
+
+	r->view = view;
+	r->shape = shape;
+	if (shape->strategy != SX_STRATEGY_MERGE)
+		return r;
+	r->keyops = palloc0(sizeof(SxKeyOps) * Max(shape->nkeys, 1));
+	for (i = 0; i < shape->nkeys; i++)
+		sx_key_ops_init(&r->keyops[i], &shape->keys[i]);
+	r->groups = sx_groups_create(r->keyops, shape->nkeys, shape->npartials);
+	sx_aggregates_init(&r->aggs, shape);
+	sx_projection_init(&r->proj, shape);
+	return r;
+}
+
+int64
+sx_result_merge(SxResult *r, const SxRows *rows)
+{
+	const SxShape *shape = r->shape;
+	SxWriter   *writer;
+	SxKeyIndex *index;
+	StateTable	state;
+	int64		changed = 0;
+	int64		i;
+
+	if (rows->nrows == 0)
+		return 0;
+	Assert(rows->ncols == shape->nkeys + shape->npartials);
+
+	/* keys too long for the index as it is change the index first */
+	for (i = 0; i < rows->nrows; i++)
+	{
+		if (sx_key_size(r->keyops, shape->nkeys, rows->values + i * rows->ncols,
+						rows->nulls + i * rows->ncols) > SX_KEY_MAX)
+		{
+			sx_key_index_widen(r->view->relid, shape);
+			break;
+		}
+	}
+
+	writer = sx_writer_begin(r->view->relid);
+	index = sx_key_index_begin(writer, shape, r->keyops);
+	state_begin(&state, r->view, shape);
+	for (i = 0; i < rows->nrows; i++)
+	{
+		const Datum *values = rows->values + i * rows->ncols;
+		const bool *nulls = rows->nulls + i * rows->ncols;
+		uint64		hash = sx_keys_hash(r->keyops, shape->nkeys, values, nulls);
+		SxGroup    *g = sx_groups_find(r->groups, hash, values, nulls);
+
+		CHECK_FOR_INTERRUPTS();
+		if (g == NULL)
+		{
+			g = sx_groups_add(r->groups, hash, values, nulls);
+			state_load(&state, r, g);
+		}
+		sx_aggregates_merge(&r->aggs, ItemPointerIsValid(&g->state_tid),
+							g->states, g->state_nulls,
+							values + shape->nkeys, nulls + shape->nkeys);
+		state_store(&state, r, g);
+		changed += result_store(r, writer, index, g);
+		sx_aggregates_reset(&r->aggs);
+	}
+	state_end(&state);
+	sx_key_index_end(index);
+	sx_writer_end(writer);
+	return changed;
+}
+
+void
+sx_result_forget(SxResult *r)
+{
+	if (r->groups)
+		sx_groups_reset(r->groups);
+}
+
+int64
+sx_result_memory(const SxResult *r)
+{
+	return r->groups ? MemoryContextMemAllocated(r->groups->cxt, true) : 0;
+}
+
+void
+sx_result_trim(SxResult *r)
+{
+	if (sx_result_memory(r) > (int64) sx_state_memory_kb * 1024)
+		sx_result_forget(r);
+}

@@ -1,0 +1,77 @@
+/*-------------------------------------------------------------------------
+ * merge.h
+ *		Inside of the room: a view's writer, its aggregates and projection.
+ *-------------------------------------------------------------------------
+ */
+#ifndef SX_RESULT_MERGE_H
+#define SX_RESULT_MERGE_H
+
+#include "postgres.h"
+
+#include "executor/executor.h"
+#include "fmgr.h"
+#include "nodes/execnodes.h"
+
+#include "result/group.h"
+#include "result/result.h"
+
+typedef struct SxPartialOps
+{
+	bool		internal;		/* transition type internal: stored serialized */
+	bool		byval;			/* of the stored type */
+	int16		len;
+	Oid			collation;
+	FmgrInfo	combine;
+	FmgrInfo	serialize;
+	FmgrInfo	deserialize;
+} SxPartialOps;
+
+typedef struct SxFinalOps
+{
+	int			partial;
+	int			nargs;			/* of the final function; 0: there is none */
+	Oid			collation;
+	FmgrInfo	final;
+} SxFinalOps;
+
+typedef struct SxAggregates
+{
+	const SxShape *shape;
+	ExprContext *econtext;		/* its per-tuple memory holds live states */
+	AggState   *fake;			/* what the functions ask for their context */
+	SxPartialOps *partials;
+	SxFinalOps *finals;
+	Datum	   *live;			/* states of the group at hand */
+	bool	   *live_nulls;
+} SxAggregates;
+
+extern void sx_aggregates_init(SxAggregates *aggs, const SxShape *shape);
+extern void sx_aggregates_merge(SxAggregates *aggs, bool have_state,
+								const Datum *states, const bool *state_nulls,
+								const Datum *in, const bool *in_nulls);
+extern Datum sx_aggregates_store(SxAggregates *aggs, int i, bool *isnull);
+extern Datum sx_aggregates_finish(SxAggregates *aggs, int i, bool *isnull);
+extern void sx_aggregates_reset(SxAggregates *aggs);
+
+typedef struct SxProjection
+{
+	ExprContext *econtext;
+	TupleTableSlot *slot;		/* keys, aggregates */
+	int			ncols;
+	ExprState **exprs;			/* per column of the result */
+	ExprState  *having;			/* or NULL */
+} SxProjection;
+
+extern void sx_projection_init(SxProjection *proj, const SxShape *shape);
+
+struct SxResult
+{
+	const SxView *view;
+	const SxShape *shape;
+	SxKeyOps   *keyops;
+	SxGroups   *groups;
+	SxAggregates aggs;
+	SxProjection proj;
+};
+
+#endif							/* SX_RESULT_MERGE_H */

@@ -1,0 +1,64 @@
+/*-------------------------------------------------------------------------
+ * result.h
+ *		The result table and the state of a view; dead letters.
+ *
+ * The only writer of users' tables.  Runs inside the batch's transaction, as
+ * the view's owner, with an active snapshot that sees what the transaction
+ * did before.
+ *-------------------------------------------------------------------------
+ */
+#ifndef SX_RESULT_RESULT_H
+#define SX_RESULT_RESULT_H
+
+#include "postgres.h"
+
+#include "tcop/dest.h"
+
+#include "base/batch.h"
+#include "catalog/view.h"
+#include "exec/exec.h"
+#include "plan/plan.h"
+
+typedef struct SxResult SxResult;
+
+/* In the current context, where it stays; view and shape have to stay too. */
+extern SxResult *sx_result_open(const SxView *view, const SxShape *shape);
+
+/*
+ * sx_result_merge -- fold a batch's partial states into the stored ones
+ *
+ * Writes state table and result table.  Returns the rows of the result that
+ * were inserted, updated or deleted.
+ */
+extern int64 sx_result_merge(SxResult *result, const SxRows *partials);
+
+/*
+ * A receiver that appends rows to the result table; rDestroy finishes the
+ * writing.  *nrows counts.
+ */
+extern DestReceiver *sx_result_appender(SxResult *result, int64 *nrows);
+
+/*
+ * Throw the cache of groups away: after every abort, subtransactions
+ * included, and when the tables were changed behind our back.
+ */
+extern void sx_result_forget(SxResult *result);
+
+/* After a commit: keep the cache within streamx.state_memory. */
+extern void sx_result_trim(SxResult *result);
+
+/* Bytes of the cache. */
+extern int64 sx_result_memory(const SxResult *result);
+
+/* At CREATE: a view without GROUP BY has its row before any input. */
+extern void sx_result_initialize(Oid view);
+
+/*
+ * sx_result_dead_letter -- keep a row that failed, with the reason
+ *
+ * view: InvalidOid if it did not decode.  At most one per position and view
+ * is kept; false: it was there already.
+ */
+extern bool sx_result_dead_letter(Oid stream, Oid view, const SxReject *reject);
+
+#endif							/* SX_RESULT_RESULT_H */

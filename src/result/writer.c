@@ -1,0 +1,98 @@
+/*-------------------------------------------------------------------------
+ * writer.c
+ *		Writes rows of one table through the executor's own routines.
+ *
+ * The same way as the apply worker of logical replication: an executor state
+ * with one range table entry and one result relation, AFTER triggers queued
+ * and fired at the end.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/sysattr.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "commands/trigger.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "compat.h"
+#include "result/writer.h"
+
+SxWriter *
+sx_writer_begin(Oid relid)
+{
+	SxWriter   *w;
+	EState	   *estate = CreateExecutorState();
+	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
+	Bitmapset  *updated = NULL;
+	int			i;
+
+	w = palloc0(sizeof(SxWriter));
+	w->estate = estate;
+	w->rel = table_open(relid, RowExclusiveLock);
+
+	/* column triggers and index hints ask which columns an UPDATE may change */
+	for (i = 0; i < RelationGetNumberOfAttributes(w->rel); i++)
+		updated = bms_add_member(updated,
+								 i + 1 - FirstLowInvalidHeapAttributeNumber);
+	sx_init_range_table(estate, w->rel, updated);
+	estate->es_output_cid = GetCurrentCommandId(true);
+	estate->es_snapshot = GetActiveSnapshot();
+
+	w->rri = makeNode(ResultRelInfo);
+	InitResultRelInfo(w->rri, w->rel, 1, NULL, 0);
+	ExecOpenIndices(w->rri, false);
+	EvalPlanQualInit(&w->epqstate, estate, NULL, NIL, -1);
+	w->slot = ExecInitExtraTupleSlot(estate, RelationGetDescr(w->rel),
+									 &TTSOpsVirtual);
+	w->old = table_slot_create(w->rel, &estate->es_tupleTable);
+	AfterTriggerBeginQuery();
+	MemoryContextSwitchTo(old);
+	return w;
+}
+
+void
+sx_writer_end(SxWriter *w)
+{
+	EState	   *estate = w->estate;
+	Relation	rel = w->rel;
+
+	AfterTriggerEndQuery(estate);
+	EvalPlanQualEnd(&w->epqstate);
+	ExecCloseIndices(w->rri);
+	ExecCloseResultRelations(estate);	/* those that triggers opened */
+	ExecResetTupleTable(estate->es_tupleTable, false);
+	estate->es_tupleTable = NIL;
+	FreeExecutorState(estate);	/* frees w */
+	table_close(rel, NoLock);
+}
+
+void
+sx_writer_insert(SxWriter *w, ItemPointer tid)
+{
+	ItemPointerSetInvalid(&w->slot->tts_tid);
+	ExecSimpleRelationInsert(w->rri, w->estate, w->slot);
+	*tid = w->slot->tts_tid;
+	ResetPerTupleExprContext(w->estate);
+}
+
+void
+sx_writer_update(SxWriter *w, ItemPointer tid)
+{
+	w->old->tts_tid = *tid;
+	ItemPointerSetInvalid(&w->slot->tts_tid);
+	ExecSimpleRelationUpdate(w->rri, w->estate, &w->epqstate, w->old, w->slot);
+	if (ItemPointerIsValid(&w->slot->tts_tid))
+		*tid = w->slot->tts_tid;
+	ResetPerTupleExprContext(w->estate);
+}
+
+void
+sx_writer_delete(SxWriter *w, ItemPointer tid)
+{
+	w->old->tts_tid = *tid;
+	ExecSimpleRelationDelete(w->rri, w->estate, &w->epqstate, w->old);
+	ItemPointerSetInvalid(tid);
+	ResetPerTupleExprContext(w->estate);
+}

@@ -1,0 +1,40 @@
+/*-------------------------------------------------------------------------
+ * writer.h
+ *		Writes rows of one table through the executor's own routines, so that
+ *		indexes, constraints, triggers and publications hold.
+ *-------------------------------------------------------------------------
+ */
+#ifndef SX_RESULT_WRITER_H
+#define SX_RESULT_WRITER_H
+
+#include "postgres.h"
+
+#include "executor/executor.h"
+#include "utils/rel.h"
+
+/* Open for a part of a transaction; everything lives in its EState. */
+typedef struct SxWriter
+{
+	Relation	rel;
+	EState	   *estate;
+	ResultRelInfo *rri;
+	EPQState	epqstate;
+	TupleTableSlot *slot;		/* virtual: the row to write; fill and
+								 * ExecStoreVirtualTuple */
+	TupleTableSlot *old;		/* as the table's own slots: a row found */
+} SxWriter;
+
+/* Opens and locks (RowExclusiveLock, kept until the transaction's end). */
+extern SxWriter *sx_writer_begin(Oid relid);
+extern void sx_writer_end(SxWriter *writer);
+
+/*
+ * Write writer->slot.  *tid is the new place, invalid if a trigger said no.
+ * Update and delete act on the row at *tid.  Other sessions' changes of the
+ * same row raise an error (the batch is done again).
+ */
+extern void sx_writer_insert(SxWriter *writer, ItemPointer tid);
+extern void sx_writer_update(SxWriter *writer, ItemPointer tid);
+extern void sx_writer_delete(SxWriter *writer, ItemPointer tid);
+
+#endif							/* SX_RESULT_WRITER_H */
