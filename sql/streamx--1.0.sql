@@ -157,6 +157,24 @@ CREATE TABLE streamx.generators (
 REVOKE ALL ON streamx.generators FROM PUBLIC;
 COMMENT ON TABLE streamx.generators IS 'when each generator stream began: its row number i is due i / rows_per_second later';
 
+CREATE FUNCTION streamx.create_continuous_view(
+  name text, query text, emit text DEFAULT 'update', lateness interval DEFAULT NULL,
+  late text DEFAULT NULL, retention interval DEFAULT NULL, start text DEFAULT NULL,
+  batch_interval interval DEFAULT NULL, final_column text DEFAULT NULL,
+  sink text DEFAULT NULL, notify text DEFAULT NULL)
+RETURNS regclass
+AS 'MODULE_PATHNAME', 'streamx_create_continuous_view' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION streamx.create_continuous_view(text, text, text, interval, text, interval, text, interval, text, text, text)
+  IS 'makes a continuous view, as CREATE VIEW ... WITH (streamx.continuous) does';
+
+CREATE FUNCTION streamx.pause(view regclass) RETURNS void
+AS 'MODULE_PATHNAME', 'streamx_pause' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION streamx.pause(regclass) IS 'stops keeping a continuous view up to date; resume goes on where it stopped';
+
+CREATE FUNCTION streamx.resume(view regclass) RETURNS void
+AS 'MODULE_PATHNAME', 'streamx_resume' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION streamx.resume(regclass) IS 'goes on with a paused or stopped continuous view';
+
 SELECT pg_catalog.pg_extension_config_dump('streamx.continuous_views', '');
 SELECT pg_catalog.pg_extension_config_dump('streamx.object_id', '');
 SELECT pg_catalog.pg_extension_config_dump('streamx.view_streams', '');

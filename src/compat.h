@@ -148,4 +148,32 @@ sx_collation_is_deterministic(Oid collation)
 	ExecInsertIndexTuples(rri, slot, estate, false, false, NULL, NIL)
 #endif
 
+#include "catalog/pg_class.h"
+#include "catalog/pg_database.h"
+#include "catalog/pg_namespace.h"
+#include "utils/acl.h"
+
+/* 16 has one function for all kinds of objects */
+#if PG_VERSION_NUM >= 160000
+#define sx_class_ownercheck(oid, role) \
+	object_ownercheck(RelationRelationId, oid, role)
+#define sx_namespace_ownercheck(oid, role) \
+	object_ownercheck(NamespaceRelationId, oid, role)
+#define sx_database_ownercheck(oid, role) \
+	object_ownercheck(DatabaseRelationId, oid, role)
+#else
+#define sx_class_ownercheck pg_class_ownercheck
+#define sx_namespace_ownercheck pg_namespace_ownercheck
+#define sx_database_ownercheck pg_database_ownercheck
+#endif
+
+/* ERROR unless the user may read what the query itself names; 16 moved it */
+#if PG_VERSION_NUM >= 160000
+#define sx_check_permissions(query) \
+	((void) ExecCheckPermissions((query)->rtable, (query)->rteperminfos, true))
+#else
+#define sx_check_permissions(query) \
+	((void) ExecCheckRTPerms((query)->rtable, true))
+#endif
+
 #endif							/* SX_COMPAT_H */

@@ -104,18 +104,6 @@ enum
 	VIEW_STREAMS_NATTS = VIEW_STREAMS_STREAM
 };
 
-/* columns of progress */
-enum
-{
-	PROGRESS_VIEW = 1,
-	PROGRESS_STREAM,
-	PROGRESS_PARTITION,
-	PROGRESS_NEXT_OFFSET,
-	PROGRESS_WATERMARK,
-	PROGRESS_SNAPSHOT,
-	PROGRESS_NATTS = PROGRESS_SNAPSHOT
-};
-
 /* columns of view_counters */
 enum
 {
@@ -129,6 +117,8 @@ enum
 };
 
 /* columns of the other tables that name a view or a stream */
+#define PROGRESS_VIEW		1
+#define PROGRESS_STREAM		2
 #define DEAD_LETTERS_STREAM 2
 #define DEAD_LETTERS_VIEW	3
 #define LATE_ROWS_VIEW		1
@@ -756,28 +746,6 @@ sx_view_insert(const SxView *view)
 		insert_row(TABLE_COUNTERS, counters, counters_nulls);
 	}
 	CacheInvalidateRelcacheByRelid(view->relid);
-}
-
-void
-sx_view_insert_progress(Oid relid, Oid stream, const SxPosition *position)
-{
-	Datum		values[PROGRESS_NATTS] = {0};
-	bool		nulls[PROGRESS_NATTS] = {0};
-
-	values[PROGRESS_VIEW - 1] = ObjectIdGetDatum(relid);
-	values[PROGRESS_STREAM - 1] = ObjectIdGetDatum(stream);
-	values[PROGRESS_PARTITION - 1] = Int32GetDatum(position->partition);
-	values[PROGRESS_NEXT_OFFSET - 1] = Int64GetDatum(position->next_offset);
-	if (position->watermark_us != PG_INT64_MIN)
-		values[PROGRESS_WATERMARK - 1] = TimestampTzGetDatum(position->watermark_us);
-	else
-		nulls[PROGRESS_WATERMARK - 1] = true;
-	if (position->snapshot != NULL)
-		values[PROGRESS_SNAPSHOT - 1] =
-			DirectFunctionCall1(pg_snapshot_in, CStringGetDatum(position->snapshot));
-	else
-		nulls[PROGRESS_SNAPSHOT - 1] = true;
-	insert_row(TABLE_PROGRESS, values, nulls);
 }
 
 void

@@ -15,8 +15,6 @@
 
 #include "nodes/pg_list.h"
 
-#include "base/batch.h"
-
 typedef struct SxView
 {
 	Oid			relid;			/* result table: the view's identity */
@@ -72,10 +70,6 @@ extern List *sx_view_list_of_stream(Oid stream);	/* Oids */
 extern int	sx_view_next_id(void);
 
 extern void sx_view_insert(const SxView *view);
-
-/* Where a new view starts in a partition; without one, as "start" says. */
-extern void sx_view_insert_progress(Oid relid, Oid stream,
-									const SxPosition *position);
 extern void sx_view_delete(Oid relid);	/* and its rows everywhere else */
 extern void sx_view_set_paused(Oid relid, bool paused);	/* resume also clears
 														 * the error */

@@ -1,0 +1,98 @@
+/*-------------------------------------------------------------------------
+ * ddl.h
+ *		The statements of continuous views and streams.
+ *-------------------------------------------------------------------------
+ */
+#ifndef SX_DDL_DDL_H
+#define SX_DDL_DDL_H
+
+#include "postgres.h"
+
+#include "catalog/objectaddress.h"
+#include "nodes/parsenodes.h"
+#include "tcop/utility.h"
+
+#include "catalog/view.h"
+
+/* Installs the hooks; from _PG_init. */
+extern void sx_ddl_init(void);
+
+/* ---- options.c ---------------------------------------------------------- */
+
+/* Is there an option of ours (streamx.<something>) in a WITH list? */
+extern bool sx_ddl_has_options(const List *options);
+
+/*
+ * sx_ddl_read_options -- take the options of a WITH list apart
+ *
+ * Ours go into *view, the rest is returned, for the result table.  *continuous
+ * is false if the statement makes an ordinary view.
+ */
+extern List *sx_ddl_read_options(const List *options, SxView *view,
+								 bool *continuous);
+
+/* ---- create_view.c ------------------------------------------------------ */
+
+/* A CREATE statement, whatever it was spelled like. */
+typedef struct SxCreateView
+{
+	RangeVar   *relation;
+	List	   *aliases;		/* String: column names, or NIL */
+	Query	   *query;			/* after parse analysis; changed */
+	List	   *options;		/* DefElem, ours and the result table's */
+	char	   *access_method;	/* of the result table; NULL: default */
+	char	   *tablespace;		/* of the result table; NULL: default */
+	bool		if_not_exists;
+} SxCreateView;
+
+/*
+ * sx_ddl_create_view -- make a continuous view
+ *
+ * As the current user, who will own it.  Returns the result table, or an
+ * invalid address if it existed and if_not_exists was given.
+ */
+extern ObjectAddress sx_ddl_create_view(const SxCreateView *stmt);
+
+/* ---- protect.c ---------------------------------------------------------- */
+
+/* ERROR if the statement would change what a continuous view needs. */
+extern void sx_ddl_check_alter_table(const AlterTableStmt *stmt);
+extern void sx_ddl_check_rename(const RenameStmt *stmt);
+extern void sx_ddl_check_set_schema(const AlterObjectSchemaStmt *stmt);
+extern void sx_ddl_check_rule(const RuleStmt *stmt);
+extern void sx_ddl_check_refresh(const RefreshMatViewStmt *stmt);
+
+/*
+ * The key index belongs to the result table like a part of it: it goes with
+ * the table only.  release: let it be dropped (to be made anew).
+ */
+extern void sx_ddl_protect_index(Oid result, Oid index);
+extern void sx_ddl_release_index(Oid result, Oid index);
+extern bool sx_ddl_is_key_index(Oid index);
+
+/* ---- drop.c ------------------------------------------------------------- */
+
+/* How many of the names in DROP [MATERIALIZED] VIEW are continuous views. */
+extern int	sx_ddl_count_views(const DropStmt *stmt);
+
+/*
+ * sx_ddl_drop_mixed -- DROP [MATERIALIZED] VIEW of both kinds
+ *
+ * In one go: they may depend on each other.
+ */
+extern void sx_ddl_drop_mixed(const DropStmt *stmt);
+
+/* Follow drops of result tables and streams, however they come about. */
+extern void sx_ddl_init_drop(void);
+
+/* ---- database.c --------------------------------------------------------- */
+
+/* Stop our workers where they would be in the way of a database statement. */
+extern void sx_ddl_before_database_stmt(Node *stmt, bool is_top_level);
+
+/* ---- wake.c ------------------------------------------------------------- */
+
+/* Wake the workers after this transaction's commit. */
+extern void sx_ddl_wake_at_commit(void);
+
+#endif							/* SX_DDL_DDL_H */

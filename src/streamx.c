@@ -1,0 +1,43 @@
+/*-------------------------------------------------------------------------
+ * streamx.c
+ *		Where the library is loaded: a list of calls.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "miscadmin.h"
+
+#include "base/guc.h"
+#include "compat.h"
+#include "ddl/ddl.h"
+#include "worker/worker.h"
+
+PG_MODULE_MAGIC;
+
+PG_FUNCTION_INFO_V1(streamx_require_preload);
+
+static bool preloaded = false;
+
+void
+_PG_init(void)
+{
+	if (!process_shared_preload_libraries_in_progress)
+		return;
+	preloaded = true;
+	sx_guc_init();
+	sx_ddl_init();
+	sx_worker_init();
+}
+
+/* streamx.require_preload(): an error with the cure, or nothing */
+Datum
+streamx_require_preload(PG_FUNCTION_ARGS)
+{
+	if (!preloaded)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("streamx must be loaded via shared_preload_libraries"),
+				 errhint("Add streamx to shared_preload_libraries in postgresql.conf and restart the server.")));
+	PG_RETURN_VOID();
+}
