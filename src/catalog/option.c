@@ -144,6 +144,31 @@ invalid_value(const char *name, const char *value, const char *hint)
 			 errhint("%s", hint)));
 }
 
+/* Names the option where a type's input function raises the error. */
+static void
+option_context(void *arg)
+{
+	errcontext("option \"%s\"", (const char *) arg);
+}
+
+/* An input function of PostgreSQL's that takes a typmod. */
+static Datum
+option_input(PGFunction function, const char *name, const char *value)
+{
+	ErrorContextCallback context;
+	Datum		result;
+
+	context.callback = option_context;
+	context.arg = unconstify(char *, name);
+	context.previous = error_context_stack;
+	error_context_stack = &context;
+	result = DirectFunctionCall3(function, CStringGetDatum(value),
+								 ObjectIdGetDatum(InvalidOid),
+								 Int32GetDatum(-1));
+	error_context_stack = context.previous;
+	return result;
+}
+
 int64
 sx_option_interval_us(const char *name, const char *value)
 {
@@ -151,10 +176,7 @@ sx_option_interval_us(const char *name, const char *value)
 	int64		day_us;
 	int64		us;
 
-	span = DatumGetIntervalP(DirectFunctionCall3(interval_in,
-												 CStringGetDatum(value),
-												 ObjectIdGetDatum(InvalidOid),
-												 Int32GetDatum(-1)));
+	span = DatumGetIntervalP(option_input(interval_in, name, value));
 	if (span->month != 0)
 		invalid_value(name, value,
 					  "Months and years differ in length: give the interval in days or less.");
@@ -198,24 +220,11 @@ check_number(const SxOption *option, const char *value)
 	invalid_value(option->name, value, hint);
 }
 
-/* Names the option where a type's input function raises the error. */
-static void
-option_context(void *arg)
-{
-	errcontext("option \"%s\"", (const char *) arg);
-}
-
 void
 sx_option_check(const SxOption *option, const char *value)
 {
 	const char *const *v;
 	StringInfoData buf;
-	ErrorContextCallback context;
-
-	context.callback = option_context;
-	context.arg = unconstify(char *, option->name);
-	context.previous = error_context_stack;
-	error_context_stack = &context;
 
 	switch (option->type)
 	{
@@ -255,9 +264,7 @@ sx_option_check(const SxOption *option, const char *value)
 			if (strcmp(value, "earliest") == 0 || strcmp(value, "latest") == 0)
 				break;
 			/* raises its own error if it is no timestamp */
-			(void) DirectFunctionCall3(timestamptz_in, CStringGetDatum(value),
-									   ObjectIdGetDatum(InvalidOid),
-									   Int32GetDatum(-1));
+			(void) option_input(timestamptz_in, option->name, value);
 			break;
 		case SX_OPTION_PATH:
 			if (value[0] == '.' || strstr(value, "..") != NULL ||
@@ -266,5 +273,4 @@ sx_option_check(const SxOption *option, const char *value)
 							  "A path is field names separated by dots, or empty for the whole document.");
 			break;
 	}
-	error_context_stack = context.previous;
 }

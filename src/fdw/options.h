@@ -17,4 +17,7 @@
  */
 extern void sx_fdw_check_stream(Oid relid);
 
+/* The same for servers, after CREATE / ALTER SERVER. */
+extern void sx_fdw_check_server(Oid serverid);
+
 #endif							/* SX_FDW_OPTIONS_H */
