@@ -109,12 +109,17 @@ sx_install_packages() {
 
 # sx_as_user COMMAND... -- runs it as SX_USER, from a directory it may be in
 sx_as_user() {
+	(sx_exec_as_user "$@")
+}
+
+# sx_exec_as_user COMMAND... -- becomes it; with "&", $! is the command itself
+sx_exec_as_user() {
+	cd "$SX_HOME"
 	if [ "$SX_UID" = 0 ]; then
-		(cd "$SX_HOME" && exec setpriv --reuid="$SX_USER" --regid="$SX_USER" --init-groups \
-			env HOME="$SX_HOME/home" USER="$SX_USER" LOGNAME="$SX_USER" SHELL=/bin/bash "$@")
-	else
-		(cd "$SX_HOME" && exec "$@")
+		exec setpriv --reuid="$SX_USER" --regid="$SX_USER" --init-groups \
+			env HOME="$SX_HOME/home" USER="$SX_USER" LOGNAME="$SX_USER" SHELL=/bin/bash "$@"
 	fi
+	exec "$@"
 }
 
 # sx_copy_sources -- SX_ROOT to SX_SRC, keeping what is compiled there
