@@ -62,7 +62,8 @@ extern PGDLLIMPORT void (*sx_journal_notify) (Oid stream);
  * For the first progress of a view: what is committed, or committed later by
  * a transaction that runs now, comes after it if it was not visible yet; the
  * rows of the current transaction come after it as well.  Makes the journal
- * if there is none yet, so that the position survives dump and restore.
+ * if there is none yet and the transaction may write, so that the position
+ * survives dump and restore.
  */
 extern char *sx_journal_snapshot_now(Oid stream);
 
@@ -75,6 +76,15 @@ extern char *sx_journal_snapshot_earliest(void);
  * A NULL position covers an empty journal only.
  */
 extern bool sx_journal_covers(Oid stream, const char *position);
+
+/*
+ * sx_journal_reached -- is every row behind "target" behind "position" too?
+ *
+ * For waiting: target is a sx_journal_snapshot_now() of the start.  A NULL
+ * position is one that has nothing behind it.
+ */
+extern bool sx_journal_reached(Oid stream, const char *position,
+							   const char *target);
 
 /* Do two positions have the same rows (committed now) behind them? */
 extern bool sx_journal_same(Oid stream, const char *a, const char *b);
