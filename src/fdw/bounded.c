@@ -18,6 +18,7 @@
 #include "fdw/resolve.h"
 #include "fdw/scan.h"
 #include "source/kafka_scan.h"
+#include "source/native.h"
 #include "source/source.h"
 
 /* What one batch takes in at most. */
@@ -46,6 +47,7 @@ struct SxBoundedScan
 
 	/* other kinds */
 	SxSource   *source;
+	bool		by_snapshot;	/* native: positions are snapshots */
 
 	/* messages that are still to be decoded */
 	SxMessage  *msgs;
@@ -189,11 +191,20 @@ static void
 open_source(SxBoundedScan *scan)
 {
 	const SxSourceOps *ops = sx_source_ops(scan->stream->kind);
+	const SxScanBounds *bounds = scan->bounds;
 
 	if (ops == NULL)
 		elog(ERROR, "there is no source of kind \"%s\"", scan->stream->kind);
+	if (bounds->nto == 0)
+	{
+		scan->done = true;
+		return;
+	}
 	scan->source = ops->open(scan->stream);
-	ops->seek(scan->source, scan->bounds->from, scan->bounds->nfrom, "earliest");
+	ops->seek(scan->source, bounds->from, bounds->nfrom, "earliest");
+	scan->by_snapshot = ops == &sx_source_native;
+	if (scan->by_snapshot)
+		sx_native_bound(scan->source, bounds->to[0].snapshot);
 }
 
 SxBoundedScan *
@@ -311,7 +322,8 @@ remove_unwanted(SxBoundedScan *scan)
 
 		key.partition = batch->partition[i];
 		key.position = batch->position[i];
-		remove[i] = to == NULL || batch->position[i] >= to->next_offset ||
+		remove[i] = to == NULL ||
+			(!scan->by_snapshot && batch->position[i] >= to->next_offset) ||
 			(bounds->nskip > 0 &&
 			 bsearch(&key, scan->skip, bounds->nskip, sizeof(SxSkip),
 					 compare_skips) != NULL);
@@ -328,6 +340,8 @@ reached_bounds(const SxBoundedScan *scan)
 {
 	int			i;
 
+	if (scan->by_snapshot)
+		return false;			/* fill() knows */
 	for (i = 0; i < scan->bounds->nto; i++)
 	{
 		const SxPosition *to = &scan->bounds->to[i];

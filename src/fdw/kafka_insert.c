@@ -57,7 +57,8 @@ struct SxKafkaInsert
 static MemoryContext insert_cxt = NULL;
 static slist_head producers = SLIST_STATIC_INIT(producers);
 static slist_head kept = SLIST_STATIC_INIT(kept);
-static size_t kept_bytes = 0;
+static slist_head sending = SLIST_STATIC_INIT(sending); /* oldest first */
+static size_t kept_bytes = 0;	/* of both lists */
 
 static size_t
 message_size(const KeptMessage *msg)
@@ -73,15 +74,13 @@ message_size(const KeptMessage *msg)
 static void
 send_kept(void)
 {
-	slist_head	in_order = SLIST_STATIC_INIT(in_order);
-
 	while (!slist_is_empty(&kept))
-		slist_push_head(&in_order, slist_pop_head_node(&kept));
+		slist_push_head(&sending, slist_pop_head_node(&kept));
 	PG_TRY();
 	{
-		while (!slist_is_empty(&in_order))
+		while (!slist_is_empty(&sending))
 		{
-			KeptMessage *msg = slist_head_element(KeptMessage, node, &in_order);
+			KeptMessage *msg = slist_head_element(KeptMessage, node, &sending);
 			const char *key = (const char *) (msg + 1);
 
 			sx_kafka_producer_send(msg->producer,
@@ -89,15 +88,15 @@ send_kept(void)
 								   msg->has_payload ? key + msg->key_len : NULL,
 								   msg->payload_len,
 								   msg->partition, msg->timestamp_us);
-			slist_pop_head_node(&in_order);
+			slist_pop_head_node(&sending);
 			kept_bytes -= message_size(msg);
 			pfree(msg);
 		}
 	}
 	PG_FINALLY();
 	{
-		while (!slist_is_empty(&in_order))
-			slist_push_head(&kept, slist_pop_head_node(&in_order));
+		while (!slist_is_empty(&sending))
+			slist_push_head(&kept, slist_pop_head_node(&sending));
 	}
 	PG_END_TRY();
 }
@@ -108,6 +107,7 @@ forget_all(void)
 	insert_cxt = NULL;
 	slist_init(&producers);
 	slist_init(&kept);
+	slist_init(&sending);
 	kept_bytes = 0;
 }
 
