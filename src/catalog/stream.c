@@ -173,11 +173,9 @@ decode_as(Oid typid, int32 typmod)
 		case BYTEAOID:
 			return SX_AS_BYTEA;
 		case TIMESTAMPTZOID:
-			return typmod < 0 || typmod == MAX_TIMESTAMP_PRECISION ?
-				SX_AS_TIMESTAMPTZ : SX_AS_INPUT;
+			return SX_AS_TIMESTAMPTZ;
 		case TIMESTAMPOID:
-			return typmod < 0 || typmod == MAX_TIMESTAMP_PRECISION ?
-				SX_AS_TIMESTAMP : SX_AS_INPUT;
+			return SX_AS_TIMESTAMP;
 		case DATEOID:
 			return SX_AS_DATE;
 		case UUIDOID:
@@ -285,8 +283,8 @@ check_metadata(const SxStream *stream, int kind, const SxColumn *col)
 		case SX_META_NONE:
 			return;
 		case SX_META_PARTITION:
-			types = "integer";
-			ok = col->typid == INT4OID;
+			types = "integer or bigint";
+			ok = col->typid == INT4OID || col->typid == INT8OID;
 			break;
 		case SX_META_OFFSET:
 			types = "bigint";
@@ -417,7 +415,7 @@ read_column(SxStream *stream, int kind, Form_pg_attribute att, SxColumn *col,
 				 errmsg("column \"%s\" of stream %s with option \"epoch\" cannot have type %s",
 						col->name, stream->name,
 						format_type_with_typemod(col->typid, col->typmod)),
-				 errhint("Give it the type timestamptz or timestamp, without precision.")));
+				 errhint("Give it the type timestamptz or timestamp.")));
 	if (att->attgenerated != '\0' && kind != SX_KIND_NATIVE)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
