@@ -34,7 +34,9 @@
 namespace
 {
 
+/* librdkafka waits until so many are there, or so long */
 constexpr size_t POLL_MESSAGES = 10000;
+constexpr int POLL_TIMEOUT_MS = 10;
 
 enum class Mode
 {
@@ -373,6 +375,8 @@ main(int argc, char **argv)
 		{"queued.max.messages.kbytes", "262144"},
 		{"fetch.message.max.bytes", "4194304"},
 		{"fetch.max.bytes", "67108864"},
+		/* else the end of a partition is told half a second late */
+		{"fetch.wait.max.ms", "10"},
 	};
 	rd_kafka_conf_t *conf = rd_kafka_conf_new();
 
@@ -421,7 +425,7 @@ main(int argc, char **argv)
 
 	while (at_end < npartitions)
 	{
-		ssize_t		n = rd_kafka_consume_batch_queue(queue, 1000, messages.data(), messages.size());
+		ssize_t		n = rd_kafka_consume_batch_queue(queue, POLL_TIMEOUT_MS, messages.data(), messages.size());
 
 		if (n < 0)
 			fail("could not consume", rd_kafka_err2str(rd_kafka_last_error()));
