@@ -385,9 +385,8 @@ the messages.""")
             """CREATE TABLE ads (ad_id int PRIMARY KEY, campaign_id int NOT NULL);
                INSERT INTO ads SELECT n, n %% %d FROM generate_series(0, 999) n;
                ANALYZE ads""" % CAMPAIGNS)
-        # once unmeasured, so that the broker is warm and the topic in the page cache
-        program("ceiling", "consume", *broker)
-        consumer = program("ceiling", "consume", *broker)["events_per_s"]
+        # the better of two: the first one warms the broker up
+        consumer = max(program("ceiling", "consume", *broker)["events_per_s"] for _ in range(2))
 
     exact = True
     for workload in workloads:
