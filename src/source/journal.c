@@ -1007,7 +1007,7 @@ sx_journal_trim(Oid stream)
 	int64		retain_us = 0;
 	TimestampTz now = GetCurrentTimestamp();
 	TimestampTz opened = 0;
-	int64		size[SX_JOURNAL_MAX_SEGMENTS];
+	int64		size[SX_JOURNAL_MAX_SEGMENTS] = {0};
 	int			i;
 
 	if (!ConditionalLockDatabaseObject(journals_relid(), stream, 0, ExclusiveLock))
