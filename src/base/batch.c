@@ -19,18 +19,27 @@ struct SxArenaBlock
 
 #define ARENA_BLOCK		(1024 * 1024)
 #define ARENA_KEEP		(8 * 1024 * 1024)
+#define MAX_ALLOC		(SIZE_MAX / 2)
 #define BLOCK_HEADER	MAXALIGN(sizeof(SxArenaBlock))
 
 /* our own printf: port.h's vsnprintf replacement is thread-safe as well */
 static const char *const oom_text = "out of memory";
 
-static bool
-arena_grow(SxArena *arena, size_t size)
+/* Allocate when the block being filled has no room. */
+void *
+sx_arena_alloc_slow(SxArena *arena, size_t size)
 {
 	SxArenaBlock *block;
-	size_t		want = Max(size + BLOCK_HEADER, (size_t) ARENA_BLOCK);
+	size_t		want;
+	bool		own_block;
+	char	   *result;
 
-	if (want == ARENA_BLOCK && arena->spare != NULL)
+	if (size > MAX_ALLOC)
+		return NULL;
+	size = MAXALIGN(Max(size, (size_t) 1));
+	own_block = size > ARENA_BLOCK / 4;
+	want = own_block ? size + BLOCK_HEADER : (size_t) ARENA_BLOCK;
+	if (!own_block && arena->spare != NULL)
 	{
 		block = arena->spare;
 		arena->spare = block->prev;
@@ -39,31 +48,25 @@ arena_grow(SxArena *arena, size_t size)
 	{
 		block = malloc(want);
 		if (block == NULL)
-			return false;
+			return NULL;
 		block->size = want;
 		arena->reserved += want;
 	}
-	block->prev = arena->head;
-	arena->head = block;
-	arena->next = (char *) block + BLOCK_HEADER;
-	arena->end = (char *) block + block->size;
-	return true;
-}
-
-void *
-sx_arena_alloc(SxArena *arena, size_t size)
-{
-	char	   *result;
-
-	size = MAXALIGN(size);
-	if (arena->head == NULL || (size_t) (arena->end - arena->next) < size)
-	{
-		if (!arena_grow(arena, size))
-			return NULL;
-	}
-	result = arena->next;
-	arena->next += size;
+	result = (char *) block + BLOCK_HEADER;
 	arena->used += size;
+	if (own_block && arena->head != NULL)
+	{
+		/* something large: the block being filled goes on being filled */
+		block->prev = arena->head->prev;
+		arena->head->prev = block;
+	}
+	else
+	{
+		block->prev = arena->head;
+		arena->head = block;
+		arena->next = result + size;
+		arena->end = (char *) block + block->size;
+	}
 	return result;
 }
 
@@ -231,6 +234,7 @@ sx_batch_reject(SxBatch *batch, const SxMessage *msg, const char *sqlstate,
 {
 	SxReject   *r;
 	char		text[512];
+	int			len;
 	va_list		args;
 
 	if (!reserve((void **) &batch->rejects, &batch->maxrejects,
@@ -239,8 +243,15 @@ sx_batch_reject(SxBatch *batch, const SxMessage *msg, const char *sqlstate,
 	r = &batch->rejects[batch->nrejects];
 	memset(r, 0, sizeof(*r));
 	va_start(args, fmt);
-	vsnprintf(text, sizeof(text), fmt, args);
+	len = vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
+	if (len >= (int) sizeof(text))
+	{
+		/* cut off no character of several bytes in its middle */
+		len = sizeof(text) - 1;
+		while (len > 0 && IS_HIGHBIT_SET(text[len - 1]))
+			text[--len] = '\0';
+	}
 	r->partition = msg->partition;
 	r->position = msg->position;
 	r->arrival_us = msg->arrival_us;

@@ -206,7 +206,25 @@ typedef struct SxBatch
 	struct SxBatch *next;		/* for queues and free lists */
 } SxBatch;
 
-extern void *sx_arena_alloc(SxArena *arena, size_t size);	/* MAXALIGNed; NULL: out of memory */
+/* MAXALIGNed; NULL: out of memory */
+extern void *sx_arena_alloc_slow(SxArena *arena, size_t size);
+
+static inline void *
+sx_arena_alloc(SxArena *arena, size_t size)
+{
+	size_t		aligned = MAXALIGN(size);
+
+	if (likely(aligned > 0 && (size_t) (arena->end - arena->next) >= aligned))
+	{
+		void	   *result = arena->next;
+
+		arena->next += aligned;
+		arena->used += aligned;
+		return result;
+	}
+	return sx_arena_alloc_slow(arena, size);
+}
+
 extern char *sx_arena_copy(SxArena *arena, const char *bytes, size_t len);	/* adds a NUL */
 extern void sx_arena_reset(SxArena *arena); /* keeps up to 8 MB reserved */
 extern void sx_arena_free(SxArena *arena);

@@ -21,15 +21,19 @@ extern "C"
 
 typedef struct SxDecoder SxDecoder;
 
+#define SX_PAYLOAD_PADDING 32
+
 typedef struct SxDecoderOps
 {
 	SxFormat	format;
 	const char *name;			/* value of the stream option "format" */
-	/* malloc'd state of this decoder, or NULL if it needs none */
-	void	   *(*create) (const SxSchema *schema);
+	/* malloc'd state, NULL: out of memory; no callback: needs none */
+	void	   *(*create) (const SxDecoder *decoder);
 	/*
-	 * Decode one message into row batch->nrows.  true: the row is complete
-	 * (the caller counts it).  false: rejected (sx_batch_reject was called) or
+	 * Decode one message into row batch->nrows.  Its payload is not empty and
+	 * already lies in the batch's arena, with SX_PAYLOAD_PADDING zero bytes
+	 * behind it.  true: all the payload columns of the row are set (the
+	 * caller counts it).  false: rejected (sx_decode_reject was called) or
 	 * out of memory (decoder->oom set).
 	 */
 	bool		(*decode) (SxDecoder *decoder, SxBatch *batch,
@@ -41,6 +45,17 @@ struct SxDecoder
 {
 	const SxDecoderOps *ops;
 	const SxSchema *schema;
+
+	/*
+	 * How each column is decoded here: as the schema says, but through the
+	 * input function where the native parser does not know the typmod or the
+	 * server's encoding.
+	 */
+	SxDecodeAs *as;
+	int			npayload;
+	int		   *payload_cols;	/* columns filled from the payload, in order */
+	int			nmetadata;
+	int		   *metadata_cols;
 	void	   *state;
 	bool		oom;
 };

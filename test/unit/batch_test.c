@@ -1,8 +1,6 @@
 /*-------------------------------------------------------------------------
  * batch_test.c
  *		The arena, and what a column batch does with rejects and removed rows.
- *
- * links: base/batch.o
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"

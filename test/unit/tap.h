@@ -2,9 +2,8 @@
  * tap.h
  *		What a unit test says: TAP, one line per check.
  *
- * A unit test is one program, NAME_test.c, of code that calls no PostgreSQL.
- * The objects of src/ that it is linked with stand in a line of their own:
- *		links: base/batch.o decode/value.o
+ * A unit test is one program, NAME_test.c, of code under src/ that calls no
+ * PostgreSQL (libpgcommon and libpgport are there).
  *-------------------------------------------------------------------------
  */
 #ifndef TEST_TAP_H
