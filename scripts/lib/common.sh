@@ -131,7 +131,7 @@ sx_copy_sources() {
 	tar -C "$SX_ROOT" --exclude=./.git --exclude=./build --exclude='./tmp_check*' \
 		--exclude=./results --exclude=./output_iso --exclude='./regression.*' \
 		--exclude=./bench/produce --exclude=./bench/ceiling \
-		--exclude='*.o' --exclude='*.so' --exclude='*.d' --exclude='*.bc' -cf - . |
+		--exclude='*.o' --exclude='*.a' --exclude='*.so' --exclude='*.d' --exclude='*.bc' -cf - . |
 		tar -C "$new" -xf - --no-same-owner
 	# objects of sources that are unchanged stay usable: tar keeps the times
 	(cd "$SX_SRC" && find . -type f \( -name '*.o' -o -name '*.d' -o -name '*.so' \) \
