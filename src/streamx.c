@@ -17,14 +17,13 @@ PG_MODULE_MAGIC;
 
 PG_FUNCTION_INFO_V1(streamx_require_preload);
 
-static bool preloaded = false;
+extern PGDLLEXPORT void _PG_init(void);
 
 void
 _PG_init(void)
 {
 	if (!process_shared_preload_libraries_in_progress)
 		return;
-	preloaded = true;
 	sx_guc_init();
 	sx_ddl_init();
 	sx_worker_init();
@@ -34,10 +33,6 @@ _PG_init(void)
 Datum
 streamx_require_preload(PG_FUNCTION_ARGS)
 {
-	if (!preloaded)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("streamx must be loaded via shared_preload_libraries"),
-				 errhint("Add streamx to shared_preload_libraries in postgresql.conf and restart the server.")));
+	sx_worker_require_preloaded();
 	PG_RETURN_VOID();
 }

@@ -41,6 +41,7 @@
 #include "plan/plan.h"
 #include "result/result.h"
 #include "source/journal.h"
+#include "worker/worker.h"
 
 /* What CREATE remembers for the view's whole life. */
 static const char *const kept_settings[] = {
@@ -166,6 +167,7 @@ columns_of(Query *query)
 	return columns;
 }
 
+/* The key index has to hold them; plan/ has seen to their types. */
 static void
 check_keys(const SxShape *shape, const char *viewname)
 {
@@ -175,18 +177,6 @@ check_keys(const SxShape *shape, const char *viewname)
 				 errmsg("cannot maintain continuous view \"%s\"", viewname),
 				 errdetail("It has more than %d grouping columns.", INDEX_MAX_KEYS),
 				 errhint("Group by fewer columns, or by a row or array of them.")));
-	for (int i = 0; i < shape->nkeys; i++)
-	{
-		Oid			type = shape->keys[i].typid;
-
-		if (!OidIsValid(GetDefaultOpClass(type, BTREE_AM_OID)))
-			ereport(ERROR,
-					(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-					 errmsg("cannot maintain continuous view \"%s\"", viewname),
-					 errdetail("A grouping column is of type %s, which has no default operator class for access method btree.",
-							   format_type_be(type)),
-					 errhint("Cast it to a type that can be ordered.")));
-	}
 }
 
 /* Adds "fillfactor" unless the user gave one. */
@@ -434,11 +424,7 @@ set_start(const SxView *view, Oid streamid)
 	else if (strcmp(start, "earliest") == 0)
 		position.snapshot = sx_journal_snapshot_earliest();
 	else
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("native stream %s cannot be read from a timestamp on",
-						stream->name),
-				 errhint("Use start = 'latest' or 'earliest', and a condition on a time column.")));
+		return;					/* a timestamp: the source finds it */
 	PushActiveSnapshot(GetLatestSnapshot());
 	sx_checkpoint_advance(view->relid, streamid, &position, 1);
 	PopActiveSnapshot();
@@ -493,7 +479,7 @@ sx_ddl_create_view(const SxCreateView *stmt)
 	set_start(view, shape->stream);
 	CommandCounterIncrement();
 	sx_result_initialize(view->relid);
-	sx_ddl_wake_at_commit();
+	sx_worker_wake();
 
 	ObjectAddressSet(address, RelationRelationId, view->relid);
 	return address;

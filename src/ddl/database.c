@@ -2,9 +2,8 @@
  * database.c
  *		DROP, CREATE and ALTER DATABASE while workers are connected to it.
  *
- * These statements want nobody else in the database.  The workers are
- * stopped first, if the user may do what he asks for at all; the launcher
- * starts them again where the database stands.
+ * These statements want nobody else in the database.  The workers are held
+ * away from it meanwhile, if the user may do what he asks for at all.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -20,18 +19,17 @@
 
 #include "compat.h"
 #include "ddl/ddl.h"
-#include "worker/worker.h"
 
-/* Stops the workers of a database unless the statement will fail anyway. */
-static void
-stop_workers(const char *dbname, bool may_if_template)
+/* The database, unless the statement will fail anyway. */
+static Oid
+if_allowed(const char *dbname, bool may_if_template)
 {
 	Oid			dbid = get_database_oid(dbname, true);
 	HeapTuple	tuple;
 	bool		allowed;
 
 	if (!OidIsValid(dbid) || dbid == MyDatabaseId)
-		return;
+		return InvalidOid;
 	allowed = sx_database_ownercheck(dbid, GetUserId());
 	if (!allowed && may_if_template)
 	{
@@ -42,19 +40,17 @@ stop_workers(const char *dbname, bool may_if_template)
 			ReleaseSysCache(tuple);
 		}
 	}
-	if (allowed)
-		sx_worker_stop_database(dbid);
+	return allowed ? dbid : InvalidOid;
 }
 
-void
-sx_ddl_before_database_stmt(Node *stmt, bool is_top_level)
+Oid
+sx_ddl_database_of_stmt(Node *stmt, bool is_top_level)
 {
 	switch (nodeTag(stmt))
 	{
 		case T_DropdbStmt:
 			PreventInTransactionBlock(is_top_level, "DROP DATABASE");
-			stop_workers(((DropdbStmt *) stmt)->dbname, false);
-			break;
+			return if_allowed(((DropdbStmt *) stmt)->dbname, false);
 
 		case T_CreatedbStmt:
 			{
@@ -70,7 +66,7 @@ sx_ddl_before_database_stmt(Node *stmt, bool is_top_level)
 						source = defGetString(def);
 				}
 				if (have_createdb_privilege())
-					stop_workers(source, true);
+					return if_allowed(source, true);
 				break;
 			}
 
@@ -84,7 +80,7 @@ sx_ddl_before_database_stmt(Node *stmt, bool is_top_level)
 					{
 						PreventInTransactionBlock(is_top_level,
 												  "ALTER DATABASE SET TABLESPACE");
-						stop_workers(((AlterDatabaseStmt *) stmt)->dbname, false);
+						return if_allowed(((AlterDatabaseStmt *) stmt)->dbname, false);
 					}
 				}
 				break;
@@ -93,10 +89,11 @@ sx_ddl_before_database_stmt(Node *stmt, bool is_top_level)
 		case T_RenameStmt:
 			if (((RenameStmt *) stmt)->renameType == OBJECT_DATABASE &&
 				have_createdb_privilege())
-				stop_workers(((RenameStmt *) stmt)->subname, false);
+				return if_allowed(((RenameStmt *) stmt)->subname, false);
 			break;
 
 		default:
 			break;
 	}
+	return InvalidOid;
 }

@@ -72,27 +72,25 @@ extern bool sx_ddl_is_key_index(Oid index);
 
 /* ---- drop.c ------------------------------------------------------------- */
 
-/* How many of the names in DROP [MATERIALIZED] VIEW are continuous views. */
-extern int	sx_ddl_count_views(const DropStmt *stmt);
+/* Is a continuous view among the names of DROP [MATERIALIZED] VIEW? */
+extern bool sx_ddl_names_view(const DropStmt *stmt);
 
 /*
- * sx_ddl_drop_mixed -- DROP [MATERIALIZED] VIEW of both kinds
+ * sx_ddl_drop_views -- DROP [MATERIALIZED] VIEW of that kind and of ours
  *
  * In one go: they may depend on each other.
  */
-extern void sx_ddl_drop_mixed(const DropStmt *stmt);
+extern void sx_ddl_drop_views(const DropStmt *stmt);
 
 /* Follow drops of result tables and streams, however they come about. */
 extern void sx_ddl_init_drop(void);
 
 /* ---- database.c --------------------------------------------------------- */
 
-/* Stop our workers where they would be in the way of a database statement. */
-extern void sx_ddl_before_database_stmt(Node *stmt, bool is_top_level);
-
-/* ---- wake.c ------------------------------------------------------------- */
-
-/* Wake the workers after this transaction's commit. */
-extern void sx_ddl_wake_at_commit(void);
+/*
+ * Which other database the statement wants for itself; InvalidOid: none, or
+ * it is going to fail.
+ */
+extern Oid	sx_ddl_database_of_stmt(Node *stmt, bool is_top_level);
 
 #endif							/* SX_DDL_DDL_H */

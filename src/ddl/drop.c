@@ -29,6 +29,7 @@
 #include "compat.h"
 #include "ddl/ddl.h"
 #include "source/journal.h"
+#include "worker/worker.h"
 
 static object_access_hook_type prev_object_access_hook = NULL;
 
@@ -81,22 +82,21 @@ check_drop_target(const RangeVar *relation, Oid relid, Oid old_relid,
 						relation->relname)));
 }
 
-int
-sx_ddl_count_views(const DropStmt *stmt)
+bool
+sx_ddl_names_view(const DropStmt *stmt)
 {
-	int			nviews = 0;
 	ListCell   *lc;
 
 	foreach(lc, stmt->objects)
 	{
 		if (is_view_name(lfirst_node(List, lc)))
-			nviews++;
+			return true;
 	}
-	return nviews;
+	return false;
 }
 
 void
-sx_ddl_drop_mixed(const DropStmt *stmt)
+sx_ddl_drop_views(const DropStmt *stmt)
 {
 	DropTarget	target;
 	ObjectAddresses *objects = new_object_addresses();
@@ -153,7 +153,7 @@ object_access(ObjectAccessType access, Oid classid, Oid objectid, int subid,
 								get_rel_name(objectid)),
 						 errhint("Drop the continuous view.")));
 			sx_view_delete(objectid);
-			sx_ddl_wake_at_commit();
+			sx_worker_wake();
 			break;
 
 		case RELKIND_FOREIGN_TABLE:
@@ -161,7 +161,7 @@ object_access(ObjectAccessType access, Oid classid, Oid objectid, int subid,
 				break;
 			sx_journal_drop(objectid);
 			sx_stream_forget(objectid);
-			sx_ddl_wake_at_commit();
+			sx_worker_wake();
 			break;
 
 		default:

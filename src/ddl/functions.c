@@ -22,6 +22,7 @@
 
 #include "compat.h"
 #include "ddl/ddl.h"
+#include "worker/worker.h"
 
 PG_FUNCTION_INFO_V1(streamx_create_continuous_view);
 PG_FUNCTION_INFO_V1(streamx_pause);
@@ -165,7 +166,7 @@ streamx_pause(PG_FUNCTION_ARGS)
 	PreventCommandIfReadOnly("streamx.pause()");
 	check_owned_view(relid);
 	sx_view_set_paused(relid, true);
-	sx_ddl_wake_at_commit();
+	sx_worker_wake();
 	PG_RETURN_VOID();
 }
 
@@ -178,6 +179,6 @@ streamx_resume(PG_FUNCTION_ARGS)
 	PreventCommandIfReadOnly("streamx.resume()");
 	check_owned_view(relid);
 	sx_view_set_paused(relid, false);
-	sx_ddl_wake_at_commit();
+	sx_worker_wake();
 	PG_RETURN_VOID();
 }

@@ -106,12 +106,13 @@ refuse_part(Oid part, Oid view)
 			 errhint("Alter or drop the continuous view.")));
 }
 
+/* what: the message, with %s for the view's name */
 static void
 refuse_result(Oid view, const char *what)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("cannot %s continuous view \"%s\"", what, get_rel_name(view)),
+			 errmsg_internal(what, get_rel_name(view)),
 			 errhint("Drop the continuous view and create it anew.")));
 }
 
@@ -145,37 +146,41 @@ check_result_cmd(Oid view, const AlterTableCmd *cmd)
 	switch (cmd->subtype)
 	{
 		case AT_AddColumn:
-			refuse_result(view, "add a column to");
+			refuse_result(view, "cannot add a column to continuous view \"%s\"");
 			break;
 		case AT_DropColumn:
-			refuse_result(view, "drop a column of");
+			refuse_result(view, "cannot drop a column of continuous view \"%s\"");
 			break;
 		case AT_AlterColumnType:
-			refuse_result(view, "change the type of a column of");
+			refuse_result(view, "cannot change the type of a column of continuous view \"%s\"");
 			break;
 		case AT_AddIdentity:
 		case AT_SetIdentity:
-			refuse_result(view, "make an identity column of");
+			refuse_result(view, "cannot make an identity column of a column of continuous view \"%s\"");
 			break;
 		case AT_AddInherit:
 		case AT_DropInherit:
-			refuse_result(view, "change the inheritance of");
+			refuse_result(view, "cannot change the inheritance of continuous view \"%s\"");
 			break;
 		case AT_AddOf:
 		case AT_DropOf:
-			refuse_result(view, "change the row type of");
+			refuse_result(view, "cannot change the row type of continuous view \"%s\"");
 			break;
 		case AT_SetUnLogged:
-			refuse_result(view, "make unlogged");
+			refuse_result(view, "cannot make continuous view \"%s\" unlogged");
 			break;
-		case AT_AddIndexConstraint:
+		case AT_AddConstraint:
 			{
-				const IndexStmt *index = castNode(IndexStmt, cmd->def);
-				Oid			indexid = index->idxname == NULL ? InvalidOid :
-					get_relname_relid(index->idxname, get_rel_namespace(view));
+				/* UNIQUE or PRIMARY KEY USING INDEX */
+				const Constraint *constraint = (Constraint *) cmd->def;
+				Oid			index;
 
-				if (OidIsValid(indexid) && sx_ddl_is_key_index(indexid))
-					refuse_index(indexid);
+				if (!IsA(constraint, Constraint) || constraint->indexname == NULL)
+					break;
+				index = get_relname_relid(constraint->indexname,
+										  get_rel_namespace(view));
+				if (OidIsValid(index) && sx_ddl_is_key_index(index))
+					refuse_index(index);
 				break;
 			}
 		default:
@@ -204,7 +209,7 @@ sx_ddl_check_alter_table(const AlterTableStmt *stmt)
 			Oid			partition = lookup(castNode(PartitionCmd, cmd->def)->name);
 
 			if (OidIsValid(partition) && sx_view_is(partition))
-				refuse_result(partition, "attach as a partition");
+				refuse_result(partition, "cannot attach continuous view \"%s\" as a partition");
 		}
 	}
 
@@ -246,7 +251,7 @@ sx_ddl_check_rename(const RenameStmt *stmt)
 	{
 		case OBJECT_COLUMN:
 			if (sx_view_is(relid))
-				refuse_result(relid, "rename a column of");
+				refuse_result(relid, "cannot rename a column of continuous view \"%s\"");
 			break;
 		case OBJECT_TABLE:
 		case OBJECT_INDEX:
@@ -281,7 +286,7 @@ sx_ddl_check_rule(const RuleStmt *stmt)
 	Oid			relid = lookup(stmt->relation);
 
 	if (stmt->event == CMD_SELECT && OidIsValid(relid) && sx_view_is(relid))
-		refuse_result(relid, "create a rule ON SELECT on");
+		refuse_result(relid, "cannot create a rule ON SELECT on continuous view \"%s\"");
 }
 
 void

@@ -17,6 +17,7 @@
 #include "commands/tablecmds.h"
 #include "miscadmin.h"
 #include "parser/analyze.h"
+#include "storage/ipc.h"
 #include "tcop/utility.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -172,10 +173,11 @@ is_continuous(const List *options, List **plain)
 	return continuous;
 }
 
+/* DROP [MATERIALIZED] VIEW with continuous views among the names */
 static void
-drop_mixed(const Utility *utility)
+drop_views(const Utility *utility)
 {
-	sx_ddl_drop_mixed(castNode(DropStmt, utility->pstmt->utilityStmt));
+	sx_ddl_drop_views(castNode(DropStmt, utility->pstmt->utilityStmt));
 }
 
 /* A copy of the statement, to be changed on its way. */
@@ -234,7 +236,7 @@ follow_stream(Oid relid)
 {
 	CommandCounterIncrement();
 	sx_fdw_check_stream(relid);
-	sx_ddl_wake_at_commit();
+	sx_worker_wake();
 }
 
 static void
@@ -251,7 +253,7 @@ alter_table(const Utility *utility)
 	if (sx_view_is(relid))
 	{
 		follow_owner(relid);
-		sx_ddl_wake_at_commit();
+		sx_worker_wake();
 	}
 	else if (sx_stream_is(relid))
 	{
@@ -337,27 +339,19 @@ process_with_extension(Utility *utility)
 	{
 		case T_DropStmt:
 			{
-				DropStmt   *stmt = (DropStmt *) parsetree;
-				int			nviews;
+				const DropStmt *stmt = (DropStmt *) parsetree;
 
 				if (stmt->removeType == OBJECT_INDEX && sx_key_index_changing)
 				{
 					rebuild_key_index(utility);
 					return;
 				}
-				if (stmt->removeType != OBJECT_VIEW &&
-					stmt->removeType != OBJECT_MATVIEW)
-					break;
-				nviews = sx_ddl_count_views(stmt);
-				if (nviews > 0 && nviews < list_length(stmt->objects))
+				if ((stmt->removeType == OBJECT_VIEW ||
+					 stmt->removeType == OBJECT_MATVIEW) &&
+					sx_ddl_names_view(stmt))
 				{
-					run_with_event_triggers(utility, drop_mixed);
+					run_with_event_triggers(utility, drop_views);
 					return;
-				}
-				if (nviews > 0)
-				{
-					stmt = castNode(DropStmt, own_statement(utility));
-					stmt->removeType = OBJECT_TABLE;
 				}
 				break;
 			}
@@ -390,12 +384,40 @@ process_with_extension(Utility *utility)
 		case T_CreateUserMappingStmt:
 		case T_AlterUserMappingStmt:
 		case T_DropUserMappingStmt:
-			sx_ddl_wake_at_commit();
+			sx_worker_wake();
 			break;
 		default:
 			break;
 	}
 	pass_on(utility);
+}
+
+static void
+release_database(int code, Datum dbid)
+{
+	sx_worker_release_database(DatumGetObjectId(dbid));
+}
+
+/* A statement about a whole database: workers stay away meanwhile. */
+static void
+process_database_stmt(const Utility *utility)
+{
+	Oid			dbid;
+
+	dbid = sx_ddl_database_of_stmt(utility->pstmt->utilityStmt,
+								   utility->context == PROCESS_UTILITY_TOPLEVEL);
+	if (!OidIsValid(dbid))
+	{
+		pass_on(utility);
+		return;
+	}
+	PG_ENSURE_ERROR_CLEANUP(release_database, ObjectIdGetDatum(dbid));
+	{
+		sx_worker_stop_database(dbid);
+		pass_on(utility);
+	}
+	PG_END_ENSURE_ERROR_CLEANUP(release_database, ObjectIdGetDatum(dbid));
+	sx_worker_release_database(dbid);
 }
 
 static void
@@ -459,9 +481,8 @@ process_utility(PlannedStmt *pstmt, const char *query_string,
 		case T_RenameStmt:
 			if (((RenameStmt *) parsetree)->renameType == OBJECT_DATABASE)
 			{
-				sx_ddl_before_database_stmt(parsetree,
-											context == PROCESS_UTILITY_TOPLEVEL);
-				break;
+				process_database_stmt(&utility);
+				return;
 			}
 			/* FALLTHROUGH */
 		case T_DropStmt:
@@ -485,14 +506,13 @@ process_utility(PlannedStmt *pstmt, const char *query_string,
 		case T_CreatedbStmt:
 		case T_DropdbStmt:
 		case T_AlterDatabaseStmt:
-			sx_ddl_before_database_stmt(parsetree,
-										context == PROCESS_UTILITY_TOPLEVEL);
-			break;
+			process_database_stmt(&utility);
+			return;
 
 		case T_TransactionStmt:
 			/* what was prepared may have changed views */
 			if (((TransactionStmt *) parsetree)->kind == TRANS_STMT_COMMIT_PREPARED)
-				sx_ddl_wake_at_commit();
+				sx_worker_wake();
 			break;
 
 		default:
