@@ -144,11 +144,17 @@ invalid_value(const char *name, const char *value, const char *hint)
 			 errhint("%s", hint)));
 }
 
-/* Names the option where a type's input function raises the error. */
+/* Names the option and the cure where an input function raises the error. */
 static void
 option_context(void *arg)
 {
-	errcontext("option \"%s\"", (const char *) arg);
+	const char *name = (const char *) arg;
+
+	errcontext("option \"%s\"", name);
+	if (strcmp(name, "start") == 0)
+		errhint("Use \"earliest\", \"latest\" or a timestamp.");
+	else
+		errhint("Give an interval, for example '10 seconds'.");
 }
 
 /* An input function of PostgreSQL's that takes a typmod. */

@@ -342,5 +342,16 @@ sx_fdw_range_init(SxScanRange *range, ForeignScanState *node,
 		if (range->nothing)
 			break;
 	}
+	if (range->listed && !range->nothing)
+	{
+		int			i;
+
+		/* the list may have been made before the limits */
+		range->nothing = true;
+		for (i = 0; i < range->npartitions && range->nothing; i++)
+			range->nothing =
+				range->partitions[i] < range->first_partition ||
+				range->partitions[i] > range->last_partition;
+	}
 	ResetExprContext(econtext);
 }
