@@ -106,12 +106,28 @@ end_insert(EState *estate, ResultRelInfo *rinfo)
 	end(rinfo);
 }
 
+/*
+ * PostgreSQL leaves the constraints of a foreign table to its server.  The
+ * rows' home is here, or they come from here: so they are checked.
+ */
+static void
+check_constraints(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot)
+{
+	Relation	rel = rinfo->ri_RelationDesc;
+
+	if (RelationGetDescr(rel)->constr != NULL)
+		ExecConstraints(rinfo, slot, estate);
+	if (rel->rd_rel->relispartition && rinfo->ri_RootResultRelInfo == NULL)
+		ExecPartitionCheck(rinfo, slot, estate, true);
+}
+
 static TupleTableSlot *
 exec_insert(EState *estate, ResultRelInfo *rinfo, TupleTableSlot *slot,
 			TupleTableSlot *plan_slot)
 {
 	StreamModify *state = (StreamModify *) rinfo->ri_FdwState;
 
+	check_constraints(estate, rinfo, slot);
 	if (state->journal != NULL)
 		sx_journal_insert(state->journal, slot);
 	else
