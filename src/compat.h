@@ -139,6 +139,16 @@ sx_collation_is_deterministic(Oid collation)
 #include "commands/explain.h"
 #endif
 
+#include "storage/latch.h"
+#include "utils/memutils.h"
+
+/* 17 gives the set an owner; ours lives as long as the process */
+#if PG_VERSION_NUM >= 170000
+#define sx_create_wait_event_set(n) CreateWaitEventSet(NULL, n)
+#else
+#define sx_create_wait_event_set(n) CreateWaitEventSet(TopMemoryContext, n)
+#endif
+
 /* index entries of a new row; 16 adds an argument for BRIN-only updates */
 #if PG_VERSION_NUM >= 160000
 #define sx_insert_index_tuples(rri, slot, estate) \

@@ -1,0 +1,151 @@
+/*-------------------------------------------------------------------------
+ * progress.c
+ *		Reads and writes streamx.progress.
+ *
+ * One row per view, stream and partition, changed in the transaction that
+ * changes the view's results.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/table.h"
+#include "catalog/indexing.h"
+#include "catalog/namespace.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+
+#include "checkpoint/checkpoint.h"
+
+/* columns of streamx.progress, see the install script */
+enum
+{
+	PR_VIEW = 1,
+	PR_STREAM,
+	PR_PARTITION,
+	PR_NEXT_OFFSET,
+	PR_WATERMARK,
+	PR_SNAPSHOT,
+	PR_NCOLS = PR_SNAPSHOT
+};
+
+static Relation
+open_progress(LOCKMODE lockmode)
+{
+	return table_open(get_relname_relid("progress",
+										get_namespace_oid("streamx", false)),
+					  lockmode);
+}
+
+static SysScanDesc
+begin_scan(Relation rel, ScanKeyData *key, int nkeys, Oid view, Oid stream,
+		   int32 partition)
+{
+	Oid			index = get_relname_relid("progress_pkey",
+										  RelationGetNamespace(rel));
+
+	ScanKeyInit(&key[0], PR_VIEW, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(view));
+	ScanKeyInit(&key[1], PR_STREAM, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(stream));
+	ScanKeyInit(&key[2], PR_PARTITION, BTEqualStrategyNumber, F_INT4EQ,
+				Int32GetDatum(partition));
+	return systable_beginscan(rel, index, OidIsValid(index),
+							  GetActiveSnapshot(), nkeys, key);
+}
+
+SxPosition *
+sx_checkpoint_load(Oid view, Oid stream, int *n)
+{
+	Relation	rel = open_progress(AccessShareLock);
+	ScanKeyData key[3];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+	SxPosition *result = NULL;
+	int			max = 0;
+
+	*n = 0;
+	scan = begin_scan(rel, key, 2, view, stream, 0);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Datum		values[PR_NCOLS];
+		bool		nulls[PR_NCOLS];
+		SxPosition *p;
+
+		heap_deform_tuple(tuple, RelationGetDescr(rel), values, nulls);
+		if (*n == max)
+		{
+			max = Max(16, max * 2);
+			result = result ? repalloc(result, sizeof(*result) * max) :
+				palloc(sizeof(*result) * max);
+		}
+		p = &result[(*n)++];
+		p->partition = DatumGetInt32(values[PR_PARTITION - 1]);
+		p->next_offset = DatumGetInt64(values[PR_NEXT_OFFSET - 1]);
+		p->watermark_us = nulls[PR_WATERMARK - 1] ? PG_INT64_MIN :
+			DatumGetInt64(values[PR_WATERMARK - 1]);
+		p->snapshot = nulls[PR_SNAPSHOT - 1] ? NULL :
+			OidOutputFunctionCall(F_PG_SNAPSHOT_OUT, values[PR_SNAPSHOT - 1]);
+	}
+	systable_endscan(scan);
+	table_close(rel, NoLock);
+	return result;
+}
+
+void
+sx_checkpoint_advance(Oid view, Oid stream, const SxPosition *positions, int n)
+{
+	Relation	rel = open_progress(RowExclusiveLock);
+	CatalogIndexState indexes = CatalogOpenIndexes(rel);
+	int			i;
+
+	for (i = 0; i < n; i++)
+	{
+		const SxPosition *p = &positions[i];
+		Datum		values[PR_NCOLS];
+		bool		nulls[PR_NCOLS] = {0};
+		bool		replace[PR_NCOLS] = {0};
+		ScanKeyData key[3];
+		SysScanDesc scan;
+		HeapTuple	tuple;
+
+		values[PR_VIEW - 1] = ObjectIdGetDatum(view);
+		values[PR_STREAM - 1] = ObjectIdGetDatum(stream);
+		values[PR_PARTITION - 1] = Int32GetDatum(p->partition);
+		values[PR_NEXT_OFFSET - 1] = Int64GetDatum(p->next_offset);
+		values[PR_WATERMARK - 1] = Int64GetDatum(p->watermark_us);
+		nulls[PR_WATERMARK - 1] = p->watermark_us == PG_INT64_MIN;
+		nulls[PR_SNAPSHOT - 1] = p->snapshot == NULL;
+		values[PR_SNAPSHOT - 1] = p->snapshot ?
+			OidInputFunctionCall(F_PG_SNAPSHOT_IN,
+								 unconstify(char *, p->snapshot), InvalidOid, -1) :
+			(Datum) 0;
+		replace[PR_NEXT_OFFSET - 1] = true;
+		replace[PR_WATERMARK - 1] = true;
+		replace[PR_SNAPSHOT - 1] = true;
+
+		scan = begin_scan(rel, key, 3, view, stream, p->partition);
+		tuple = systable_getnext(scan);
+		if (HeapTupleIsValid(tuple))
+		{
+			HeapTuple	changed = heap_modify_tuple(tuple, RelationGetDescr(rel),
+													values, nulls, replace);
+
+			CatalogTupleUpdateWithInfo(rel, &tuple->t_self, changed, indexes);
+			heap_freetuple(changed);
+		}
+		else
+		{
+			tuple = heap_form_tuple(RelationGetDescr(rel), values, nulls);
+			CatalogTupleInsertWithInfo(rel, tuple, indexes);
+			heap_freetuple(tuple);
+		}
+		systable_endscan(scan);
+	}
+	CatalogCloseIndexes(indexes);
+	table_close(rel, NoLock);
+}

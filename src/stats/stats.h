@@ -1,0 +1,105 @@
+/*-------------------------------------------------------------------------
+ * stats.h
+ *		Figures of streams, partitions and views in shared memory.
+ *
+ * Written by the worker that has the stream after each batch, read by the
+ * status views and by streamx.wait.  Nothing here is truth that a crash may
+ * not take: that is in tables.
+ *
+ * Lock rule: everything below is under one lightweight lock, held for the
+ * copying of a few words only.
+ *-------------------------------------------------------------------------
+ */
+#ifndef SX_STATS_STATS_H
+#define SX_STATS_STATS_H
+
+#include "postgres.h"
+
+#include "datatype/timestamp.h"
+#include "storage/condition_variable.h"
+
+#include "source/source.h"
+
+typedef struct SxStreamKey
+{
+	Oid			dbid;
+	Oid			relid;
+} SxStreamKey;
+
+typedef struct SxStreamFigures
+{
+	SxStreamKey key;
+	int			assigned;		/* index of the worker that shall read it; -1 */
+	int			owner_pid;		/* worker that has it open; 0: none */
+	int			owner_proc;		/* its number in ProcGlobal->allProcs */
+	bool		reported;		/* the fields below are set */
+	SxConnState conn;
+	char		sqlstate[SX_SQLSTATE_LEN + 1];
+	char		error[SX_ERROR_LEN];
+	int64		rows_in;		/* since the worker took it over */
+	TimestampTz last_row;		/* arrival of the newest row, 0: none */
+
+	/*
+	 * Rounds of reading, for sources without an end that others can ask for:
+	 * streamx.wait raises "requested", the worker copies it before it reads,
+	 * and when that has read to the end and is committed, each view's
+	 * "round_done" becomes the copy.
+	 */
+	uint64		round_requested;
+} SxStreamFigures;
+
+typedef struct SxPartitionKey
+{
+	Oid			dbid;
+	Oid			stream;
+	int32		partition;
+} SxPartitionKey;
+
+typedef struct SxPartitionFigures
+{
+	SxPartitionKey key;
+	int64		next_offset;	/* committed by the views that have caught up */
+	int64		end_offset;		/* -1: unknown */
+	int64		watermark_us;	/* PG_INT64_MIN: none */
+	bool		idle;
+} SxPartitionFigures;
+
+typedef struct SxViewFigures
+{
+	SxStreamKey key;			/* relid: the result table */
+	bool		catching_up;
+	double		rows_per_second;	/* smoothed over some 10 s */
+	int64		latency_us;		/* arrival to commit of the newest batch; -1 */
+	int64		state_bytes;	/* cache of groups in the worker */
+	int64		watermark_us;
+	TimestampTz last_batch;
+	uint64		round_done;		/* see round_requested */
+} SxViewFigures;
+
+extern void sx_stats_request(void); /* shmem_request hook's part */
+extern void sx_stats_startup(void); /* shmem_startup hook's part */
+
+/* Everyone who waits for progress sleeps on this one. */
+extern ConditionVariable *sx_stats_progress_cv(void);
+
+extern void sx_stats_lock(bool exclusive);
+extern void sx_stats_unlock(void);
+
+/*
+ * Find (or with create, make) an entry; the lock has to be held, exclusively
+ * to create or change.  NULL: none, or no room.
+ */
+extern SxStreamFigures *sx_stats_stream(Oid relid, bool create);
+extern SxStreamFigures *sx_stats_stream_of(const SxStreamKey *key, bool create);
+extern SxPartitionFigures *sx_stats_partition(Oid stream, int32 partition, bool create);
+extern SxViewFigures *sx_stats_view(Oid relid, bool create);
+
+/* Drop the entries of relations that are gone (this database). */
+extern void sx_stats_forget_stream(Oid relid);
+extern void sx_stats_forget_view(Oid relid);
+
+/* Copies of all of this database, palloc'd; *n their number. */
+extern SxStreamFigures *sx_stats_all_streams(int *n);
+extern SxPartitionFigures *sx_stats_all_partitions(int *n);
+
+#endif							/* SX_STATS_STATS_H */

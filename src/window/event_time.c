@@ -1,0 +1,110 @@
+/*-------------------------------------------------------------------------
+ * event_time.c
+ *		Event times of a batch, and how far they push a watermark.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "utils/date.h"
+#include "utils/timestamp.h"
+
+#include "window/event_time.h"
+
+bool
+sx_window_event_time(const SxStream *stream, const SxBatch *batch, int row,
+					 int64 *event_us)
+{
+	int			col = stream->event_time_col;
+
+	if (col < 0)
+	{
+		*event_us = batch->timestamp_us[row];
+		return true;
+	}
+	if (batch->values[col] == NULL || batch->nulls[col][row])
+		return false;
+	if (batch->schema->cols[col].typid == DATEOID)
+	{
+		DateADT		date = DatumGetDateADT(batch->values[col][row]);
+
+		if (DATE_NOT_FINITE(date))
+			return false;
+		*event_us = (int64) date * USECS_PER_DAY;
+		return true;
+	}
+	*event_us = DatumGetInt64(batch->values[col][row]);
+	return !TIMESTAMP_NOT_FINITE(*event_us);
+}
+
+void
+sx_window_reject_ahead(const SxStream *stream, SxBatch *batch)
+{
+	bool	   *remove = NULL;
+	int			row;
+
+	if (stream->event_time_col < 0)
+		return;
+	for (row = 0; row < batch->nrows; row++)
+	{
+		int64		event_us;
+		SxMessage	msg = {0};
+
+		if (!sx_window_event_time(stream, batch, row, &event_us) ||
+			event_us - stream->max_ahead_us <= batch->arrival_us[row])
+			continue;
+		if (remove == NULL)
+			remove = palloc0(sizeof(bool) * batch->nrows);
+		remove[row] = true;
+		msg.partition = batch->partition[row];
+		msg.position = batch->position[row];
+		msg.arrival_us = batch->arrival_us[row];
+		msg.payload = batch->payload[row];
+		msg.payload_len = batch->payload_len[row];
+		msg.key = batch->key[row];
+		msg.key_len = batch->key_len[row];
+		if (!sx_batch_reject(batch, &msg, "22008",
+							 "event time is further ahead of its arrival than max_ahead allows"))
+			ereport(ERROR,
+					(errcode(ERRCODE_OUT_OF_MEMORY),
+					 errmsg("out of memory")));
+	}
+	if (remove)
+	{
+		sx_batch_remove_rows(batch, remove);
+		pfree(remove);
+	}
+}
+
+void
+sx_window_observe(const SxStream *stream, const SxBatch *batch,
+				  SxPosition *positions, int npositions)
+{
+	SxPosition *p = NULL;
+	int			row;
+
+	if (!stream->has_watermark)
+		return;
+	for (row = 0; row < batch->nrows; row++)
+	{
+		int64		event_us;
+
+		if (!sx_window_event_time(stream, batch, row, &event_us))
+			continue;
+		if (p == NULL || p->partition != batch->partition[row])
+		{
+			int			i;
+
+			p = NULL;
+			for (i = 0; i < npositions && p == NULL; i++)
+			{
+				if (positions[i].partition == batch->partition[row])
+					p = &positions[i];
+			}
+			if (p == NULL)
+				continue;
+		}
+		if (event_us - stream->watermark_us > p->watermark_us)
+			p->watermark_us = event_us - stream->watermark_us;
+	}
+}

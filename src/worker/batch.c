@@ -1,0 +1,663 @@
+/*-------------------------------------------------------------------------
+ * batch.c
+ *		One micro-batch: one transaction from what was read to the commit.
+ *
+ *		take -> resolve, event times -> dead letters of what did not decode
+ *			 -> each view: plan over the batch, merge or append
+ *			 -> progress and counters -> COMMIT
+ *
+ * Each view runs in a subtransaction of its own.  When it fails,
+ *	- for a row's sake (a value out of range, a failing CHECK), the range of
+ *	  rows is divided until the row is found: it becomes a dead letter of the
+ *	  view, its neighbours count;
+ *	- for the view's sake (a column is gone, a right is missing), the view
+ *	  stops, the others go on;
+ *	- for the moment's sake (a lock, memory, a cancelled statement), the view
+ *	  is tried again later, by itself if it has company.
+ * The only other catch is at the batch's edge: abort, go back to the saved
+ * progress, back off.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "base/guc.h"
+#include "checkpoint/checkpoint.h"
+#include "compat.h"
+#include "exec/exec.h"
+#include "stats/stats.h"
+#include "window/event_time.h"
+#include "worker/task.h"
+
+#define SMALL_BATCH		2000	/* rows up to which plan_small is taken */
+#define MAX_FAILURES	5		/* in a row, then a view stops */
+#define BACKOFF_FIRST_MS 200
+#define BACKOFF_MAX_MS	10000
+
+static MemoryContext batch_cxt = NULL;
+
+typedef enum Blame
+{
+	BLAME_ROW,
+	BLAME_VIEW,
+	BLAME_MOMENT,
+} Blame;
+
+static Blame
+blame(int sqlstate)
+{
+	switch (ERRCODE_TO_CATEGORY(sqlstate))
+	{
+		case ERRCODE_DATA_EXCEPTION:
+		case ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION:
+		case ERRCODE_CARDINALITY_VIOLATION:
+		case ERRCODE_SQL_ROUTINE_EXCEPTION:
+		case ERRCODE_EXTERNAL_ROUTINE_EXCEPTION:
+		case ERRCODE_EXTERNAL_ROUTINE_INVOCATION_EXCEPTION:
+		case ERRCODE_PLPGSQL_ERROR:
+		case ERRCODE_PROGRAM_LIMIT_EXCEEDED:
+			return BLAME_ROW;
+		case ERRCODE_CONNECTION_EXCEPTION:
+		case ERRCODE_TRANSACTION_ROLLBACK:
+		case ERRCODE_INSUFFICIENT_RESOURCES:
+		case ERRCODE_OPERATOR_INTERVENTION:
+		case ERRCODE_SYSTEM_ERROR:
+		case ERRCODE_INTERNAL_ERROR:
+			return BLAME_MOMENT;
+		default:
+			return sqlstate == ERRCODE_LOCK_NOT_AVAILABLE ||
+				sqlstate == ERRCODE_OBJECT_IN_USE ? BLAME_MOMENT : BLAME_VIEW;
+	}
+}
+
+/* ---- acting for a view's owner ---- */
+
+void
+sx_owner_enter(const SxView *view, SxOwnerScope *scope)
+{
+	ListCell   *lc;
+
+	GetUserIdAndSecContext(&scope->userid, &scope->sec);
+	SetUserIdAndSecContext(view->owner,
+						   scope->sec | SECURITY_RESTRICTED_OPERATION |
+						   SECURITY_LOCAL_USERID_CHANGE);
+	scope->guc_level = NewGUCNestLevel();
+	foreach(lc, view->settings)
+	{
+		DefElem    *def = lfirst_node(DefElem, lc);
+		const char *value = strVal(def->arg);
+		const char *now = GetConfigOption(def->defname, true, false);
+
+		if (now == NULL || strcmp(now, value) != 0)
+			(void) set_config_option(def->defname, value, PGC_USERSET,
+									 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+									 false);
+	}
+}
+
+void
+sx_owner_leave(const SxOwnerScope *scope)
+{
+	AtEOXact_GUC(true, scope->guc_level);
+	SetUserIdAndSecContext(scope->userid, scope->sec);
+}
+
+/* ---- one view ---- */
+
+typedef struct BatchInput
+{
+	SxTask	   *task;
+	SxBatch   **batches;
+	int			nbatches;
+	int64		nrows;
+} BatchInput;
+
+static void
+lock_relations(const PlannedStmt *plan)
+{
+	ListCell   *lc;
+
+	foreach(lc, plan->rtable)
+	{
+		RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
+
+		if (OidIsValid(rte->relid) &&
+			(rte->rtekind == RTE_RELATION || rte->rtekind == RTE_SUBQUERY))
+			LockRelationOid(rte->relid, AccessShareLock);
+	}
+}
+
+/* Run the view over rows [first, end) and write what comes out. */
+static void
+apply(SxViewRun *run, BatchInput *in, int64 first, int64 end)
+{
+	SxOwnerScope scope;
+	SxScanInput input;
+	PlannedStmt *plan;
+	DestReceiver *dest;
+	int64		written = 0;
+
+	sx_owner_enter(run->view, &scope);
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	if (run->shape == NULL || run->result == NULL)
+		sx_view_prepare(run);
+	plan = end - first <= SMALL_BATCH ? run->plan_small : run->plan_big;
+
+	lock_relations(plan);
+	LockRelationOid(run->relid, RowExclusiveLock);
+	if (run->stale)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("definition of continuous view \"%s\" has changed", run->view->name)));
+
+	input.stream = run->shape->stream;
+	input.batches = in->batches;
+	input.nbatches = in->nbatches;
+	input.first_row = first;
+	input.end_row = end;
+	if (run->shape->strategy == SX_STRATEGY_APPEND)
+	{
+		dest = sx_result_appender(run->result, &written);
+		sx_exec_run(plan, &input, dest);
+	}
+	else
+	{
+		SxRows		rows;
+
+		dest = sx_exec_collector(&rows, CurrentMemoryContext);
+		sx_exec_run(plan, &input, dest);
+		CommandCounterIncrement();
+		UpdateActiveSnapshotCommandId();
+		written = sx_result_merge(run->result, &rows);
+	}
+	dest->rDestroy(dest);
+	run->counters.rows_out += written;
+	PopActiveSnapshot();
+	sx_owner_leave(&scope);
+}
+
+static void
+context_callback(void *arg)
+{
+	SxViewRun  *run = arg;
+
+	errcontext("continuous view \"%s\"", run->view->name);
+}
+
+/* Row number over all batches -> the message it came from. */
+static void
+row_as_reject(BatchInput *in, int64 row, SxReject *reject)
+{
+	int			i;
+
+	for (i = 0; i < in->nbatches; i++)
+	{
+		SxBatch    *b = in->batches[i];
+
+		if (row < b->nrows)
+		{
+			memset(reject, 0, sizeof(*reject));
+			reject->partition = b->partition[row];
+			reject->position = b->position[row];
+			reject->arrival_us = b->arrival_us[row];
+			reject->payload = b->payload[row];
+			reject->payload_len = b->payload_len[row];
+			reject->key = b->key[row];
+			reject->key_len = b->key_len[row];
+			return;
+		}
+		row -= b->nrows;
+	}
+	elog(ERROR, "row is not in the batch");
+}
+
+/* What a failed view is told to do; the subtransaction is rolled back. */
+typedef struct ViewOutcome
+{
+	bool		stopped;		/* error says why */
+	bool		again;			/* later */
+	ErrorData  *error;
+} ViewOutcome;
+
+static bool run_range(SxViewRun *run, BatchInput *in, int64 first, int64 end,
+					  ViewOutcome *outcome);
+
+/*
+ * Rows [first, end) in one subtransaction that either counts or leaves
+ * nothing.  true: done, *rest is set to the rows that are left of the range.
+ * false: the view is done with this batch, see outcome.
+ */
+static bool
+run_part(SxViewRun *run, BatchInput *in, int64 first, int64 end, int64 *rest,
+		 ViewOutcome *outcome)
+{
+	MemoryContext old = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	volatile int64 hint = -1;
+	ErrorData  *edata = NULL;
+	SxViewCounters before = run->counters;
+	SxReject	reject;
+
+	*rest = end;
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(old);
+	PG_TRY();
+	{
+		apply(run, in, first, end);
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(old);
+		CurrentResourceOwner = owner;
+	}
+	PG_CATCH();
+	{
+		hint = sx_fdw_last_row();
+		MemoryContextSwitchTo(batch_cxt);
+		edata = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(old);
+		CurrentResourceOwner = owner;
+	}
+	PG_END_TRY();
+	if (edata == NULL)
+		return true;
+
+	run->counters = before;
+	if (run->result)
+		sx_result_forget(run->result);
+	if (ProcDiePending)
+		ReThrowError(edata);
+
+	switch (blame(edata->sqlerrcode))
+	{
+		case BLAME_ROW:
+			break;
+		case BLAME_VIEW:
+			outcome->stopped = true;
+			outcome->error = edata;
+			return false;
+		case BLAME_MOMENT:
+			/* what looks like a fault of ours or of a function does not pass */
+			if (ERRCODE_TO_CATEGORY(edata->sqlerrcode) == ERRCODE_INTERNAL_ERROR &&
+				++run->failures >= MAX_FAILURES)
+				outcome->stopped = true;
+			else
+				outcome->again = true;
+			outcome->error = edata;
+			return false;
+	}
+
+	if (end - first > 1)
+	{
+		/*
+		 * The scan stood at the hinted row when it happened: likely the one.
+		 * What comes before it is tried first, then the row alone.  At the
+		 * last row it may have happened after the scan: that says nothing.
+		 */
+		if (hint > first && hint < end - 1)
+			*rest = hint;
+		else if (hint == first && hint < end - 1)
+			*rest = first + 1;
+		else
+			*rest = first + (end - first) / 2;
+		return run_range(run, in, first, *rest, outcome);
+	}
+
+	/* the row */
+	if (in->task->stream->def->on_error == SX_ON_ERROR_STOP)
+	{
+		outcome->stopped = true;
+		outcome->error = edata;
+		return false;
+	}
+	row_as_reject(in, first, &reject);
+	strlcpy(reject.sqlstate, unpack_sql_state(edata->sqlerrcode), sizeof(reject.sqlstate));
+	reject.error = edata->message;
+	if (in->task->stream->def->on_error == SX_ON_ERROR_DEAD_LETTER)
+		(void) sx_result_dead_letter(in->task->stream->relid, run->relid, &reject);
+	run->counters.dead_letters++;
+	FreeErrorData(edata);
+	return true;
+}
+
+/* Rows [first, end) in as many parts as it takes. */
+static bool
+run_range(SxViewRun *run, BatchInput *in, int64 first, int64 end,
+		  ViewOutcome *outcome)
+{
+	check_stack_depth();
+	while (first < end)
+	{
+		int64		rest;
+
+		if (!run_part(run, in, first, end, &rest, outcome))
+			return false;
+		first = rest;
+	}
+	return true;
+}
+
+static void
+run_view(SxViewRun *run, BatchInput *in, ViewOutcome *outcome)
+{
+	ErrorContextCallback context;
+
+	memset(&run->counters, 0, sizeof(run->counters));
+	memset(outcome, 0, sizeof(*outcome));
+	context.callback = context_callback;
+	context.arg = run;
+	context.previous = error_context_stack;
+	error_context_stack = &context;
+
+	/* the whole at once; it is divided only if it fails */
+	if (in->nrows > 0)
+		(void) run_range(run, in, 0, in->nrows, outcome);
+	run->counters.rows_in = in->nrows;
+	error_context_stack = context.previous;
+	if (!outcome->again)
+		run->failures = 0;
+}
+
+/* ---- the batch ---- */
+
+/* Rejected messages of the stream; true: the stream's policy is to stop. */
+static int64
+keep_rejects(SxTask *task, SxBatch *list)
+{
+	SxStreamRun *stream = task->stream;
+	SxBatch    *b;
+	int64		kept = 0;
+	int			i;
+
+	for (b = list; b; b = b->next)
+	{
+		for (i = 0; i < b->nrejects; i++)
+		{
+			if (stream->def->on_error == SX_ON_ERROR_STOP)
+				ereport(ERROR,
+						(errcode(MAKE_SQLSTATE(b->rejects[i].sqlstate[0], b->rejects[i].sqlstate[1],
+											   b->rejects[i].sqlstate[2], b->rejects[i].sqlstate[3],
+											   b->rejects[i].sqlstate[4])),
+						 errmsg("%s", b->rejects[i].error),
+						 errdetail("Partition %d, offset " INT64_FORMAT " of stream \"%s\".",
+								   b->rejects[i].partition, b->rejects[i].position,
+								   stream->def->name)));
+			if (stream->def->on_error == SX_ON_ERROR_DEAD_LETTER &&
+				sx_result_dead_letter(stream->relid, InvalidOid, &b->rejects[i]))
+				kept++;
+		}
+	}
+	return kept;
+}
+
+/* Positions after the batch; their watermarks as the batch pushes them. */
+static SxPosition *
+positions_after(SxTask *task, SxBatch *list, int *n)
+{
+	SxPosition *after;
+	int			max = task->npositions;
+	SxBatch    *b;
+	int			i;
+
+	for (b = list; b; b = b->next)
+		max += b->npositions;
+	after = palloc(sizeof(SxPosition) * Max(max, 1));
+	*n = task->npositions;
+	memcpy(after, task->positions, sizeof(SxPosition) * task->npositions);
+	for (b = list; b; b = b->next)
+	{
+		for (i = 0; i < b->npositions; i++)
+		{
+			SxPosition *p = sx_position_find(after, *n, b->positions[i].partition);
+
+			if (p == NULL)
+			{
+				p = &after[(*n)++];
+				*p = b->positions[i];
+				p->watermark_us = PG_INT64_MIN;
+			}
+			p->next_offset = b->positions[i].next_offset;
+			if (b->positions[i].snapshot)
+				p->snapshot = pstrdup(b->positions[i].snapshot);
+		}
+		sx_window_observe(task->stream->def, b, after, *n);
+	}
+	return after;
+}
+
+static bool
+position_changed(SxTask *task, const SxPosition *p)
+{
+	SxPosition *old = sx_position_find(task->positions, task->npositions, p->partition);
+
+	return old == NULL || old->next_offset != p->next_offset ||
+		old->watermark_us != p->watermark_us ||
+		(p->snapshot != NULL &&
+		 (old->snapshot == NULL || strcmp(p->snapshot, old->snapshot) != 0));
+}
+
+/* A view has stopped: kept in the catalog, in the transaction at hand. */
+static void
+stop_view(SxTask *task, SxViewRun *run, ErrorData *error)
+{
+	ereport(LOG,
+			(errcode(error->sqlerrcode),
+			 errmsg("continuous view \"%s\" has stopped: %s",
+					run->view->name, error->message),
+			 error->detail ? errdetail_internal("%s", error->detail) : 0,
+			 errhint("Mend the cause, then SELECT streamx.resume('%s').", run->view->name)));
+	sx_view_set_error(run->relid, unpack_sql_state(error->sqlerrcode), error->message);
+}
+
+/* Everything between take and commit; returns rows of the batch. */
+static int64
+batch_body(SxTask *task, SxBatch *list, List **leaving, TimestampTz *newest)
+{
+	SxStreamRun *stream = task->stream;
+	BatchInput	in = {0};
+	SxBatch    *b;
+	SxPosition *after;
+	SxPosition *changed;
+	int			nafter;
+	int			nchanged = 0;
+	int			i;
+	ListCell   *lc;
+
+	for (b = list; b; b = b->next)
+	{
+		if (b->ndeferred > 0)
+			sx_fdw_resolve_deferred(b, stream->resolver);
+		sx_window_reject_ahead(stream->def, b);
+		in.nbatches++;
+		in.nrows += b->nrows;
+		if (b->nrows > 0)
+			*newest = Max(*newest, b->arrival_us[b->nrows - 1]);
+	}
+	in.task = task;
+	in.batches = palloc(sizeof(SxBatch *) * Max(in.nbatches, 1));
+	i = 0;
+	for (b = list; b; b = b->next)
+		in.batches[i++] = b;
+
+	(void) keep_rejects(task, list);
+	after = positions_after(task, list, &nafter);
+	changed = palloc(sizeof(SxPosition) * Max(nafter, 1));
+	for (i = 0; i < nafter; i++)
+	{
+		if (position_changed(task, &after[i]))
+			changed[nchanged++] = after[i];
+	}
+
+	foreach(lc, task->views)
+	{
+		SxViewRun  *run = lfirst(lc);
+		ViewOutcome outcome;
+
+		run_view(run, &in, &outcome);
+		if (outcome.stopped)
+		{
+			stop_view(task, run, outcome.error);
+			*leaving = lappend(*leaving, run);
+			continue;
+		}
+		if (outcome.again)
+		{
+			/* alone, or nobody got through: the batch is tried again */
+			if (list_length(task->views) == 1)
+				ReThrowError(outcome.error);
+			*leaving = lappend(*leaving, run);
+			continue;
+		}
+		sx_checkpoint_advance(run->relid, stream->relid, changed, nchanged);
+		if (in.nrows > 0)
+		{
+			run->counters.batches = 1;
+			sx_view_count(run->relid, &run->counters);
+		}
+	}
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+
+	MemoryContextSwitchTo(batch_cxt);
+	sx_task_set_positions(task, after, nafter);
+	return in.nrows;
+}
+
+/* After an error at the batch's edge: nothing happened, later again. */
+static void
+batch_failed(SxTask *task, ErrorData *error, bool stop)
+{
+	ListCell   *lc;
+	int			shift = Min(task->failures, 6);
+
+	foreach(lc, task->views)
+	{
+		SxViewRun  *run = lfirst(lc);
+
+		if (run->result)
+			sx_result_forget(run->result);
+		if (stop)
+		{
+			StartTransactionCommand();
+			PushActiveSnapshot(GetTransactionSnapshot());
+			stop_view(task, run, error);
+			PopActiveSnapshot();
+			CommitTransactionCommand();
+			run->stale = true;
+		}
+	}
+	task->seek = true;
+	task->failures++;
+	task->retry_ms = sx_now_ms() + Min(BACKOFF_FIRST_MS << shift, BACKOFF_MAX_MS);
+}
+
+SxBatchOutcome
+sx_batch_run(SxTask *task)
+{
+	MemoryContext old = CurrentMemoryContext;
+	SxBatch    *volatile list = NULL;
+	List	   *volatile leaving = NIL;
+	volatile int64 rows = 0;
+	TimestampTz newest = 0;
+	volatile bool failed = false;
+	ListCell   *lc;
+
+	if (batch_cxt == NULL)
+		batch_cxt = AllocSetContextCreate(TopMemoryContext, "streamx batch",
+										  ALLOCSET_DEFAULT_SIZES);
+	MemoryContextReset(batch_cxt);
+	MemoryContextSwitchTo(batch_cxt);
+
+	PG_TRY();
+	{
+		if (task->seek)
+		{
+			sx_reader_seek(task->reader, task->positions, task->npositions,
+						   task->start);
+			task->seek = false;
+		}
+		if (sx_reader_has_intake(task->reader))
+		{
+			StartTransactionCommand();
+			PushActiveSnapshot(GetTransactionSnapshot());
+			(void) sx_reader_intake(task->reader);
+			PopActiveSnapshot();
+			CommitTransactionCommand();
+			MemoryContextSwitchTo(batch_cxt);
+		}
+		StartTransactionCommand();
+		MemoryContextSwitchTo(batch_cxt);
+		PushActiveSnapshot(GetTransactionSnapshot());
+		if (!sx_streams_stale())
+		{
+			list = sx_reader_take(task->reader, sx_max_batch_rows,
+								  (int64) sx_max_batch_kb * 1024);
+			if (list)
+				list = sx_join_trim(task, list);
+		}
+		if (list)
+			rows = batch_body(task, list, (List **) &leaving, &newest);
+		else
+		{
+			PopActiveSnapshot();
+			CommitTransactionCommand();
+		}
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+		bool		stop;
+
+		MemoryContextSwitchTo(batch_cxt);
+		edata = CopyErrorData();
+
+		/* rows that do not decode under on_error = stop stop all views */
+		stop = task->stream->def->on_error == SX_ON_ERROR_STOP &&
+			blame(edata->sqlerrcode) == BLAME_ROW;
+		HOLD_INTERRUPTS();
+		EmitErrorReport();
+		FlushErrorState();
+		AbortOutOfAnyTransaction();
+		RESUME_INTERRUPTS();
+		MemoryContextSwitchTo(batch_cxt);
+		batch_failed(task, edata, stop);
+		failed = true;
+	}
+	PG_END_TRY();
+	if (list)
+		sx_reader_give_back(task->reader, list);
+	MemoryContextSwitchTo(old);
+	if (failed)
+		return SX_BATCH_FAILED;
+
+	task->failures = 0;
+	task->last_rows = rows;
+	foreach(lc, task->views)
+	{
+		SxViewRun  *run = lfirst(lc);
+
+		if (run->result)
+			sx_result_trim(run->result);
+	}
+
+	/* stopped ones go; those that failed alone come back on their own */
+	foreach(lc, (List *) leaving)
+	{
+		SxViewRun  *run = lfirst(lc);
+
+		run->stale = true;
+		sx_streams_mark_stale();
+	}
+	if (list)
+		sx_report_batch(task, rows, newest);
+	MemoryContextReset(batch_cxt);
+	return list ? SX_BATCH_DONE : SX_BATCH_NOTHING;
+}

@@ -1,0 +1,69 @@
+/*-------------------------------------------------------------------------
+ * control.h
+ *		Inside of the room: slots in shared memory.
+ *-------------------------------------------------------------------------
+ */
+#ifndef SX_WORKER_CONTROL_H
+#define SX_WORKER_CONTROL_H
+
+#include "postgres.h"
+
+#include "postmaster/bgworker.h"
+#include "storage/lwlock.h"
+
+#define SX_SCHEDULER	(-1)	/* slot->index of a scheduler */
+
+typedef struct SxSlot
+{
+	bool		used;
+	Oid			dbid;
+	int			index;			/* worker's number in its database, or
+								 * SX_SCHEDULER */
+	int			pid;			/* 0: not running yet */
+	int			procno;
+	uint32		generation;
+} SxSlot;
+
+typedef struct SxDatabase
+{
+	bool		used;
+	Oid			dbid;
+	bool		dormant;		/* has no extension: nothing to do until woken */
+	bool		held;			/* sx_worker_stop_database */
+} SxDatabase;
+
+#define SX_MAX_DATABASES 1024
+
+typedef struct SxControl
+{
+	LWLock	   *lock;
+	int			launcher_pid;
+	int			launcher_procno;
+	uint64		changes;		/* raised by sx_worker_wake */
+	int			nslots;
+	SxDatabase	databases[SX_MAX_DATABASES];
+	SxSlot		slots[FLEXIBLE_ARRAY_MEMBER];
+} SxControl;
+
+extern SxControl *sx_control;
+
+/* Under the lock, exclusive to create. NULL: none, or no room. */
+extern SxDatabase *sx_control_database(Oid dbid, bool create);
+extern SxSlot *sx_control_slot(Oid dbid, int index);
+
+/*
+ * Start a scheduler or worker: takes a slot and registers the process.
+ * false: no slot or no process to be had now.
+ */
+extern bool sx_control_start(Oid dbid, int index);
+
+/* In the new process: fill the slot in; it is given back at exit. */
+extern SxSlot *sx_control_attach(Datum arg);
+
+extern void sx_control_set_latch(int procno);
+
+extern PGDLLEXPORT void sx_launcher_main(Datum arg);
+extern PGDLLEXPORT void sx_scheduler_main(Datum arg);
+extern PGDLLEXPORT void sx_worker_main(Datum arg);
+
+#endif							/* SX_WORKER_CONTROL_H */

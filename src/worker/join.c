@@ -1,0 +1,259 @@
+/*-------------------------------------------------------------------------
+ * join.c
+ *		Views that have caught up with others share their reading.
+ *
+ * Two tasks of a stream become one when they stand at the same position.
+ * Once they are close, both read up to the further of their positions in
+ * each partition and wait there (for a bounded time: then they go apart and
+ * try again later).
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "checkpoint/checkpoint.h"
+#include "source/journal.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "worker/task.h"
+
+#define CLOSE_ROWS		100000	/* near enough to wait for */
+#define HOLD_MS			5000	/* longest wait */
+#define AGAIN_MS		2000	/* pause after one that did not work out */
+
+static int64
+offset_of(SxPosition *positions, int n, int32 partition)
+{
+	SxPosition *p = sx_position_find(positions, n, partition);
+
+	return p ? p->next_offset : 0;
+}
+
+/* Rows between two tasks; 0: they stand at the same place. */
+static int64
+distance(SxTask *a, SxTask *b)
+{
+	int64		result = 0;
+	int			i;
+
+	for (i = 0; i < a->npositions; i++)
+		result += Abs(a->positions[i].next_offset -
+					  offset_of(b->positions, b->npositions, a->positions[i].partition));
+	for (i = 0; i < b->npositions; i++)
+	{
+		if (sx_position_find(a->positions, a->npositions, b->positions[i].partition) == NULL)
+			result += b->positions[i].next_offset;
+	}
+	return result;
+}
+
+/*
+ * A native position says more than its row count: which transactions.
+ * Positions with the same rows behind them become the same text.
+ */
+static bool
+same_place(SxTask *a, SxTask *b)
+{
+	SxPosition *pa;
+	SxPosition *pb;
+
+	if (distance(a, b) != 0)
+		return false;
+	if (a->npositions == 0 || a->positions[0].snapshot == NULL)
+		return true;
+	if (b->npositions == 0 || b->positions[0].snapshot == NULL)
+		return false;
+	pa = &a->positions[0];
+	pb = &b->positions[0];
+	return strcmp(pa->snapshot, pb->snapshot) == 0;
+}
+
+/* The count differs when views were created at different times: see above. */
+static bool
+same_native_place(SxTask *a, SxTask *b)
+{
+	bool		same;
+
+	if (a->npositions != 1 || b->npositions != 1 ||
+		a->positions[0].snapshot == NULL || b->positions[0].snapshot == NULL)
+		return false;
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	same = sx_journal_same(a->stream->relid, a->positions[0].snapshot,
+						   b->positions[0].snapshot);
+	if (same)
+	{
+		ListCell   *lc;
+
+		/* b's views take a's position over */
+		foreach(lc, b->views)
+			sx_checkpoint_advance(((SxViewRun *) lfirst(lc))->relid,
+								  b->stream->relid, a->positions, 1);
+	}
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	return same;
+}
+
+static void
+set_limits(SxTask *task, SxTask *other)
+{
+	MemoryContext old = MemoryContextSwitchTo(task->cxt);
+	int			i;
+
+	if (task->limits)
+		pfree(task->limits);
+	task->limits = palloc(sizeof(SxPosition) * (task->npositions + other->npositions + 1));
+	task->nlimits = 0;
+	for (i = 0; i < task->npositions; i++)
+	{
+		SxPosition *l = &task->limits[task->nlimits++];
+
+		*l = task->positions[i];
+		l->snapshot = NULL;
+		l->next_offset = Max(l->next_offset,
+							 offset_of(other->positions, other->npositions, l->partition));
+	}
+	for (i = 0; i < other->npositions; i++)
+	{
+		if (sx_position_find(task->limits, task->nlimits, other->positions[i].partition) == NULL)
+		{
+			task->limits[task->nlimits] = other->positions[i];
+			task->limits[task->nlimits++].snapshot = NULL;
+		}
+	}
+	MemoryContextSwitchTo(old);
+}
+
+static void
+let_go(SxTask *task)
+{
+	if (task->limits)
+	{
+		/* what lay beyond the limits was thrown away */
+		pfree(task->limits);
+		task->limits = NULL;
+		task->nlimits = 0;
+		task->seek = true;
+	}
+	task->hold_until_ms = 0;
+	task->join_after_ms = sx_now_ms() + AGAIN_MS;
+}
+
+/* Is this task at its limits, waiting for the other one? */
+bool
+sx_join_holds(SxTask *task)
+{
+	int			i;
+
+	if (task->limits == NULL)
+		return false;
+	for (i = 0; i < task->nlimits; i++)
+	{
+		if (offset_of(task->positions, task->npositions, task->limits[i].partition) <
+			task->limits[i].next_offset)
+			return false;
+	}
+	return true;
+}
+
+SxBatch *
+sx_join_trim(SxTask *task, SxBatch *list)
+{
+	SxBatch    *b;
+
+	if (task->limits == NULL)
+		return list;
+	for (b = list; b; b = b->next)
+	{
+		bool	   *remove = NULL;
+		int			i;
+		int			kept = 0;
+
+		for (i = 0; i < b->npositions; i++)
+		{
+			SxPosition *l = sx_position_find(task->limits, task->nlimits,
+											 b->positions[i].partition);
+			int64		limit = l ? l->next_offset : 0;
+
+			if (b->positions[i].next_offset > limit)
+			{
+				/* never back: it may stand there already */
+				b->positions[i].next_offset =
+					Max(limit, offset_of(task->positions, task->npositions,
+										 b->positions[i].partition));
+				if (remove == NULL)
+					remove = palloc0(sizeof(bool) * Max(b->nrows, 1));
+			}
+		}
+		if (remove == NULL)
+			continue;
+		for (i = 0; i < b->nrows; i++)
+			remove[i] = b->position[i] >= offset_of(task->limits, task->nlimits, b->partition[i]);
+		for (i = 0; i < b->nrejects; i++)
+		{
+			if (b->rejects[i].position < offset_of(task->limits, task->nlimits,
+												   b->rejects[i].partition))
+				b->rejects[kept++] = b->rejects[i];
+		}
+		b->nrejects = kept;
+		kept = 0;
+		for (i = 0; i < b->ndeferred; i++)
+		{
+			/* rows close up below: number them as they will be */
+			if (!remove[b->deferred[i].row])
+				b->deferred[kept++] = b->deferred[i];
+		}
+		b->ndeferred = kept;
+		sx_batch_remove_rows(b, remove);
+		pfree(remove);
+	}
+	return list;
+}
+
+void
+sx_join_tasks(SxStreamRun *stream)
+{
+	SxTask	   *main_task;
+	ListCell   *lc;
+	int64		now = sx_now_ms();
+
+	if (list_length(stream->tasks) < 2)
+		return;
+	main_task = linitial(stream->tasks);
+	foreach(lc, stream->tasks)
+	{
+		SxTask	   *task = lfirst(lc);
+
+		if (task == main_task || task->failures > 0 || main_task->failures > 0)
+			continue;
+		if (task->npositions == 0 || main_task->npositions == 0)
+			continue;
+		if (same_place(main_task, task) ||
+			(!sx_reader_threaded(task->reader) && same_native_place(main_task, task)))
+		{
+			let_go(main_task);
+			let_go(task);
+			sx_task_join(main_task, task);
+			return;				/* the list has changed */
+		}
+		if (task->hold_until_ms != 0)
+		{
+			if (now >= task->hold_until_ms)
+			{
+				let_go(main_task);
+				let_go(task);
+			}
+			return;				/* one pair at a time */
+		}
+		if (sx_reader_threaded(task->reader) && now >= task->join_after_ms &&
+			main_task->limits == NULL && distance(main_task, task) < CLOSE_ROWS)
+		{
+			set_limits(main_task, task);
+			set_limits(task, main_task);
+			main_task->hold_until_ms = task->hold_until_ms = now + HOLD_MS;
+			return;
+		}
+	}
+}

@@ -1,0 +1,529 @@
+/*-------------------------------------------------------------------------
+ * reader.c
+ *		Reads one source and decodes it, ahead of the worker's main thread.
+ *
+ * Thread rules: reader_main() and what it calls never call PostgreSQL.  The
+ * mutex guards the queue and the free list; the source belongs to the thread
+ * while it runs (status() apart, which is safe from any thread), to the main
+ * thread while it does not.  Signals are blocked in the thread, they go to
+ * PostgreSQL's.
+ *
+ *		main thread: open -> seek (starts thread) -> take ... give_back
+ *					 -> seek (stops, restarts) ... -> close (stops)
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+
+#include "decode/decode.h"
+#include "worker/reader.h"
+
+#define CHUNK_ROWS		8192	/* rows of one batch of columns */
+#define CHUNK_BYTES		(4 * 1024 * 1024)	/* bytes after which it is full */
+#define CHUNK_MS		10		/* after its first row it waits no longer */
+#define POLL_MSGS		4096
+#define IDLE_MS			100		/* longest wait for the first message */
+#define QUEUE_BYTES		(96 * 1024 * 1024)	/* read ahead at most */
+#define FREE_BATCHES	16		/* kept for use again */
+
+struct SxReader
+{
+	const SxStream *stream;
+	SxSource   *source;
+	SxDecoder  *decoder;
+	int			ready_fd;
+	bool		threaded;
+
+	pthread_t	thread;
+	bool		running;		/* main thread's view */
+	pthread_mutex_t mutex;
+	pthread_cond_t room;		/* signalled when the queue has room again */
+
+	/* under the mutex */
+	bool		stop;
+	SxBatch    *head;
+	SxBatch    *tail;
+	int64		queued_rows;
+	size_t		queued_bytes;
+	int64		since;			/* when the head was put in, now_ms() */
+	SxBatch    *free_list;
+	int			nfree;
+	bool		oom;
+
+	SxMessage  *msgs;			/* the poller's */
+	bool		exhausted;		/* not threaded: nothing was left */
+};
+
+static int64
+now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* A batch to fill: used before, or new.  NULL: out of memory. */
+static SxBatch *
+get_batch(SxReader *r)
+{
+	SxBatch    *batch;
+
+	pthread_mutex_lock(&r->mutex);
+	batch = r->free_list;
+	if (batch)
+	{
+		r->free_list = batch->next;
+		r->nfree--;
+	}
+	pthread_mutex_unlock(&r->mutex);
+	if (batch)
+		sx_batch_reset(batch);
+	else
+		batch = sx_batch_create(r->stream->schema, CHUNK_ROWS);
+	return batch;
+}
+
+static void
+free_batch(SxReader *r, SxBatch *batch)
+{
+	pthread_mutex_lock(&r->mutex);
+	if (r->nfree < FREE_BATCHES)
+	{
+		batch->next = r->free_list;
+		r->free_list = batch;
+		r->nfree++;
+		batch = NULL;
+	}
+	pthread_mutex_unlock(&r->mutex);
+	sx_batch_free(batch);
+}
+
+static bool
+has_something(const SxBatch *batch)
+{
+	return batch->nrows > 0 || batch->nrejects > 0 || batch->npositions > 0;
+}
+
+/*
+ * Poll once and decode what came.  Returns the number of messages, -1: out of
+ * memory.
+ */
+static int
+poll_into(SxReader *r, SxBatch *batch, int timeout_ms)
+{
+	const SxSourceOps *ops = r->source->ops;
+	const SxPosition *moved = NULL;
+	int			nmoved = 0;
+	int			n;
+	int			result;
+	int			i;
+
+	n = ops->poll(r->source, r->msgs, Min(POLL_MSGS, batch->maxrows - batch->nrows),
+				  timeout_ms, &moved, &nmoved);
+	result = n;
+	if (n > 0 && sx_decode_messages(r->decoder, batch, r->msgs, n) != n)
+		result = -1;
+	ops->release(r->source);
+	for (i = 0; i < nmoved && result >= 0; i++)
+	{
+		if (!sx_batch_set_position(batch, moved[i].partition, moved[i].next_offset))
+			result = -1;
+	}
+	return result;
+}
+
+static bool
+batch_full(const SxBatch *batch)
+{
+	return batch->nrows >= batch->maxrows ||
+		batch->arena.used >= CHUNK_BYTES ||
+		batch->nrejects >= batch->maxrows;
+}
+
+static void *
+reader_main(void *arg)
+{
+	SxReader   *r = arg;
+	const uint64 one = 1;
+
+	for (;;)
+	{
+		SxBatch    *batch;
+		int64		first = 0;
+		bool		stop;
+		bool		oom = false;
+
+		pthread_mutex_lock(&r->mutex);
+		while (!r->stop && r->queued_bytes >= QUEUE_BYTES)
+			pthread_cond_wait(&r->room, &r->mutex);
+		stop = r->stop;
+		pthread_mutex_unlock(&r->mutex);
+		if (stop)
+			break;
+
+		batch = get_batch(r);
+		if (batch == NULL)
+			oom = true;
+		while (!oom && !batch_full(batch))
+		{
+			int			timeout = IDLE_MS;
+			int			n;
+
+			if (first)
+			{
+				timeout = (int) (first + CHUNK_MS - now_ms());
+				if (timeout <= 0)
+					break;
+			}
+			n = poll_into(r, batch, timeout);
+			if (n < 0)
+				oom = true;
+			else if (has_something(batch))
+			{
+				if (!first)
+					first = now_ms();
+			}
+			else
+				break;			/* look whether to stop */
+		}
+
+		pthread_mutex_lock(&r->mutex);
+		if (oom)
+		{
+			/* what this batch took in is read again after a seek */
+			r->oom = true;
+			r->stop = true;
+		}
+		else if (has_something(batch))
+		{
+			if (r->tail)
+				r->tail->next = batch;
+			else
+			{
+				r->head = batch;
+				r->since = now_ms();
+			}
+			batch->next = NULL;
+			r->tail = batch;
+			r->queued_rows += batch->nrows;
+			r->queued_bytes += sx_batch_bytes(batch);
+			batch = NULL;
+		}
+		pthread_mutex_unlock(&r->mutex);
+		if (batch)
+			free_batch(r, batch);
+		else if (write(r->ready_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+		{
+			/* the main thread looks by itself from time to time */
+		}
+	}
+	return NULL;
+}
+
+static void
+stop_thread(SxReader *r)
+{
+	SxBatch    *list;
+
+	if (r->running)
+	{
+		pthread_mutex_lock(&r->mutex);
+		r->stop = true;
+		pthread_cond_broadcast(&r->room);
+		pthread_mutex_unlock(&r->mutex);
+		pthread_join(r->thread, NULL);
+		r->running = false;
+	}
+	list = r->head;
+	r->head = r->tail = NULL;
+	r->queued_rows = 0;
+	r->queued_bytes = 0;
+	while (list)
+	{
+		SxBatch    *next = list->next;
+
+		free_batch(r, list);
+		list = next;
+	}
+	r->stop = false;
+	r->oom = false;
+}
+
+static void
+start_thread(SxReader *r)
+{
+	sigset_t	all;
+	sigset_t	before;
+	int			rc;
+
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	rc = pthread_create(&r->thread, NULL, reader_main, r);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (rc != 0)
+	{
+		errno = rc;
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
+				 errmsg("could not create a reader thread for stream \"%s\": %m",
+						r->stream->name)));
+	}
+	r->running = true;
+}
+
+SxReader *
+sx_reader_open(const SxStream *stream, int ready_fd)
+{
+	const SxSourceOps *ops = sx_source_ops(stream->kind);
+	SxReader   *r;
+
+	if (ops == NULL)
+		elog(ERROR, "no source of kind \"%s\"", stream->kind);
+	r = palloc0(sizeof(SxReader));
+	r->stream = stream;
+	r->ready_fd = ready_fd;
+	r->threaded = ops->threaded;
+	if (ops->poll)
+	{
+		r->msgs = palloc(sizeof(SxMessage) * POLL_MSGS);
+		r->decoder = sx_decode_create(stream->schema);
+		if (r->decoder == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_OUT_OF_MEMORY),
+					 errmsg("out of memory")));
+	}
+	pthread_mutex_init(&r->mutex, NULL);
+	pthread_cond_init(&r->room, NULL);
+	PG_TRY();
+	{
+		r->source = ops->open(stream);
+	}
+	PG_CATCH();
+	{
+		if (r->decoder)
+			sx_decode_destroy(r->decoder);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	return r;
+}
+
+void
+sx_reader_seek(SxReader *r, const SxPosition *positions, int npositions,
+			   const char *start)
+{
+	stop_thread(r);
+	r->source->ops->seek(r->source, positions, npositions, start);
+	if (r->threaded)
+		start_thread(r);
+}
+
+bool
+sx_reader_has_intake(const SxReader *r)
+{
+	return r->source->ops->intake != NULL;
+}
+
+bool
+sx_reader_intake(SxReader *r)
+{
+	return r->source->ops->intake(r->source);
+}
+
+bool
+sx_reader_exhausted(const SxReader *r)
+{
+	return r->exhausted;
+}
+
+bool
+sx_reader_threaded(const SxReader *r)
+{
+	return r->threaded;
+}
+
+int64
+sx_reader_waiting_rows(SxReader *r, int64 *since_ms, bool *full)
+{
+	int64		rows;
+
+	pthread_mutex_lock(&r->mutex);
+	rows = r->queued_rows;
+	*since_ms = r->head ? r->since : 0;
+	*full = r->queued_bytes >= QUEUE_BYTES;
+	pthread_mutex_unlock(&r->mutex);
+	return rows;
+}
+
+/* Read in the main thread, inside its transaction. */
+static SxBatch *
+take_direct(SxReader *r, int64 max_rows, int64 max_bytes)
+{
+	SxBatch    *head = NULL;
+	SxBatch   **link = &head;
+	int64		rows = 0;
+	int64		bytes = 0;
+
+	r->exhausted = false;
+	while (rows < max_rows && bytes < max_bytes)
+	{
+		SxBatch    *batch = get_batch(r);
+		int			n = -1;
+
+		if (batch)
+		{
+			PG_TRY();
+			{
+				if (r->source->ops->fill)
+					n = r->source->ops->fill(r->source, batch);
+				else
+					n = poll_into(r, batch, 0);
+			}
+			PG_CATCH();
+			{
+				free_batch(r, batch);
+				sx_reader_give_back(r, head);
+				PG_RE_THROW();
+			}
+			PG_END_TRY();
+		}
+		if (n < 0)
+		{
+			if (batch)
+				free_batch(r, batch);
+			sx_reader_give_back(r, head);
+			ereport(ERROR,
+					(errcode(ERRCODE_OUT_OF_MEMORY),
+					 errmsg("out of memory"),
+					 errdetail("Failed while reading stream \"%s\".", r->stream->name)));
+		}
+		if (!has_something(batch))
+		{
+			free_batch(r, batch);
+			r->exhausted = true;
+			break;
+		}
+		batch->next = NULL;
+		*link = batch;
+		link = &batch->next;
+		rows += batch->nrows;
+		bytes += sx_batch_bytes(batch);
+		if (n == 0)
+		{
+			r->exhausted = true;
+			break;
+		}
+	}
+	return head;
+}
+
+SxBatch *
+sx_reader_take(SxReader *r, int64 max_rows, int64 max_bytes)
+{
+	SxBatch    *head;
+	SxBatch    *last = NULL;
+	SxBatch    *b;
+	int64		rows = 0;
+	int64		bytes = 0;
+
+	if (!r->threaded)
+		return take_direct(r, max_rows, max_bytes);
+
+	pthread_mutex_lock(&r->mutex);
+	head = r->head;
+	for (b = head; b; b = b->next)
+	{
+		int64		size = (int64) sx_batch_bytes(b);
+
+		/* at least one */
+		if (last && (rows + b->nrows > max_rows || bytes + size > max_bytes))
+			break;
+		rows += b->nrows;
+		bytes += size;
+		last = b;
+	}
+	if (last)
+	{
+		r->head = last->next;
+		if (r->head == NULL)
+			r->tail = NULL;
+		last->next = NULL;
+		r->queued_rows -= rows;
+		r->queued_bytes -= Min((size_t) bytes, r->queued_bytes);
+		pthread_cond_signal(&r->room);
+	}
+	pthread_mutex_unlock(&r->mutex);
+	return head;
+}
+
+void
+sx_reader_give_back(SxReader *r, SxBatch *list)
+{
+	while (list)
+	{
+		SxBatch    *next = list->next;
+
+		free_batch(r, list);
+		list = next;
+	}
+}
+
+const char *
+sx_reader_failure(SxReader *r)
+{
+	bool		oom;
+
+	pthread_mutex_lock(&r->mutex);
+	oom = r->oom;
+	pthread_mutex_unlock(&r->mutex);
+	return oom ? "out of memory while reading" : NULL;
+}
+
+void
+sx_reader_status(SxReader *r, SxSourceStatus *status)
+{
+	r->source->ops->status(r->source, status);
+}
+
+int
+sx_reader_wait_fd(SxReader *r)
+{
+	return r->source->ops->wait_fd ? r->source->ops->wait_fd(r->source) : -1;
+}
+
+int
+sx_reader_poll_interval_ms(SxReader *r)
+{
+	if (r->threaded)
+		return -1;
+	return r->source->ops->poll_interval_ms ?
+		r->source->ops->poll_interval_ms(r->source) : 100;
+}
+
+void
+sx_reader_close(SxReader *r)
+{
+	stop_thread(r);
+	r->source->ops->close(r->source);
+	if (r->decoder)
+		sx_decode_destroy(r->decoder);
+	while (r->free_list)
+	{
+		SxBatch    *next = r->free_list->next;
+
+		sx_batch_free(r->free_list);
+		r->free_list = next;
+	}
+	pthread_mutex_destroy(&r->mutex);
+	pthread_cond_destroy(&r->room);
+}

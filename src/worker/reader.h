@@ -1,0 +1,68 @@
+/*-------------------------------------------------------------------------
+ * reader.h
+ *		Reads one source and decodes it, ahead of the worker's main thread.
+ *
+ * Threaded sources are polled and decoded in a thread of the reader's; what
+ * is ready waits in a bounded queue.  The others are read when the main
+ * thread asks, inside its transaction.
+ *-------------------------------------------------------------------------
+ */
+#ifndef SX_WORKER_READER_H
+#define SX_WORKER_READER_H
+
+#include "postgres.h"
+
+#include "catalog/stream.h"
+#include "source/source.h"
+
+typedef struct SxReader SxReader;
+
+/*
+ * Opens the source.  ready_fd: an eventfd that is signalled when batches are
+ * there.  stream has to stay as long as the reader.  In the current context,
+ * but threads and handles are only freed by sx_reader_close().
+ */
+extern SxReader *sx_reader_open(const SxStream *stream, int ready_fd);
+
+/*
+ * (Re)start at these positions; what was read ahead is thrown away.  start:
+ * the view's own option, or NULL.
+ */
+extern void sx_reader_seek(SxReader *reader, const SxPosition *positions,
+						   int npositions, const char *start);
+
+/* Take in what arrived; in a transaction of its own.  True: something did. */
+extern bool sx_reader_intake(SxReader *reader);
+extern bool sx_reader_has_intake(const SxReader *reader);
+
+/*
+ * Rows, rejects or moves of position that wait in the queue, and since when
+ * by the monotonic clock (0: nothing waits).  For sources that are not threaded: 0.
+ */
+extern int64 sx_reader_waiting_rows(SxReader *reader, int64 *since_ms, bool *full);
+
+/*
+ * sx_reader_take -- batches of at most about max_rows and max_bytes, in order
+ *
+ * A list linked by "next", NULL: none.  Sources that are not threaded need a
+ * transaction with a snapshot.  They stay the caller's until given back.
+ */
+extern SxBatch *sx_reader_take(SxReader *reader, int64 max_rows, int64 max_bytes);
+extern void sx_reader_give_back(SxReader *reader, SxBatch *list);
+
+/* Did the last take of a source that is not threaded come to its end? */
+extern bool sx_reader_exhausted(const SxReader *reader);
+
+extern bool sx_reader_threaded(const SxReader *reader);
+
+/* Source gone past what a retry cures, or memory: text, or NULL. */
+extern const char *sx_reader_failure(SxReader *reader);
+
+extern void sx_reader_status(SxReader *reader, SxSourceStatus *status);
+extern int	sx_reader_wait_fd(SxReader *reader);
+extern int	sx_reader_poll_interval_ms(SxReader *reader);
+
+/* Joins the thread, closes the source, frees everything. */
+extern void sx_reader_close(SxReader *reader);
+
+#endif							/* SX_WORKER_READER_H */

@@ -1,0 +1,236 @@
+/*-------------------------------------------------------------------------
+ * scheduler.c
+ *		Shares the streams of a database out to its workers.
+ *
+ * A stream is assigned to the worker with the fewest streams and stays there
+ * while that worker runs.  Only streams that a running view reads, or that
+ * take rows in by themselves (socket), are assigned.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <signal.h>
+
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "libpq/pqsignal.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lwlock.h"
+#include "storage/proc.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/wait_event.h"
+
+#include "base/guc.h"
+#include "catalog/view.h"
+#include "compat.h"
+#include "stats/stats.h"
+#include "worker/control.h"
+
+#define LOOK_MS		5000
+#define RETRY_MS	1000
+
+/* Streams that have to be read now; false: there is no extension here. */
+static bool
+list_streams(MemoryContext cxt, List **streams)
+{
+	ListCell   *lc;
+	ListCell   *ls;
+	bool		exists;
+	MemoryContext old;
+
+	*streams = NIL;
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	exists = sx_extension_exists();
+	if (exists)
+	{
+		foreach(lc, sx_view_list())
+		{
+			SxView	   *view = sx_view_get(lfirst_oid(lc));
+
+			if (view == NULL || view->paused || view->sqlstate)
+				continue;
+			foreach(ls, view->streams)
+			{
+				old = MemoryContextSwitchTo(cxt);
+				*streams = list_append_unique_oid(*streams, lfirst_oid(ls));
+				MemoryContextSwitchTo(old);
+			}
+		}
+	}
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(cxt);
+	return exists;
+}
+
+/* Assign each stream to one of n workers; returns how many workers it takes. */
+static int
+assign(List *streams, int n)
+{
+	int		   *load = palloc0(sizeof(int) * n);
+	int			needed = Min(n, list_length(streams));
+	SxStreamFigures *all;
+	int			count;
+	int			i;
+	ListCell   *lc;
+
+	all = sx_stats_all_streams(&count);
+	sx_stats_lock(true);
+	for (i = 0; i < count; i++)
+	{
+		SxStreamFigures *f = sx_stats_stream(all[i].key.relid, false);
+
+		if (f == NULL)
+			continue;
+		if (!list_member_oid(streams, f->key.relid) || f->assigned >= needed)
+			f->assigned = -1;
+		else if (f->assigned >= 0)
+			load[f->assigned]++;
+	}
+	foreach(lc, streams)
+	{
+		SxStreamFigures *f = sx_stats_stream(lfirst_oid(lc), true);
+		int			best = 0;
+
+		if (f == NULL || f->assigned >= 0)
+			continue;
+		for (i = 1; i < needed; i++)
+		{
+			if (load[i] < load[best])
+				best = i;
+		}
+		f->assigned = best;
+		load[best]++;
+	}
+	sx_stats_unlock();
+	pfree(load);
+	return needed;
+}
+
+/* Shutdown takes the workers along: nobody else knows of them. */
+static void
+stop_workers(int first)
+{
+	int			i;
+
+	LWLockAcquire(sx_control->lock, LW_SHARED);
+	for (i = 0; i < sx_control->nslots; i++)
+	{
+		SxSlot	   *slot = &sx_control->slots[i];
+
+		if (slot->used && slot->dbid == MyDatabaseId && slot->index >= first &&
+			slot->pid != 0)
+			kill(slot->pid, SIGTERM);
+	}
+	LWLockRelease(sx_control->lock);
+}
+
+static void
+stop_workers_at_exit(int code, Datum arg)
+{
+	stop_workers(0);
+}
+
+static void
+wake_workers(void)
+{
+	int			i;
+
+	LWLockAcquire(sx_control->lock, LW_SHARED);
+	for (i = 0; i < sx_control->nslots; i++)
+	{
+		SxSlot	   *slot = &sx_control->slots[i];
+
+		if (slot->used && slot->dbid == MyDatabaseId && slot->index >= 0 &&
+			slot->pid != 0)
+			sx_control_set_latch(slot->procno);
+	}
+	LWLockRelease(sx_control->lock);
+}
+
+void
+sx_scheduler_main(Datum arg)
+{
+	SxSlot	   *slot;
+	MemoryContext cxt;
+	uint64		seen = 0;
+	TimestampTz last_start[64] = {0};
+
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	slot = sx_control_attach(arg);
+	BackgroundWorkerInitializeConnectionByOid(slot->dbid, InvalidOid, 0);
+	before_shmem_exit(stop_workers_at_exit, (Datum) 0);
+	cxt = AllocSetContextCreate(TopMemoryContext, "streamx scheduler",
+								ALLOCSET_DEFAULT_SIZES);
+
+	for (;;)
+	{
+		List	   *streams;
+		int			needed;
+		int			i;
+		uint64		changes;
+		bool		running;
+
+		CHECK_FOR_INTERRUPTS();
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+		}
+		LWLockAcquire(sx_control->lock, LW_SHARED);
+		changes = sx_control->changes;
+		LWLockRelease(sx_control->lock);
+
+		MemoryContextReset(cxt);
+		MemoryContextSwitchTo(cxt);
+		pgstat_report_activity(STATE_RUNNING, "sharing out streams");
+		if (!list_streams(cxt, &streams))
+		{
+			SxDatabase *db;
+
+			LWLockAcquire(sx_control->lock, LW_EXCLUSIVE);
+			db = sx_control_database(MyDatabaseId, true);
+			if (db && sx_control->changes == changes)
+				db->dormant = true;
+			LWLockRelease(sx_control->lock);
+			proc_exit(0);
+		}
+		needed = sx_enabled ? assign(streams, sx_workers) : 0;
+		stop_workers(needed);
+		for (i = 0; i < needed; i++)
+		{
+			LWLockAcquire(sx_control->lock, LW_SHARED);
+			running = sx_control_slot(MyDatabaseId, i) != NULL;
+			LWLockRelease(sx_control->lock);
+			if (running ||
+				!TimestampDifferenceExceeds(last_start[i], GetCurrentTimestamp(), RETRY_MS))
+				continue;
+			last_start[i] = GetCurrentTimestamp();
+			if (!sx_control_start(MyDatabaseId, i))
+				ereport(LOG,
+						(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+						 errmsg("streamx could not start worker %d for database %u",
+								i, MyDatabaseId),
+						 errhint("You might need to increase max_worker_processes.")));
+		}
+		if (changes != seen)
+			wake_workers();
+		seen = changes;
+		pgstat_report_activity(STATE_IDLE, NULL);
+		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
+						 needed > 0 ? RETRY_MS : LOOK_MS, PG_WAIT_EXTENSION);
+		ResetLatch(MyLatch);
+	}
+}

@@ -1,0 +1,592 @@
+/*-------------------------------------------------------------------------
+ * stream.c
+ *		Which streams, tasks and views this worker has, in line with the
+ *		catalog.
+ *
+ * Invalidation messages only set flags; the worker looks at them between
+ * batches and once more when a batch holds its locks.  A view that something
+ * it depends on has changed for is taken out and put in again from the
+ * catalog: definition, plan, cache and progress anew.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <time.h>
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "storage/proc.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+#include "checkpoint/checkpoint.h"
+#include "compat.h"
+#include "stats/stats.h"
+#include "worker/task.h"
+
+#define OPEN_RETRY_MS 5000
+
+List	   *sx_streams = NIL;
+
+static MemoryContext streams_cxt;
+static bool any_stale = false;
+
+int64
+sx_now_ms(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (int64) ts.tv_sec * 1000 + ts.tv_nsec / 1000000;
+}
+
+/* ---- invalidation ---- */
+
+static void
+relation_changed(Datum arg, Oid relid)
+{
+	ListCell   *ls;
+	ListCell   *lt;
+	ListCell   *lv;
+
+	foreach(ls, sx_streams)
+	{
+		SxStreamRun *stream = lfirst(ls);
+
+		if (relid == InvalidOid || stream->relid == relid)
+			stream->stale = any_stale = true;
+		foreach(lt, stream->tasks)
+		{
+			foreach(lv, ((SxTask *) lfirst(lt))->views)
+			{
+				SxViewRun  *run = lfirst(lv);
+
+				if (relid == InvalidOid || run->relid == relid ||
+					list_member_oid(run->relations, relid))
+					run->stale = any_stale = true;
+			}
+		}
+	}
+}
+
+/* a server or user mapping: streams are opened anew */
+static void
+server_changed(Datum arg, int cacheid, uint32 hash)
+{
+	relation_changed(arg, InvalidOid);
+}
+
+/* a function: views are planned anew */
+static void
+function_changed(Datum arg, int cacheid, uint32 hash)
+{
+	ListCell   *ls;
+	ListCell   *lt;
+	ListCell   *lv;
+
+	foreach(ls, sx_streams)
+		foreach(lt, ((SxStreamRun *) lfirst(ls))->tasks)
+			foreach(lv, ((SxTask *) lfirst(lt))->views)
+			((SxViewRun *) lfirst(lv))->stale = any_stale = true;
+}
+
+void
+sx_streams_init(void)
+{
+	streams_cxt = AllocSetContextCreate(TopMemoryContext, "streamx streams",
+										ALLOCSET_DEFAULT_SIZES);
+	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, server_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(USERMAPPINGOID, server_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(PROCOID, function_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(AGGFNOID, function_changed, (Datum) 0);
+}
+
+bool
+sx_streams_stale(void)
+{
+	return any_stale;
+}
+
+void
+sx_streams_mark_stale(void)
+{
+	any_stale = true;
+}
+
+/* ---- positions ---- */
+
+SxPosition *
+sx_position_find(SxPosition *positions, int n, int32 partition)
+{
+	int			i;
+
+	for (i = 0; i < n; i++)
+	{
+		if (positions[i].partition == partition)
+			return &positions[i];
+	}
+	return NULL;
+}
+
+/* Copies; frees what was there. */
+void
+sx_task_set_positions(SxTask *task, const SxPosition *positions, int n)
+{
+	MemoryContext old = MemoryContextSwitchTo(task->cxt);
+	SxPosition *copy = palloc(sizeof(SxPosition) * Max(n, 1));
+	int			i;
+
+	for (i = 0; i < n; i++)
+	{
+		copy[i] = positions[i];
+		if (copy[i].snapshot)
+			copy[i].snapshot = pstrdup(copy[i].snapshot);
+	}
+	for (i = 0; i < task->npositions; i++)
+	{
+		if (task->positions[i].snapshot)
+			pfree(unconstify(char *, task->positions[i].snapshot));
+	}
+	if (task->positions)
+		pfree(task->positions);
+	task->positions = copy;
+	task->npositions = n;
+	MemoryContextSwitchTo(old);
+}
+
+static bool
+same_text(const char *a, const char *b)
+{
+	return a == b || (a && b && strcmp(a, b) == 0);
+}
+
+static bool
+same_positions(SxPosition *a, int na, SxPosition *b, int nb)
+{
+	int			i;
+
+	if (na != nb)
+		return false;
+	for (i = 0; i < na; i++)
+	{
+		SxPosition *p = sx_position_find(b, nb, a[i].partition);
+
+		if (p == NULL || p->next_offset != a[i].next_offset ||
+			!same_text(p->snapshot, a[i].snapshot))
+			return false;
+	}
+	return true;
+}
+
+/* ---- tasks ---- */
+
+static void
+close_task(SxTask *task)
+{
+	SxStreamRun *stream = task->stream;
+	ListCell   *lc;
+
+	foreach(lc, task->views)
+		MemoryContextDelete(((SxViewRun *) lfirst(lc))->cxt);
+	if (task->reader)
+		sx_reader_close(task->reader);
+	stream->tasks = list_delete_ptr(stream->tasks, task);
+	MemoryContextDelete(task->cxt);
+}
+
+/* All of a stream's, and its definition: to be opened anew. */
+static void
+close_tasks(SxStreamRun *stream)
+{
+	while (stream->tasks)
+		close_task(linitial(stream->tasks));
+	stream->def = NULL;
+	if (stream->def_cxt)
+		MemoryContextDelete(stream->def_cxt);
+	stream->def_cxt = NULL;
+}
+
+static SxTask *
+open_task(SxStreamRun *stream, SxPosition *positions, int n, const char *start,
+		  int ready_fd)
+{
+	MemoryContext cxt = AllocSetContextCreate(stream->cxt, "streamx task",
+											  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+	SxTask	   *task = palloc0(sizeof(SxTask));
+
+	task->stream = stream;
+	task->cxt = cxt;
+	task->start = start ? pstrdup(start) : NULL;
+	sx_task_set_positions(task, positions, n);
+	task->reader = sx_reader_open(stream->def, ready_fd);
+	task->seek = true;
+	MemoryContextSwitchTo(stream->cxt);
+	stream->tasks = lappend(stream->tasks, task);
+	MemoryContextSwitchTo(old);
+	return task;
+}
+
+void
+sx_task_remove_view(SxTask *task, SxViewRun *run)
+{
+	task->views = list_delete_ptr(task->views, run);
+	MemoryContextDelete(run->cxt);
+}
+
+void
+sx_task_join(SxTask *to, SxTask *from)
+{
+	ListCell   *lc;
+	MemoryContext old = MemoryContextSwitchTo(to->cxt);
+
+	foreach(lc, from->views)
+	{
+		SxViewRun  *run = lfirst(lc);
+
+		to->views = lappend(to->views, run);
+	}
+	MemoryContextSwitchTo(old);
+	from->views = NIL;
+	close_task(from);
+}
+
+/* ---- views ---- */
+
+static SxViewRun *
+find_view(SxStreamRun *stream, Oid relid, SxTask **task)
+{
+	ListCell   *lt;
+	ListCell   *lv;
+
+	foreach(lt, stream->tasks)
+	{
+		foreach(lv, ((SxTask *) lfirst(lt))->views)
+		{
+			SxViewRun  *run = lfirst(lv);
+
+			if (run->relid == relid)
+			{
+				*task = lfirst(lt);
+				return run;
+			}
+		}
+	}
+	return NULL;
+}
+
+/* Put a view into the task that stands where it stands, or one of its own. */
+static void
+add_view(SxStreamRun *stream, const SxView *view, int ready_fd)
+{
+	SxPosition *positions;
+	int			n;
+	SxTask	   *task = NULL;
+	SxViewRun  *run;
+	MemoryContext cxt;
+	MemoryContext old;
+	ListCell   *lc;
+
+	positions = sx_checkpoint_load(view->relid, stream->relid, &n);
+	foreach(lc, stream->tasks)
+	{
+		SxTask	   *t = lfirst(lc);
+
+		if (t->hold_until_ms == 0 && t->failures == 0 &&
+			same_positions(t->positions, t->npositions, positions, n) &&
+			(n > 0 || same_text(t->start, view->start)))
+		{
+			task = t;
+			break;
+		}
+	}
+	if (task == NULL)
+		task = open_task(stream, positions, n, view->start, ready_fd);
+
+	/*
+	 * View contexts hang below the stream's, as a view moves between tasks.
+	 */
+	cxt = AllocSetContextCreate(stream->cxt, "streamx view",
+								ALLOCSET_DEFAULT_SIZES);
+	old = MemoryContextSwitchTo(cxt);
+	run = palloc0(sizeof(SxViewRun));
+	run->relid = view->relid;
+	run->cxt = cxt;
+	run->view = sx_view_get(view->relid);
+	run->relations = list_make3_oid(view->relid, view->query, stream->relid);
+	if (OidIsValid(view->state))
+		run->relations = lappend_oid(run->relations, view->state);
+	MemoryContextSwitchTo(task->cxt);
+	task->views = lappend(task->views, run);
+	MemoryContextSwitchTo(old);
+}
+
+void
+sx_view_prepare(SxViewRun *run)
+{
+	MemoryContext old = MemoryContextSwitchTo(run->cxt);
+	List	   *relations;
+	ListCell   *lc;
+
+	run->shape = sx_plan_analyze(sx_plan_stored_query(run->view->query),
+								 run->view->name);
+	run->plan_small = sx_plan_batch(run->shape, 100);
+	run->plan_big = sx_plan_batch(run->shape, 100000);
+	relations = run->relations;
+	foreach(lc, run->plan_big->relationOids)
+		relations = list_append_unique_oid(relations, lfirst_oid(lc));
+	run->relations = relations;
+	run->result = sx_result_open(run->view, run->shape);
+	MemoryContextSwitchTo(old);
+}
+
+/* ---- streams ---- */
+
+static void
+release_owner(Oid relid)
+{
+	SxStreamFigures *f;
+
+	sx_stats_lock(true);
+	f = sx_stats_stream(relid, false);
+	if (f && f->owner_pid == MyProcPid)
+	{
+		f->owner_pid = 0;
+		f->owner_proc = -1;
+	}
+	sx_stats_unlock();
+}
+
+static void
+close_stream(SxStreamRun *stream)
+{
+	close_tasks(stream);
+	release_owner(stream->relid);
+	sx_streams = list_delete_ptr(sx_streams, stream);
+	MemoryContextDelete(stream->cxt);
+}
+
+void
+sx_streams_close_all(void)
+{
+	while (sx_streams)
+		close_stream(linitial(sx_streams));
+}
+
+/* Streams assigned to this worker that nobody else has open; they are ours. */
+static List *
+claim_streams(int worker_index)
+{
+	SxStreamFigures *all;
+	List	   *result = NIL;
+	int			n;
+	int			i;
+
+	all = sx_stats_all_streams(&n);
+	sx_stats_lock(true);
+	for (i = 0; i < n; i++)
+	{
+		SxStreamFigures *f = sx_stats_stream(all[i].key.relid, false);
+
+		if (f == NULL || f->assigned != worker_index ||
+			(f->owner_pid != 0 && f->owner_pid != MyProcPid))
+			continue;
+		f->owner_pid = MyProcPid;
+		f->owner_proc = MyProc->pgprocno;
+		result = lappend_oid(result, f->key.relid);
+	}
+	sx_stats_unlock();
+	return result;
+}
+
+static SxStreamRun *
+find_stream(Oid relid)
+{
+	ListCell   *lc;
+
+	foreach(lc, sx_streams)
+	{
+		if (((SxStreamRun *) lfirst(lc))->relid == relid)
+			return lfirst(lc);
+	}
+	return NULL;
+}
+
+static SxStreamRun *
+add_stream(Oid relid)
+{
+	MemoryContext cxt = AllocSetContextCreate(streams_cxt, "streamx stream",
+											  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+	SxStreamRun *stream = palloc0(sizeof(SxStreamRun));
+
+	stream->relid = relid;
+	stream->cxt = cxt;
+	MemoryContextSwitchTo(streams_cxt);
+	sx_streams = lappend(sx_streams, stream);
+	MemoryContextSwitchTo(old);
+	return stream;
+}
+
+/* Definition and views of one stream, in a transaction. */
+static void
+sync_stream(SxStreamRun *stream, int ready_fd)
+{
+	List	   *wanted = NIL;
+	ListCell   *lc;
+	SxTask	   *task;
+
+	if (stream->stale || stream->def == NULL)
+	{
+		MemoryContext old;
+		Oid			owner;
+
+		close_tasks(stream);
+		stream->stale = false;
+		if (sx_view_list_of_stream(stream->relid) == NIL)
+			return;
+
+		/*
+		 * Views of one stream share a connection: the credentials are those
+		 * that the stream's owner has at the server.
+		 */
+		owner = sx_stream_get(stream->relid, InvalidOid)->owner;
+		stream->def_cxt = AllocSetContextCreate(stream->cxt, "streamx stream definition",
+												ALLOCSET_SMALL_SIZES);
+		old = MemoryContextSwitchTo(stream->def_cxt);
+		stream->def = sx_stream_get(stream->relid, owner);
+		stream->resolver = sx_fdw_resolver_create(stream->def->schema);
+		MemoryContextSwitchTo(old);
+	}
+
+	foreach(lc, sx_view_list_of_stream(stream->relid))
+	{
+		SxView	   *view = sx_view_get(lfirst_oid(lc));
+		SxViewRun  *run;
+
+		if (view == NULL || view->paused || view->sqlstate)
+			continue;
+		wanted = lappend(wanted, view);
+		run = find_view(stream, view->relid, &task);
+		if (run && run->stale)
+			sx_task_remove_view(task, run);
+	}
+
+	/* views that have gone, are paused or have stopped */
+	foreach(lc, stream->tasks)
+	{
+		ListCell   *lv;
+
+		task = lfirst(lc);
+		foreach(lv, task->views)
+		{
+			SxViewRun  *run = lfirst(lv);
+			ListCell   *lw;
+			bool		found = false;
+
+			foreach(lw, wanted)
+				found |= ((SxView *) lfirst(lw))->relid == run->relid;
+			if (!found)
+			{
+				task->views = foreach_delete_current(task->views, lv);
+				MemoryContextDelete(run->cxt);
+			}
+		}
+	}
+	foreach(lc, wanted)
+	{
+		SxView	   *view = lfirst(lc);
+
+		if (find_view(stream, view->relid, &task) == NULL)
+			add_view(stream, view, ready_fd);
+	}
+restart:
+	foreach(lc, stream->tasks)
+	{
+		task = lfirst(lc);
+		if (task->views == NIL)
+		{
+			close_task(task);
+			goto restart;
+		}
+	}
+}
+
+void
+sx_streams_sync(int worker_index, int ready_fd)
+{
+	List	   *mine;
+	ListCell   *lc;
+	MemoryContext cxt = CurrentMemoryContext;
+
+	any_stale = false;
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	mine = sx_extension_exists() ? claim_streams(worker_index) : NIL;
+
+again:
+	foreach(lc, sx_streams)
+	{
+		SxStreamRun *stream = lfirst(lc);
+
+		if (!list_member_oid(mine, stream->relid))
+		{
+			close_stream(stream);
+			goto again;
+		}
+	}
+	foreach(lc, mine)
+	{
+		SxStreamRun *stream = find_stream(lfirst_oid(lc));
+		MemoryContext old = CurrentMemoryContext;
+		ResourceOwner owner = CurrentResourceOwner;
+
+		if (stream == NULL)
+			stream = add_stream(lfirst_oid(lc));
+		if (stream->error && sx_now_ms() < stream->retry_ms && !stream->stale)
+			continue;
+
+		/* what is wrong with one stream is no matter of the others */
+		BeginInternalSubTransaction(NULL);
+		PG_TRY();
+		{
+			sync_stream(stream, ready_fd);
+			ReleaseCurrentSubTransaction();
+			MemoryContextSwitchTo(old);
+			CurrentResourceOwner = owner;
+			if (stream->error)
+				pfree(stream->error);
+			stream->error = NULL;
+		}
+		PG_CATCH();
+		{
+			ErrorData  *edata;
+
+			MemoryContextSwitchTo(stream->cxt);
+			edata = CopyErrorData();
+			FlushErrorState();
+			RollbackAndReleaseCurrentSubTransaction();
+			MemoryContextSwitchTo(old);
+			CurrentResourceOwner = owner;
+			if (edata->sqlerrcode == ERRCODE_QUERY_CANCELED ||
+				edata->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN)
+				ReThrowError(edata);
+			if (stream->error == NULL || strcmp(stream->error, edata->message) != 0)
+				ereport(LOG,
+						(errcode(edata->sqlerrcode),
+						 errmsg("could not open stream %u: %s", stream->relid,
+								edata->message)));
+			close_tasks(stream);
+			stream->error = MemoryContextStrdup(stream->cxt, edata->message);
+			stream->retry_ms = sx_now_ms() + OPEN_RETRY_MS;
+			FreeErrorData(edata);
+		}
+		PG_END_TRY();
+	}
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(cxt);
+}

@@ -1,0 +1,151 @@
+/*-------------------------------------------------------------------------
+ * task.h
+ *		What one worker does: streams, the readings of each, their views.
+ *
+ *		worker process
+ *		  SxStreamRun  (one per stream assigned to this worker)
+ *			SxTask	   (one per position at which views of it stand: the
+ *						main reading, and views that catch up)
+ *			  SxViewRun  (the views that share this reading)
+ *
+ * A view belongs to one task at a time.  It changes task when it fails where
+ * the others do not (it then stands alone until it goes on), and when it has
+ * caught up with another task (they become one).
+ *-------------------------------------------------------------------------
+ */
+#ifndef SX_WORKER_TASK_H
+#define SX_WORKER_TASK_H
+
+#include "postgres.h"
+
+#include "nodes/pg_list.h"
+#include "utils/timestamp.h"
+
+#include "base/batch.h"
+#include "catalog/stream.h"
+#include "catalog/view.h"
+#include "fdw/resolve.h"
+#include "plan/plan.h"
+#include "result/result.h"
+#include "worker/reader.h"
+
+typedef struct SxViewRun
+{
+	Oid			relid;
+	MemoryContext cxt;			/* everything below; gone with the view */
+	SxView	   *view;
+	SxShape    *shape;			/* NULL: to be planned */
+	PlannedStmt *plan_small;	/* for batches of few rows, and of many */
+	PlannedStmt *plan_big;
+	List	   *relations;		/* Oids that plan, result and state depend on */
+	SxResult   *result;
+	bool		stale;			/* something it depends on has changed */
+	int			failures;		/* in a row, of the kind that may pass */
+	SxViewCounters counters;	/* of the batch at hand */
+	double		rate;			/* rows per second, smoothed */
+	TimestampTz rate_at;
+} SxViewRun;
+
+typedef struct SxTask
+{
+	struct SxStreamRun *stream;
+	MemoryContext cxt;
+	SxReader   *reader;
+	char	   *start;			/* views' start option, while nothing was read */
+	SxPosition *positions;		/* committed */
+	int			npositions;
+	List	   *views;			/* SxViewRun */
+	bool		seek;			/* reader has to go back to positions */
+	int			failures;
+	int64		retry_ms;		/* do nothing before (monotonic) */
+	int64		last_rows;		/* of the last batch */
+	int64		due_ms;			/* sources that are not threaded: next look */
+	int64		last_look_ms;
+	int64		idle_since_ms;	/* nothing came since, 0: not idle */
+
+	/* joining another task: read up to these positions, no further */
+	SxPosition *limits;
+	int			nlimits;
+	int64		hold_until_ms;	/* 0: not joining */
+	int64		join_after_ms;
+} SxTask;
+
+typedef struct SxStreamRun
+{
+	Oid			relid;
+	MemoryContext cxt;
+	MemoryContext def_cxt;
+	SxStream   *def;
+	SxDeferredResolver *resolver;
+	List	   *tasks;			/* SxTask; the first is the furthest */
+	bool		stale;
+	char	   *error;			/* why it cannot be opened; NULL: it is */
+	int64		retry_ms;
+	int64		status_ms;		/* figures were reported last */
+	int64		rows_in;
+	TimestampTz last_row;
+	int64		lag_rows;
+} SxStreamRun;
+
+extern int64 sx_now_ms(void);	/* monotonic clock */
+
+/* ---- stream.c: which streams, tasks and views there are ---- */
+
+extern List *sx_streams;		/* SxStreamRun of this worker */
+
+/* Bring streams, tasks and views in line with the catalog. */
+extern void sx_streams_sync(int worker_index, int ready_fd);
+extern bool sx_streams_stale(void);
+extern void sx_streams_mark_stale(void);
+extern void sx_streams_init(void);	/* invalidation callbacks */
+extern void sx_streams_close_all(void); /* at exit */
+
+/* Take a view out of a task (it has stopped, or goes its own way). */
+extern void sx_task_remove_view(SxTask *task, SxViewRun *run);
+
+/* Views of "from" go on in "to", which stands at the same position. */
+extern void sx_task_join(SxTask *to, SxTask *from);
+extern void sx_task_set_positions(SxTask *task, const SxPosition *positions, int n);
+extern SxPosition *sx_position_find(SxPosition *positions, int n, int32 partition);
+
+/* Plan a view (in a transaction, with an active snapshot, as its owner). */
+extern void sx_view_prepare(SxViewRun *run);
+
+/* ---- batch.c: one batch of one task ---- */
+
+typedef enum SxBatchOutcome
+{
+	SX_BATCH_NOTHING,			/* there was nothing to read */
+	SX_BATCH_DONE,
+	SX_BATCH_FAILED,			/* to be tried again, see task->retry_ms */
+} SxBatchOutcome;
+
+extern SxBatchOutcome sx_batch_run(SxTask *task);
+
+/* Act with the rights and settings of a view's owner, inside a transaction. */
+typedef struct SxOwnerScope
+{
+	Oid			userid;
+	int			sec;
+	int			guc_level;
+} SxOwnerScope;
+extern void sx_owner_enter(const SxView *view, SxOwnerScope *scope);
+extern void sx_owner_leave(const SxOwnerScope *scope);
+
+/* ---- join.c: views that have caught up share a reading ---- */
+
+extern void sx_join_tasks(SxStreamRun *stream);
+extern SxBatch *sx_join_trim(SxTask *task, SxBatch *list);
+extern bool sx_join_holds(SxTask *task);
+
+/* ---- report.c: figures ---- */
+
+extern void sx_report_batch(SxTask *task, int64 rows, TimestampTz newest);
+extern void sx_report_stream(SxStreamRun *stream);
+
+/* Rounds of reading, see stats.h: what was asked for before one, and that
+ * all of a task's views are through it. */
+extern uint64 sx_report_round(SxTask *task);
+extern void sx_report_round_done(SxTask *task, uint64 round);
+
+#endif							/* SX_WORKER_TASK_H */

@@ -1,0 +1,291 @@
+/*-------------------------------------------------------------------------
+ * worker.c
+ *		A worker process: reads the streams assigned to it, batch by batch.
+ *
+ *		init -> { sync with the catalog when something changed
+ *				  -> run each task that is due -> join tasks -> report
+ *				  -> wait for rows, a wake-up, or the next time } ...
+ *
+ * Stock signal handlers; a FATAL on SIGTERM aborts the batch at hand, and the
+ * threads are joined on the way out.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "access/xact.h"
+#include "libpq/pqsignal.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "storage/lwlock.h"
+#include "tcop/tcopprot.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/wait_event.h"
+
+#include "base/guc.h"
+#include "compat.h"
+#include "stats/stats.h"
+#include "worker/control.h"
+#include "worker/task.h"
+
+#define REPORT_MS		500
+#define SYNC_MS			10000	/* look at the catalog at least this often */
+#define BACKLOG_MS		1000	/* batches gather this long while behind */
+#define MIN_PAUSE_MS	20		/* between looks at a source we are woken for */
+
+static int	ready_fd = -1;
+
+static void
+close_at_exit(int code, Datum arg)
+{
+	sx_streams_close_all();
+}
+
+/* How long rows of this task may gather before they go. */
+static int64
+gather_ms(SxTask *task)
+{
+	int64		interval = 200;
+	ListCell   *lc;
+
+	foreach(lc, task->views)
+		interval = Min(interval, ((SxViewRun *) lfirst(lc))->view->batch_interval_us / 1000);
+
+	/* behind by more than a second's worth: bigger batches cost less */
+	if (task->stream->lag_rows > 5 * task->last_rows && task->last_rows > 1000)
+		return BACKLOG_MS;
+	return interval / 2;
+}
+
+/* Milliseconds until the task has to be looked at; 0: now. */
+static int64
+task_due(SxTask *task, int64 now, bool woken)
+{
+	if (task->retry_ms > now)
+		return task->retry_ms - now;
+	if (task->views == NIL || sx_join_holds(task))
+		return 1000;
+	if (task->seek)
+		return 0;
+	if (sx_reader_threaded(task->reader))
+	{
+		int64		since;
+		bool		full;
+		int64		rows = sx_reader_waiting_rows(task->reader, &since, &full);
+		int64		gather;
+
+		if (sx_reader_failure(task->reader))
+		{
+			task->seek = true;
+			task->retry_ms = now + 1000;
+			return 1000;
+		}
+		if (since == 0)
+			return 1000;
+		gather = gather_ms(task);
+		if (full || rows >= sx_max_batch_rows || now - since >= gather)
+			return 0;
+		return since + gather - now;
+	}
+	if (woken && task->due_ms > now)
+		task->due_ms = Min(task->due_ms, Max(now, task->last_look_ms + MIN_PAUSE_MS));
+	return Max(task->due_ms - now, 0);
+}
+
+static void
+run_task(SxTask *task)
+{
+	uint64		round = sx_report_round(task);
+	SxBatchOutcome outcome;
+
+	pgstat_report_activity(STATE_RUNNING, task->stream->def->name);
+	outcome = sx_batch_run(task);
+	pgstat_report_activity(STATE_IDLE, NULL);
+	task->last_look_ms = sx_now_ms();
+	if (outcome == SX_BATCH_NOTHING)
+	{
+		if (task->idle_since_ms == 0)
+			task->idle_since_ms = task->last_look_ms;
+	}
+	else
+		task->idle_since_ms = 0;
+	task->due_ms = task->last_look_ms +
+		(outcome == SX_BATCH_DONE ? MIN_PAUSE_MS :
+		 Max(sx_reader_poll_interval_ms(task->reader), MIN_PAUSE_MS));
+	if (outcome != SX_BATCH_FAILED && sx_reader_exhausted(task->reader))
+		sx_report_round_done(task, round);
+}
+
+static uint64
+changes_now(void)
+{
+	uint64		result;
+
+	LWLockAcquire(sx_control->lock, LW_SHARED);
+	result = sx_control->changes;
+	LWLockRelease(sx_control->lock);
+	return result;
+}
+
+/* What a worker's session is like, whatever the configuration says. */
+static void
+session_settings(void)
+{
+	static const char *const settings[][2] = {
+		{"synchronous_commit", "off"},	/* what a crash takes back is read again */
+		{"max_parallel_workers_per_gather", "0"},
+		{"jit", "off"},
+		{"lock_timeout", "2s"},
+		{"statement_timeout", "0"},
+		{"idle_in_transaction_session_timeout", "0"},
+		{"default_transaction_read_only", "off"},
+		{"default_transaction_isolation", "read committed"},
+		{"enable_partitionwise_aggregate", "off"},
+		{"search_path", "pg_catalog"},
+	};
+	int			i;
+
+	for (i = 0; i < lengthof(settings); i++)
+		SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
+	if (work_mem < 65536)
+		SetConfigOption("work_mem", "65536", PGC_SUSET, PGC_S_OVERRIDE);
+}
+
+void
+sx_worker_main(Datum arg)
+{
+	SxSlot	   *slot;
+	WaitEventSet *set = NULL;
+	uint64		seen = 0;
+	int64		synced = 0;
+	bool		woken = false;
+	List	   *set_fds = NIL;
+
+	pqsignal(SIGHUP, SignalHandlerForConfigReload);
+	pqsignal(SIGTERM, die);
+	BackgroundWorkerUnblockSignals();
+	slot = sx_control_attach(arg);
+	BackgroundWorkerInitializeConnectionByOid(slot->dbid, InvalidOid, 0);
+	session_settings();
+
+	ready_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (ready_fd < 0)
+		ereport(FATAL,
+				(errcode_for_file_access(),
+				 errmsg("could not create an event descriptor: %m")));
+	sx_streams_init();
+	before_shmem_exit(close_at_exit, (Datum) 0);
+
+	for (;;)
+	{
+		int64		now;
+		int64		wait = 1000;
+		ListCell   *ls;
+		ListCell   *lt;
+		WaitEvent	events[8];
+		int			nevents;
+		int			i;
+		List	   *fds = NIL;
+
+		CHECK_FOR_INTERRUPTS();
+		if (ConfigReloadPending)
+		{
+			ConfigReloadPending = false;
+			ProcessConfigFile(PGC_SIGHUP);
+			session_settings();
+		}
+
+		now = sx_now_ms();
+		if (changes_now() != seen || sx_streams_stale() || now - synced > SYNC_MS)
+		{
+			seen = changes_now();
+			sx_streams_sync(slot->index, ready_fd);
+			now = synced = sx_now_ms();
+		}
+
+		foreach(ls, sx_streams)
+		{
+			SxStreamRun *stream = lfirst(ls);
+
+			foreach(lt, stream->tasks)
+			{
+				SxTask	   *task = lfirst(lt);
+				int64		due = task_due(task, now, woken);
+
+				if (due == 0)
+				{
+					run_task(task);
+					if (sx_streams_stale())
+						break;
+					now = sx_now_ms();
+					due = task_due(task, now, false);
+				}
+				wait = Min(wait, due);
+			}
+			if (sx_streams_stale())
+				break;
+			sx_join_tasks(stream);
+			if (now - stream->status_ms >= REPORT_MS)
+			{
+				sx_report_stream(stream);
+				stream->status_ms = now;
+			}
+		}
+		woken = false;
+		if (sx_streams_stale())
+			continue;
+
+		/* descriptors of sources that the main thread reads itself */
+		foreach(ls, sx_streams)
+		{
+			foreach(lt, ((SxStreamRun *) lfirst(ls))->tasks)
+			{
+				int			fd = sx_reader_wait_fd(((SxTask *) lfirst(lt))->reader);
+
+				if (fd >= 0)
+					fds = lappend_int(fds, fd);
+			}
+		}
+		if (set == NULL || !equal(fds, set_fds))
+		{
+			if (set)
+				FreeWaitEventSet(set);
+			set = sx_create_wait_event_set(4 + list_length(fds));
+			AddWaitEventToSet(set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+			AddWaitEventToSet(set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
+			AddWaitEventToSet(set, WL_SOCKET_READABLE, ready_fd, NULL, NULL);
+			foreach(lt, fds)
+				AddWaitEventToSet(set, WL_SOCKET_READABLE, lfirst_int(lt), NULL, set);
+			list_free(set_fds);
+			set_fds = fds;
+		}
+		else
+			list_free(fds);
+
+		nevents = WaitEventSetWait(set, wait, events, lengthof(events), PG_WAIT_EXTENSION);
+		for (i = 0; i < nevents; i++)
+		{
+			if (events[i].events & WL_LATCH_SET)
+			{
+				ResetLatch(MyLatch);
+				woken = true;
+			}
+			else if (events[i].user_data)
+				woken = true;
+			else if (events[i].events & WL_SOCKET_READABLE)
+			{
+				uint64		count;
+
+				if (read(ready_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+					elog(ERROR, "could not read event descriptor: %m");
+			}
+		}
+	}
+}
