@@ -25,7 +25,7 @@ extern const SxDecoderOps sx_decoder_raw;
 #define SX_REJECT_ENCODING			"22021" /* character_not_in_repertoire */
 #define SX_REJECT_NUL_ESCAPE		"22P05" /* untranslatable_character */
 #define SX_REJECT_RECORD			"22P04" /* bad_copy_file_format */
-#define SX_REJECT_TOO_DEEP			"54001" /* statement_too_complex, as json_in */
+#define SX_REJECT_TOO_DEEP			"54001" /* statement_too_complex */
 
 static inline bool
 sx_cell_null(SxBatch *batch, int col)

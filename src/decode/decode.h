@@ -29,6 +29,7 @@ typedef struct SxDecoderOps
 	const char *name;			/* value of the stream option "format" */
 	/* malloc'd state, NULL: out of memory; no callback: needs none */
 	void	   *(*create) (const SxDecoder *decoder);
+
 	/*
 	 * Decode one message into row batch->nrows.  Its payload is not empty and
 	 * already lies in the batch's arena, with SX_PAYLOAD_PADDING zero bytes

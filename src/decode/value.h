@@ -48,6 +48,7 @@ extern SxValueResult sx_number_to_float4(const SxNumber *number, float4 *result)
 /* Seconds (milli-, microseconds) since 1970 to microseconds since 2000. */
 extern SxValueResult sx_number_to_timestamp(const SxNumber *number,
 											SxEpoch epoch, int64 *result);
+
 /* A number for a column: its type as decode_as tells, its epoch and typmod. */
 extern SxValueResult sx_value_from_number(SxDecodeAs as, int32 typmod,
 										  SxEpoch epoch, const SxNumber *number,

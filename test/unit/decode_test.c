@@ -26,13 +26,13 @@
 #include "decode/decode.h"
 #include "decode/value.h"
 
+#include "tap.h"
+
 #define MAX_COLS 16
 
-static int	ntests = 0;
-static int	nfailed = 0;
-
+/* ok() of what a case says, control characters and all */
 static void
-ok(bool good, const char *fmt,...)
+check(bool good, const char *fmt,...)
 {
 	char		name[256];
 	char	   *p;
@@ -47,9 +47,7 @@ ok(bool good, const char *fmt,...)
 		if (*p == '#' || (unsigned char) *p < ' ')
 			*p = '?';
 	}
-	printf("%sok %d - %s\n", good ? "" : "not ", ++ntests, name);
-	if (!good)
-		nfailed++;
+	ok(good, "%s", name);
 }
 
 /* ---- schemas and messages ------------------------------------------- */
@@ -246,8 +244,8 @@ expect_bytes(Fixture *f, const char *payload, size_t len, int col,
 
 	decode_one(f, payload, len);
 	got = cell(f, col, 0);
-	ok(strcmp(got, expected) == 0, "%.60s as %s: %.80s", payload,
-	   f->cols[col].name, expected);
+	check(strcmp(got, expected) == 0, "%.60s as %s: %.80s", payload,
+		  f->cols[col].name, expected);
 	if (strcmp(got, expected) != 0)
 		printf("# got %s %s\n", got,
 			   f->batch->nrejects > 0 ? f->batch->rejects[0].error : "");
@@ -288,8 +286,8 @@ value_cases(const char *type, SxDecodeAs as, int32 typmod, SxEpoch epoch,
 		snprintf(document, sizeof(document), "{\"v\":%s}", cases->value);
 		decode_one(&f, document, strlen(document));
 		got = cell(&f, 0, 0);
-		ok(strcmp(got, cases->expected) == 0, "%s: %s is %s", type,
-		   cases->value, cases->expected);
+		check(strcmp(got, cases->expected) == 0, "%s: %s is %s", type,
+			  cases->value, cases->expected);
 		if (strcmp(got, cases->expected) != 0)
 			printf("# got %s %s\n", got,
 				   f.batch->nrejects > 0 ? f.batch->rejects[0].error : "");
@@ -1042,7 +1040,7 @@ test_envelope(void)
 	msgs[0].key = key;
 	msgs[0].key_len = 2;
 	msgs[0].headers = "{\"h\": \"v\"}";
-	msgs[1] = message("{\"n\":1,\"a\":x}", 13);	/* n is deferred, then... */
+	msgs[1] = message("{\"n\":1,\"a\":x}", 13); /* n is deferred, then... */
 	msgs[1].position = 42;
 	msgs[1].key = "\xff";
 	msgs[1].key_len = 1;
@@ -1312,11 +1310,18 @@ oracle_utf8(const unsigned char *s, size_t len)
 	while (i < len)
 	{
 		unsigned char c = s[i];
-		int			n = c < 0x80 ? 0 : c >= 0xC2 && c < 0xE0 ? 1 :
-			c >= 0xE0 && c < 0xF0 ? 2 : c >= 0xF0 && c < 0xF5 ? 3 : -1;
+		int			n = -1;
 		int			k;
 
-		if (n < 0 || i + n >= len + 0 + (n == 0))
+		if (c < 0x80)
+			n = 0;
+		else if (c >= 0xC2 && c < 0xE0)
+			n = 1;
+		else if (c >= 0xE0 && c < 0xF0)
+			n = 2;
+		else if (c >= 0xF0 && c < 0xF5)
+			n = 3;
+		if (n < 0 || i + n >= len)
 			return false;
 		for (k = 1; k <= n; k++)
 		{
@@ -1595,6 +1600,5 @@ main(int argc, char **argv)
 	test_envelope();
 	test_random_numbers(100000);
 	test_fuzz(100000);
-	printf("1..%d\n", ntests);
-	return nfailed > 0 ? 1 : 0;
+	return done_testing();
 }
