@@ -175,6 +175,32 @@ CREATE FUNCTION streamx.resume(view regclass) RETURNS void
 AS 'MODULE_PATHNAME', 'streamx_resume' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION streamx.resume(regclass) IS 'goes on with a paused or stopped continuous view';
 
+/* ---- windows: in the extension's own schema ---------------------------- */
+
+CREATE FUNCTION tumble(ts timestamptz, size interval) RETURNS timestamptz
+AS 'MODULE_PATHNAME', 'streamx_tumble_timestamptz' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION tumble(ts timestamptz, size interval, origin timestamptz) RETURNS timestamptz
+AS 'MODULE_PATHNAME', 'streamx_tumble_timestamptz' LANGUAGE C STABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION tumble(ts timestamp, size interval) RETURNS timestamp
+AS 'MODULE_PATHNAME', 'streamx_tumble_timestamp' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION tumble(ts timestamp, size interval, origin timestamp) RETURNS timestamp
+AS 'MODULE_PATHNAME', 'streamx_tumble_timestamp' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION tumble(ts date, size interval) RETURNS timestamp
+AS 'MODULE_PATHNAME', 'streamx_tumble_date' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION tumble(ts date, size interval, origin date) RETURNS timestamp
+AS 'MODULE_PATHNAME', 'streamx_tumble_date' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION tumble(timestamptz, interval) IS 'start of the fixed window that holds ts; origin Monday 2000-01-03 00:00 UTC, for months and years 2000-01-01 in TimeZone';
+COMMENT ON FUNCTION tumble(timestamptz, interval, timestamptz) IS 'start of the fixed window that holds ts, counted from origin';
+COMMENT ON FUNCTION tumble(timestamp, interval) IS 'start of the fixed window that holds ts; origin Monday 2000-01-03 00:00, for months and years 2000-01-01';
+COMMENT ON FUNCTION tumble(timestamp, interval, timestamp) IS 'start of the fixed window that holds ts, counted from origin';
+COMMENT ON FUNCTION tumble(date, interval) IS 'start of the fixed window that holds ts; origin Monday 2000-01-03, for months and years 2000-01-01';
+COMMENT ON FUNCTION tumble(date, interval, date) IS 'start of the fixed window that holds ts, counted from origin';
+
+-- in the key index of a result table whose keys are long
+CREATE FUNCTION streamx.key_digest(value anyelement) RETURNS uuid
+AS 'MODULE_PATHNAME', 'streamx_key_digest' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION streamx.key_digest(anyelement) IS '128 bits of hashes of a value, the same for equal values; stands for long keys in the index of a result table';
+
 SELECT pg_catalog.pg_extension_config_dump('streamx.continuous_views', '');
 SELECT pg_catalog.pg_extension_config_dump('streamx.object_id', '');
 SELECT pg_catalog.pg_extension_config_dump('streamx.view_streams', '');

@@ -89,7 +89,7 @@ sx_checkpoint_load(Oid view, Oid stream, int *n)
 		p->watermark_us = nulls[PR_WATERMARK - 1] ? PG_INT64_MIN :
 			DatumGetInt64(values[PR_WATERMARK - 1]);
 		p->snapshot = nulls[PR_SNAPSHOT - 1] ? NULL :
-			OidOutputFunctionCall(F_PG_SNAPSHOT_OUT, values[PR_SNAPSHOT - 1]);
+			TextDatumGetCString(values[PR_SNAPSHOT - 1]);
 	}
 	systable_endscan(scan);
 	table_close(rel, NoLock);
@@ -121,9 +121,7 @@ sx_checkpoint_advance(Oid view, Oid stream, const SxPosition *positions, int n)
 		nulls[PR_WATERMARK - 1] = p->watermark_us == PG_INT64_MIN;
 		nulls[PR_SNAPSHOT - 1] = p->snapshot == NULL;
 		values[PR_SNAPSHOT - 1] = p->snapshot ?
-			OidInputFunctionCall(F_PG_SNAPSHOT_IN,
-								 unconstify(char *, p->snapshot), InvalidOid, -1) :
-			(Datum) 0;
+			CStringGetTextDatum(p->snapshot) : (Datum) 0;
 		replace[PR_NEXT_OFFSET - 1] = true;
 		replace[PR_WATERMARK - 1] = true;
 		replace[PR_SNAPSHOT - 1] = true;

@@ -1,0 +1,20 @@
+/*-------------------------------------------------------------------------
+ * tumble.h
+ *		Sizes of windows.
+ *-------------------------------------------------------------------------
+ */
+#ifndef SX_WINDOW_TUMBLE_H
+#define SX_WINDOW_TUMBLE_H
+
+#include "postgres.h"
+
+#include "common/int.h"
+#include "datatype/timestamp.h"
+
+/* ERROR unless positive, and either months or days and time. */
+extern void sx_window_size_check(const Interval *size);
+
+/* Microseconds of a size without months (a day is 24 hours). */
+extern int64 sx_window_size_us(const Interval *size);
+
+#endif							/* SX_WINDOW_TUMBLE_H */
