@@ -242,7 +242,7 @@ run_part(SxViewRun *run, BatchInput *in, int64 first, int64 end, int64 *rest,
 	MemoryContext old = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	volatile int64 hint = -1;
-	ErrorData  *edata = NULL;
+	ErrorData  *volatile edata = NULL;
 	SxViewCounters before = run->counters;
 	SxReject	reject;
 
@@ -475,6 +475,10 @@ batch_body(SxTask *task, SxBatch *list, List **leaving, TimestampTz *newest)
 	{
 		if (b->ndeferred > 0)
 			sx_fdw_resolve_deferred(b, stream->resolver);
+	}
+	sx_join_trim(task, list);
+	for (b = list; b; b = b->next)
+	{
 		sx_window_reject_ahead(stream->def, b);
 		in.nbatches++;
 		in.nrows += b->nrows;
@@ -566,7 +570,7 @@ sx_batch_run(SxTask *task)
 	SxBatch    *volatile list = NULL;
 	List	   *volatile leaving = NIL;
 	volatile int64 rows = 0;
-	TimestampTz newest = 0;
+	volatile TimestampTz newest = 0;
 	volatile bool failed = false;
 	ListCell   *lc;
 
@@ -598,13 +602,13 @@ sx_batch_run(SxTask *task)
 		PushActiveSnapshot(GetTransactionSnapshot());
 		if (!sx_streams_stale())
 		{
-			list = sx_reader_take(task->reader, sx_max_batch_rows,
-								  (int64) sx_max_batch_kb * 1024);
-			if (list)
-				list = sx_join_trim(task, list);
+			sx_reader_take(task->reader, sx_max_batch_rows,
+						   (int64) sx_max_batch_kb * 1024,
+						   (SxBatch **) &list);
 		}
 		if (list)
-			rows = batch_body(task, list, (List **) &leaving, &newest);
+			rows = batch_body(task, list, (List **) &leaving,
+							  (TimestampTz *) &newest);
 		else
 		{
 			PopActiveSnapshot();

@@ -158,13 +158,13 @@ sx_join_holds(SxTask *task)
 	return true;
 }
 
-SxBatch *
+void
 sx_join_trim(SxTask *task, SxBatch *list)
 {
 	SxBatch    *b;
 
 	if (task->limits == NULL)
-		return list;
+		return;
 	for (b = list; b; b = b->next)
 	{
 		bool	   *remove = NULL;
@@ -198,18 +198,9 @@ sx_join_trim(SxTask *task, SxBatch *list)
 				b->rejects[kept++] = b->rejects[i];
 		}
 		b->nrejects = kept;
-		kept = 0;
-		for (i = 0; i < b->ndeferred; i++)
-		{
-			/* rows close up below: number them as they will be */
-			if (!remove[b->deferred[i].row])
-				b->deferred[kept++] = b->deferred[i];
-		}
-		b->ndeferred = kept;
 		sx_batch_remove_rows(b, remove);
 		pfree(remove);
 	}
-	return list;
 }
 
 void

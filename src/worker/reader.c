@@ -365,12 +365,35 @@ sx_reader_waiting_rows(SxReader *r, int64 *since_ms, bool *full)
 	return rows;
 }
 
-/* Read in the main thread, inside its transaction. */
-static SxBatch *
-take_direct(SxReader *r, int64 max_rows, int64 max_bytes)
+/* Fill one batch in the main thread; what it held goes back on error. */
+static int
+fill_direct(SxReader *r, SxBatch *batch)
 {
-	SxBatch    *head = NULL;
-	SxBatch   **link = &head;
+	int			n = -1;
+
+	PG_TRY();
+	{
+		if (r->source->ops->fill)
+			n = r->source->ops->fill(r->source, batch);
+		else
+			n = poll_into(r, batch, 0);
+	}
+	PG_CATCH();
+	{
+		free_batch(r, batch);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	return n;
+}
+
+/*
+ * Read in the main thread, inside its transaction.  Batches go to *head as
+ * they are filled, so that the caller has them whatever happens.
+ */
+static void
+take_direct(SxReader *r, int64 max_rows, int64 max_bytes, SxBatch **head)
+{
 	int64		rows = 0;
 	int64		bytes = 0;
 
@@ -378,30 +401,12 @@ take_direct(SxReader *r, int64 max_rows, int64 max_bytes)
 	while (rows < max_rows && bytes < max_bytes)
 	{
 		SxBatch    *batch = get_batch(r);
-		int			n = -1;
+		int			n = batch ? fill_direct(r, batch) : -1;
 
-		if (batch)
-		{
-			PG_TRY();
-			{
-				if (r->source->ops->fill)
-					n = r->source->ops->fill(r->source, batch);
-				else
-					n = poll_into(r, batch, 0);
-			}
-			PG_CATCH();
-			{
-				free_batch(r, batch);
-				sx_reader_give_back(r, head);
-				PG_RE_THROW();
-			}
-			PG_END_TRY();
-		}
 		if (n < 0)
 		{
 			if (batch)
 				free_batch(r, batch);
-			sx_reader_give_back(r, head);
 			ereport(ERROR,
 					(errcode(ERRCODE_OUT_OF_MEMORY),
 					 errmsg("out of memory"),
@@ -414,8 +419,8 @@ take_direct(SxReader *r, int64 max_rows, int64 max_bytes)
 			break;
 		}
 		batch->next = NULL;
-		*link = batch;
-		link = &batch->next;
+		*head = batch;
+		head = &batch->next;
 		rows += batch->nrows;
 		bytes += sx_batch_bytes(batch);
 		if (n == 0)
@@ -424,24 +429,25 @@ take_direct(SxReader *r, int64 max_rows, int64 max_bytes)
 			break;
 		}
 	}
-	return head;
 }
 
-SxBatch *
-sx_reader_take(SxReader *r, int64 max_rows, int64 max_bytes)
+void
+sx_reader_take(SxReader *r, int64 max_rows, int64 max_bytes, SxBatch **list)
 {
-	SxBatch    *head;
 	SxBatch    *last = NULL;
 	SxBatch    *b;
 	int64		rows = 0;
 	int64		bytes = 0;
 
+	*list = NULL;
 	if (!r->threaded)
-		return take_direct(r, max_rows, max_bytes);
+	{
+		take_direct(r, max_rows, max_bytes, list);
+		return;
+	}
 
 	pthread_mutex_lock(&r->mutex);
-	head = r->head;
-	for (b = head; b; b = b->next)
+	for (b = r->head; b; b = b->next)
 	{
 		int64		size = (int64) sx_batch_bytes(b);
 
@@ -454,6 +460,7 @@ sx_reader_take(SxReader *r, int64 max_rows, int64 max_bytes)
 	}
 	if (last)
 	{
+		*list = r->head;
 		r->head = last->next;
 		if (r->head == NULL)
 			r->tail = NULL;
@@ -463,7 +470,6 @@ sx_reader_take(SxReader *r, int64 max_rows, int64 max_bytes)
 		pthread_cond_signal(&r->room);
 	}
 	pthread_mutex_unlock(&r->mutex);
-	return head;
 }
 
 void

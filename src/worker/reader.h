@@ -44,10 +44,12 @@ extern int64 sx_reader_waiting_rows(SxReader *reader, int64 *since_ms, bool *ful
 /*
  * sx_reader_take -- batches of at most about max_rows and max_bytes, in order
  *
- * A list linked by "next", NULL: none.  Sources that are not threaded need a
- * transaction with a snapshot.  They stay the caller's until given back.
+ * *list: linked by "next", NULL: none; the caller's until given back, after
+ * an error too.  Sources that are not threaded need a transaction with a
+ * snapshot.
  */
-extern SxBatch *sx_reader_take(SxReader *reader, int64 max_rows, int64 max_bytes);
+extern void sx_reader_take(SxReader *reader, int64 max_rows, int64 max_bytes,
+						   SxBatch **list);
 extern void sx_reader_give_back(SxReader *reader, SxBatch *list);
 
 /* Did the last take of a source that is not threaded come to its end? */

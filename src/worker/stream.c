@@ -515,6 +515,51 @@ restart:
 	}
 }
 
+/* What is wrong with one stream is no matter of the others. */
+static void
+try_sync_stream(SxStreamRun *stream, int ready_fd)
+{
+	MemoryContext old = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+
+	BeginInternalSubTransaction(NULL);
+	PG_TRY();
+	{
+		sync_stream(stream, ready_fd);
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(old);
+		CurrentResourceOwner = owner;
+		if (stream->error)
+			pfree(stream->error);
+		stream->error = NULL;
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+
+		MemoryContextSwitchTo(stream->cxt);
+		edata = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(old);
+		CurrentResourceOwner = owner;
+		if (ProcDiePending)
+			ReThrowError(edata);
+		if (stream->error == NULL || strcmp(stream->error, edata->message) != 0)
+			ereport(LOG,
+					(errcode(edata->sqlerrcode),
+					 errmsg("could not open stream %u: %s", stream->relid,
+							edata->message)));
+		close_tasks(stream);
+		if (stream->error)
+			pfree(stream->error);
+		stream->error = MemoryContextStrdup(stream->cxt, edata->message);
+		stream->retry_ms = sx_now_ms() + OPEN_RETRY_MS;
+		FreeErrorData(edata);
+	}
+	PG_END_TRY();
+}
+
 void
 sx_streams_sync(int worker_index, int ready_fd)
 {
@@ -541,50 +586,11 @@ again:
 	foreach(lc, mine)
 	{
 		SxStreamRun *stream = find_stream(lfirst_oid(lc));
-		MemoryContext old = CurrentMemoryContext;
-		ResourceOwner owner = CurrentResourceOwner;
 
 		if (stream == NULL)
 			stream = add_stream(lfirst_oid(lc));
-		if (stream->error && sx_now_ms() < stream->retry_ms && !stream->stale)
-			continue;
-
-		/* what is wrong with one stream is no matter of the others */
-		BeginInternalSubTransaction(NULL);
-		PG_TRY();
-		{
-			sync_stream(stream, ready_fd);
-			ReleaseCurrentSubTransaction();
-			MemoryContextSwitchTo(old);
-			CurrentResourceOwner = owner;
-			if (stream->error)
-				pfree(stream->error);
-			stream->error = NULL;
-		}
-		PG_CATCH();
-		{
-			ErrorData  *edata;
-
-			MemoryContextSwitchTo(stream->cxt);
-			edata = CopyErrorData();
-			FlushErrorState();
-			RollbackAndReleaseCurrentSubTransaction();
-			MemoryContextSwitchTo(old);
-			CurrentResourceOwner = owner;
-			if (edata->sqlerrcode == ERRCODE_QUERY_CANCELED ||
-				edata->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN)
-				ReThrowError(edata);
-			if (stream->error == NULL || strcmp(stream->error, edata->message) != 0)
-				ereport(LOG,
-						(errcode(edata->sqlerrcode),
-						 errmsg("could not open stream %u: %s", stream->relid,
-								edata->message)));
-			close_tasks(stream);
-			stream->error = MemoryContextStrdup(stream->cxt, edata->message);
-			stream->retry_ms = sx_now_ms() + OPEN_RETRY_MS;
-			FreeErrorData(edata);
-		}
-		PG_END_TRY();
+		if (stream->error == NULL || stream->stale || sx_now_ms() >= stream->retry_ms)
+			try_sync_stream(stream, ready_fd);
 	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();

@@ -135,7 +135,7 @@ extern void sx_owner_leave(const SxOwnerScope *scope);
 /* ---- join.c: views that have caught up share a reading ---- */
 
 extern void sx_join_tasks(SxStreamRun *stream);
-extern SxBatch *sx_join_trim(SxTask *task, SxBatch *list);
+extern void sx_join_trim(SxTask *task, SxBatch *list);
 extern bool sx_join_holds(SxTask *task);
 
 /* ---- report.c: figures ---- */
