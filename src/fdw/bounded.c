@@ -3,14 +3,15 @@
  *		A stretch of a source as a table: what a topic holds now, or what lies
  *		between two positions.
  *
- * One batch is in memory at a time.  Kafka topics are read partition by
- * partition up to end offsets that are asked for once, before the first row.
+ * One batch is in memory at a time.  Kafka topics are read up to end offsets
+ * that are asked for once in a statement, before its first row.
  * The other kinds are read through the callbacks that the worker uses, and
  * between bounds only.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
+#include "lib/ilist.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
@@ -26,11 +27,32 @@
 #define BATCH_BYTES		(16 * 1024 * 1024)
 
 /* How long a broker may keep us waiting. */
-#define ASK_TIMEOUT_MS	20000
+#define ASK_TIMEOUT_MS	10000
 #define READ_TIMEOUT_MS	60000
+
+/* Where a topic ends, for one statement; in the statement's context. */
+typedef struct TopicEnds
+{
+	slist_node	node;
+	MemoryContext statement;
+	Oid			relid;
+	int			npartitions;
+	SxKafkaPartition *partitions;
+	MemoryContextCallback callback;
+} TopicEnds;
+
+struct SxBoundedReader
+{
+	const SxStream *stream;
+	const SxScanBounds *bounds;
+	MemoryContext cxt;
+	MemoryContext statement;
+	SxKafkaClient *client;		/* NULL: not opened yet, or not Kafka */
+};
 
 struct SxBoundedScan
 {
+	SxBoundedReader *reader;
 	const SxStream *stream;
 	const SxScanBounds *bounds;
 	SxSkip	   *skip;			/* sorted copy of the bounds' */
@@ -41,8 +63,6 @@ struct SxBoundedScan
 	int64		rejects;
 	bool		done;
 
-	/* Kafka */
-	SxKafkaClient *client;
 	SxKafkaScan *kafka;
 
 	/* other kinds */
@@ -144,9 +164,52 @@ cut_to_bounds(const SxBoundedScan *scan, const SxKafkaPartition *partition,
 	return true;
 }
 
+/* All statements under way that read topics. */
+static slist_head topic_ends = SLIST_STATIC_INIT(topic_ends);
+
+static void
+forget_ends(void *arg)
+{
+	slist_delete(&topic_ends, &((TopicEnds *) arg)->node);
+}
+
+/* Offsets of the stream's topic as of the statement. */
+static const TopicEnds *
+get_ends(SxBoundedReader *reader)
+{
+	SxKafkaPartition *partitions;
+	int			npartitions;
+	MemoryContext oldcxt;
+	TopicEnds  *ends;
+	slist_iter	iter;
+
+	slist_foreach(iter, &topic_ends)
+	{
+		ends = slist_container(TopicEnds, node, iter.cur);
+		if (ends->statement == reader->statement &&
+			ends->relid == reader->stream->relid)
+			return ends;
+	}
+	oldcxt = MemoryContextSwitchTo(reader->statement);
+	npartitions = sx_kafka_client_offsets(reader->client, ASK_TIMEOUT_MS,
+										  &partitions);
+	ends = palloc0(sizeof(TopicEnds));
+	MemoryContextSwitchTo(oldcxt);
+	ends->statement = reader->statement;
+	ends->relid = reader->stream->relid;
+	ends->npartitions = npartitions;
+	ends->partitions = partitions;
+	ends->callback.func = forget_ends;
+	ends->callback.arg = ends;
+	slist_push_head(&topic_ends, &ends->node);
+	MemoryContextRegisterResetCallback(reader->statement, &ends->callback);
+	return ends;
+}
+
 static void
 open_kafka(SxBoundedScan *scan, const SxScanRange *want)
 {
+	SxBoundedReader *reader = scan->reader;
 	SxKafkaPartition *partitions;
 	SxKafkaRange *ranges;
 	int64	   *since = NULL;
@@ -154,11 +217,17 @@ open_kafka(SxBoundedScan *scan, const SxScanRange *want)
 	int			nranges = 0;
 	int			i;
 
-	scan->client = sx_kafka_client_open(scan->stream);
-	npartitions = sx_kafka_client_offsets(scan->client, ASK_TIMEOUT_MS,
-										  &partitions);
+	if (reader->client == NULL)
+	{
+		MemoryContext oldcxt = MemoryContextSwitchTo(reader->cxt);
+
+		reader->client = sx_kafka_client_open(reader->stream);
+		MemoryContextSwitchTo(oldcxt);
+	}
+	npartitions = get_ends(reader)->npartitions;
+	partitions = get_ends(reader)->partitions;
 	if (want->has_from_time)
-		since = sx_kafka_client_offsets_for_time(scan->client, partitions,
+		since = sx_kafka_client_offsets_for_time(reader->client, partitions,
 												 npartitions,
 												 want->from_time_us,
 												 ASK_TIMEOUT_MS);
@@ -181,7 +250,8 @@ open_kafka(SxBoundedScan *scan, const SxScanRange *want)
 			nranges++;
 	}
 	if (nranges > 0)
-		scan->kafka = sx_kafka_scan_open(scan->client, ranges, nranges);
+		scan->kafka = sx_kafka_scan_open(reader->client, ranges, nranges,
+										 scan->stream->schema->wants_headers);
 	else
 		scan->done = true;
 	pfree(ranges);
@@ -207,12 +277,27 @@ open_source(SxBoundedScan *scan)
 		sx_native_bound(scan->source, bounds->to[0].snapshot);
 }
 
+SxBoundedReader *
+sx_fdw_bounded_reader(const SxStream *stream, const SxScanBounds *bounds,
+					  MemoryContext statement)
+{
+	SxBoundedReader *reader = palloc0(sizeof(SxBoundedReader));
+
+	reader->stream = stream;
+	reader->bounds = bounds;
+	reader->cxt = CurrentMemoryContext;
+	reader->statement = statement;
+	return reader;
+}
+
 SxBoundedScan *
-sx_fdw_bounded_begin(const SxStream *stream, const SxScanRange *range,
-					 const SxScanBounds *bounds)
+sx_fdw_bounded_begin(SxBoundedReader *reader, const SxScanRange *range)
 {
 	SxBoundedScan *scan = palloc0(sizeof(SxBoundedScan));
+	const SxStream *stream = reader->stream;
+	const SxScanBounds *bounds = reader->bounds;
 
+	scan->reader = reader;
 	scan->stream = stream;
 	scan->bounds = bounds;
 	scan->callback.func = free_memory;
@@ -398,9 +483,6 @@ sx_fdw_bounded_end(SxBoundedScan *scan)
 	if (scan->kafka != NULL)
 		sx_kafka_scan_close(scan->kafka);
 	scan->kafka = NULL;
-	if (scan->client != NULL)
-		sx_kafka_client_close(scan->client);
-	scan->client = NULL;
 	free_memory(scan);
 	scan->done = true;
 }

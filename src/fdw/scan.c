@@ -9,7 +9,7 @@
  *	 a Kafka stream					all that the topic holds now
  *	 any other						ERROR
  *
- * A bounded scan opens its reader when the first row is asked for, so that
+ * A bounded scan begins to read when the first row is asked for, so that
  * EXPLAIN and scans that are never run do without the broker.
  *-------------------------------------------------------------------------
  */
@@ -49,8 +49,9 @@ typedef struct StreamScan
 	/* bounded */
 	SxStream   *stream;
 	const SxScanBounds *bounds;
-	MemoryContext cxt;			/* the reader's, reset at a rescan */
-	SxBoundedScan *reader;		/* NULL: not opened yet */
+	SxBoundedReader *reader;
+	MemoryContext cxt;			/* the scan's, reset at a rescan */
+	SxBoundedScan *scan;		/* NULL: not begun yet */
 	bool		done;
 	bool		warned;
 } StreamScan;
@@ -141,6 +142,8 @@ sx_fdw_begin_scan(ForeignScanState *node, int eflags)
 	Oid			relid = RelationGetRelid(node->ss.ss_currentRelation);
 	List	   *attnos = linitial(plan->fdw_private);
 	StreamScan  *state = palloc0(sizeof(StreamScan));
+	MemoryContext reader_cxt;
+	MemoryContext oldcxt;
 	ListCell   *lc;
 	Oid			user;
 
@@ -175,9 +178,15 @@ sx_fdw_begin_scan(ForeignScanState *node, int eflags)
 				 errdetail("Its rows cannot be asked for again at will."),
 				 errhint("Create a continuous view over it and read that, for example CREATE VIEW v WITH (streamx.continuous) AS SELECT * FROM %s.",
 						 state->stream->name)));
-	state->cxt = AllocSetContextCreate(estate->es_query_cxt,
-									   "streamx bounded scan",
+	reader_cxt = AllocSetContextCreate(estate->es_query_cxt,
+									   "streamx bounded reader",
+									   ALLOCSET_SMALL_SIZES);
+	state->cxt = AllocSetContextCreate(reader_cxt, "streamx bounded scan",
 									   ALLOCSET_DEFAULT_SIZES);
+	oldcxt = MemoryContextSwitchTo(reader_cxt);
+	state->reader = sx_fdw_bounded_reader(state->stream, state->bounds,
+										  estate->es_query_cxt);
+	MemoryContextSwitchTo(oldcxt);
 }
 
 /* The next batch of the input that has rows to read; false: there is none. */
@@ -209,7 +218,7 @@ next_input_batch(StreamScan *state)
 }
 
 static void
-open_reader(ForeignScanState *node, StreamScan *state)
+begin_reading(ForeignScanState *node, StreamScan *state)
 {
 	MemoryContext oldcxt = MemoryContextSwitchTo(state->cxt);
 	SxScanRange *range = palloc(sizeof(SxScanRange));
@@ -218,8 +227,7 @@ open_reader(ForeignScanState *node, StreamScan *state)
 	if (range->nothing)
 		state->done = true;
 	else
-		state->reader = sx_fdw_bounded_begin(state->stream, range,
-											 state->bounds);
+		state->scan = sx_fdw_bounded_begin(state->reader, range);
 	MemoryContextSwitchTo(oldcxt);
 }
 
@@ -229,17 +237,17 @@ next_bounded_batch(ForeignScanState *node, StreamScan *state)
 	SxBatch    *batch = NULL;
 	int64		rejects;
 
-	if (state->reader == NULL && !state->done)
-		open_reader(node, state);
+	if (state->scan == NULL && !state->done)
+		begin_reading(node, state);
 	if (!state->done)
-		batch = sx_fdw_bounded_next(state->reader);
+		batch = sx_fdw_bounded_next(state->scan);
 	if (batch != NULL)
 	{
 		set_batch(state, batch, 0, batch->nrows);
 		return true;
 	}
 	state->done = true;
-	rejects = state->reader ? sx_fdw_bounded_rejects(state->reader) : 0;
+	rejects = state->scan ? sx_fdw_bounded_rejects(state->scan) : 0;
 	if (rejects > 0 && !state->warned && state->bounds == NULL)
 	{
 		state->warned = true;
@@ -300,9 +308,9 @@ sx_fdw_rescan(ForeignScanState *node)
 	if (state->input == NULL)
 	{
 		/* the conditions' values may be others now */
-		if (state->reader != NULL)
-			sx_fdw_bounded_end(state->reader);
-		state->reader = NULL;
+		if (state->scan != NULL)
+			sx_fdw_bounded_end(state->scan);
+		state->scan = NULL;
 		state->done = false;
 		MemoryContextReset(state->cxt);
 	}
@@ -313,8 +321,8 @@ sx_fdw_end_scan(ForeignScanState *node)
 {
 	StreamScan  *state = (StreamScan *) node->fdw_state;
 
-	if (state != NULL && state->reader != NULL)
-		sx_fdw_bounded_end(state->reader);
+	if (state != NULL && state->scan != NULL)
+		sx_fdw_bounded_end(state->scan);
 }
 
 void
@@ -339,7 +347,7 @@ sx_fdw_explain_scan(ForeignScanState *node, ExplainState *es)
 						deparse_expression((Node *) make_ands_explicit(pushed),
 										   context, list_length(es->rtable) > 1,
 										   false), es);
-	if (es->analyze && state->reader != NULL)
+	if (es->analyze && state->scan != NULL)
 		ExplainPropertyInteger("Messages Left Out", NULL,
-							   sx_fdw_bounded_rejects(state->reader), es);
+							   sx_fdw_bounded_rejects(state->scan), es);
 }

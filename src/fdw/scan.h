@@ -48,10 +48,24 @@ extern void sx_fdw_range_init(SxScanRange *range, ForeignScanState *node,
 
 typedef struct SxBoundedScan SxBoundedScan;
 
-/* bounds: NULL: all that is there now.  Lives in the current context. */
-extern SxBoundedScan *sx_fdw_bounded_begin(const SxStream *stream,
-										   const SxScanRange *range,
-										   const SxScanBounds *bounds);
+/* What scans of a stream one after the other have in common: its client. */
+typedef struct SxBoundedReader SxBoundedReader;
+
+/*
+ * statement: the statement's memory context; all readers of a stream in it
+ * agree on where the stream ends.  bounds: NULL: all that is there now.
+ * Lives in the current context.  Does not wait for the network.
+ */
+extern SxBoundedReader *sx_fdw_bounded_reader(const SxStream *stream,
+											  const SxScanBounds *bounds,
+											  MemoryContext statement);
+
+/*
+ * Start to read.  Lives in the current context, which has to be the reader's
+ * or a child of it; one at a time.
+ */
+extern SxBoundedScan *sx_fdw_bounded_begin(SxBoundedReader *reader,
+										   const SxScanRange *range);
 
 /* The next rows, resolved; NULL: the end.  Valid until the next call. */
 extern SxBatch *sx_fdw_bounded_next(SxBoundedScan *scan);
