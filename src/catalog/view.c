@@ -12,7 +12,9 @@
  * of the transaction, so that the row cannot change between reading and
  * writing.  Rows of progress and of the counters are changed by the one
  * worker that serves the view, which has locked the result table before;
- * sx_view_delete comes with AccessExclusiveLock on that table.
+ * sx_view_delete comes with AccessExclusiveLock on that table.  DROP of a
+ * stream with CASCADE locks the stream, then the views: who holds locks on
+ * views and wants the stream as well takes that one first.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"

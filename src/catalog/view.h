@@ -71,7 +71,7 @@ extern int	sx_view_next_id(void);
 
 extern void sx_view_insert(const SxView *view);
 extern void sx_view_delete(Oid relid);	/* and its rows everywhere else */
-extern void sx_view_set_paused(Oid relid, bool paused);	/* resume also clears
+extern void sx_view_set_paused(Oid relid, bool paused); /* resume also clears
 														 * the error */
 extern void sx_view_set_error(Oid relid, const char *sqlstate, const char *error);
 
