@@ -89,6 +89,16 @@ extern bool sx_journal_reached(Oid stream, const char *position,
 /* Do two positions have the same rows (committed now) behind them? */
 extern bool sx_journal_same(Oid stream, const char *a, const char *b);
 
+/* ---- positions: socket streams ------------------------------------------ */
+
+/*
+ * sx_journal_next_offset -- position after all lines in the journal
+ *
+ * The first progress of a view that starts from now on.  Makes the journal if
+ * there is none yet and the transaction may write.
+ */
+extern int64 sx_journal_next_offset(Oid stream);
+
 /* ---- care --------------------------------------------------------------- */
 
 /* Make the journal of a native or socket stream; does nothing if it is there. */
