@@ -89,8 +89,50 @@ typedef struct SxKafkaTrouble
 extern bool sx_kafka_drain(rd_kafka_queue_t *mainq, int timeout_ms,
 						   SxKafkaTrouble *trouble);
 
-/* SQLSTATE of an error of librdkafka; static text. */
+/* The same for one event that somebody else took out. */
+extern void sx_kafka_take_event(rd_kafka_event_t *event, SxKafkaTrouble *trouble);
+
+/* SQLSTATE of an error of librdkafka; static text.  Any thread. */
 extern const char *sx_kafka_sqlstate(rd_kafka_resp_err_t err);
+
+/* ---- messages: any thread (kafka_message.c) -------------------------------- */
+
+/*
+ * librdkafka's message as ours: points into it.  headers: where the object
+ * text of its headers goes, NULL: they are not wanted.  false: out of memory.
+ */
+extern bool sx_kafka_message(const rd_kafka_message_t *from, int64 arrival_us,
+							 SxArena *headers, SxMessage *to);
+
+/* TimestampTz of the system's clock */
+extern int64 sx_kafka_now_us(void);
+
+/* Kafka's milliseconds of a TimestampTz, rounded up; never negative. */
+extern int64 sx_kafka_time_to_ms(int64 timestamp_us);
+
+/* ---- full queues: any thread (kafka_message.c) ----------------------------- */
+
+/*
+ * Before 2.2, librdkafka looks only once a second whether a queue that was
+ * full has room again.  A question to the partitions' brokers wakes their
+ * threads earlier.
+ */
+typedef struct SxKafkaWaker
+{
+	bool		needed;
+	bool		was_full;		/* since the last wake-up */
+	int64		full_msgs;		/* what librdkafka stops fetching at */
+	int64		full_bytes;
+} SxKafkaWaker;
+
+extern void sx_kafka_waker_init(SxKafkaWaker *waker, rd_kafka_t *rk);
+
+/* Has the queue room again?  The last nmsgs messages had so many bytes. */
+extern bool sx_kafka_waker_due(SxKafkaWaker *waker, rd_kafka_queue_t *queue,
+							   int64 bytes, int nmsgs);
+
+/* Wake the threads of these partitions' brokers; the list is used up. */
+extern void sx_kafka_wake(rd_kafka_t *rk, rd_kafka_topic_partition_list_t *list);
 
 /* ---- questions to a broker: main thread of a backend or worker ------------ */
 
@@ -128,8 +170,9 @@ extern int64 *sx_kafka_client_offsets_for_time(SxKafkaClient *client,
 											   int64 timestamp_us,
 											   int timeout_ms);
 
-/* librdkafka's client, for scans. */
+/* For scans: librdkafka's client, and the name of the topic. */
 extern rd_kafka_t *sx_kafka_client_handle(SxKafkaClient *client);
+extern const char *sx_kafka_client_topic(SxKafkaClient *client);
 
 /* ERROR for what librdkafka reports about this client's stream. */
 extern void sx_kafka_client_error(SxKafkaClient *client,

@@ -26,7 +26,8 @@ typedef struct SxKafkaScan SxKafkaScan;
  * client.
  */
 extern SxKafkaScan *sx_kafka_scan_open(SxKafkaClient *client,
-									   const SxKafkaRange *ranges, int nranges);
+									   const SxKafkaRange *ranges, int nranges,
+									   bool wants_headers);
 
 /*
  * The next messages, at least one, at most max_msgs, in offset order per

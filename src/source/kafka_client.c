@@ -1,0 +1,941 @@
+/*-------------------------------------------------------------------------
+ * kafka_client.c
+ *		librdkafka's settings, handles, logs and questions to a broker.
+ *
+ * Threads: sx_kafka_drain, sx_kafka_destroy and sx_kafka_sqlstate call no
+ * PostgreSQL function and may be used from threads of ours; all the rest
+ * belongs to the main thread.
+ *
+ * librdkafka gets no callback of ours.  What it has to say waits in its main
+ * queue (log.queue, error events) until somebody polls.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+
+#include "commands/defrem.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/timestamp.h"
+#include "utils/varlena.h"
+
+#include "base/handle.h"
+#include "source/kafka_client.h"
+
+#define SETTING_LEN		128
+#define CLOSE_TIMEOUT_MS	5000
+
+/* a question blocks the main thread for at most this long at a time */
+#define FIRST_SLICE_MS	100
+#define MAX_SLICE_MS	1000
+
+/* when no broker answers at all, further waiting is in vain */
+#define DOWN_GRACE_MS	1500
+
+typedef struct Setting
+{
+	const char *name;
+	const char *value;
+} Setting;
+
+static const Setting common_settings[] = {
+	{"client.id", "streamx"},
+	{"log.queue", "true"},
+	{"allow.auto.create.topics", "false"},
+	{"socket.keepalive.enable", "true"},
+	{"reconnect.backoff.max.ms", "2000"},
+
+	/*
+	 * librdkafka's own default is GSSAPI, with the server's own ticket and by
+	 * a command run in a shell.
+	 */
+	{"sasl.mechanisms", "PLAIN"},
+};
+
+static const Setting consumer_settings[] = {
+	{"enable.partition.eof", "true"},
+	{"enable.auto.commit", "false"},
+	{"enable.auto.offset.store", "false"},
+	{"auto.commit.enable", "false"},
+	{"fetch.wait.max.ms", "100"},
+	{"fetch.error.backoff.ms", "100"},
+	{"fetch.max.bytes", "16777216"},
+	{"queued.min.messages", "200000"},
+	{"queued.max.messages.kbytes", "65536"},
+};
+
+static const Setting reader_settings[] = {
+	{"auto.offset.reset", "error"},
+};
+
+static const Setting scanner_settings[] = {
+	{"auto.offset.reset", "earliest"},
+};
+
+static const Setting producer_settings[] = {
+	{"enable.idempotence", "true"},
+	/* what arrived needs no report: then flush sees by itself when all is out */
+	{"delivery.report.only.error", "true"},
+	/* as Kafka's own clients do it: a key goes to the same partition */
+	{"partitioner", "murmur2_random"},
+	/* what is too large is for the broker to say */
+	{"message.max.bytes", "104857600"},
+	/* nothing leaves before a batch is full or the flush */
+	{"linger.ms", "900000"},
+	{"message.timeout.ms", "900000"},
+	{"batch.num.messages", "10000"},
+	{"queue.buffering.max.kbytes", "131072"},
+	{"queue.buffering.max.messages", "500000"},
+};
+
+/* exactness or the way we poll depends on these */
+static const char *const reserved_settings[] = {
+	"allow.auto.create.topics",
+	"auto.commit.enable",
+	"auto.commit.interval.ms",
+	"auto.offset.reset",
+	"builtin.features",
+	"delivery.report.only.error",
+	"enable.auto.commit",
+	"enable.auto.offset.store",
+	"enable.gapless.guarantee",
+	"enable.idempotence",
+	"enable.partition.eof",
+	"enabled_events",
+	"internal.termination.signal",
+	"isolation.level",
+	"linger.ms",
+	"log.queue",
+	"message.timeout.ms",
+	"delivery.timeout.ms",
+	"queue.buffering.max.ms",
+	"offset.store.method",
+	"offset.store.path",
+	"offset.store.sync.interval.ms",
+	"opaque",
+	"produce.offset.report",
+	"statistics.interval.ms",
+	"test.mock.broker.rtt",
+	"test.mock.num.brokers",
+	"transactional.id",
+};
+
+/* they read files, load code, run a command or call an address */
+static const char *const superuser_settings[] = {
+	"debug",
+	"plugin.library.paths",
+	"ssl.ca.certificate.stores",
+	"ssl.engine.id",
+	"ssl.providers",
+};
+
+static const char *const superuser_prefixes[] = {
+	"https.ca.",
+	"sasl.kerberos.",
+	"sasl.oauthbearer.",
+	"ssl.engine.",
+};
+
+static const char *const secret_settings[] = {
+	"sasl.password",
+	"sasl.oauthbearer.client.secret",
+	"sasl.oauthbearer.config",
+	"ssl.key.password",
+	"ssl.key.pem",
+	"ssl.keystore.password",
+};
+
+struct SxKafkaClient
+{
+	SxHandle   *handle;
+	rd_kafka_t *rk;
+	rd_kafka_queue_t *mainq;
+	rd_kafka_topic_t *rkt;
+	char	   *topic;
+	char	   *servers;
+	char	   *name;			/* of the stream, for messages */
+	SxKafkaTrouble trouble;
+	int64		down_since_ms;	/* 0: not down */
+};
+
+/* ---- settings ------------------------------------------------------------ */
+
+static bool
+is_listed(const char *name, const char *const *list, int n)
+{
+	for (int i = 0; i < n; i++)
+	{
+		if (strcmp(name, list[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+#define IS_LISTED(name, list) is_listed(name, list, lengthof(list))
+
+static bool
+ends_with(const char *name, const char *end)
+{
+	size_t		len = strlen(name);
+	size_t		end_len = strlen(end);
+
+	return len >= end_len && strcmp(name + len - end_len, end) == 0;
+}
+
+/* librdkafka's spelling: dots, but for two names with underscores of its own */
+static const char *
+setting_name(const char *name, char *buf)
+{
+	strlcpy(buf, name, SETTING_LEN);
+	if (strcmp(name, "log_level") != 0 && !ends_with(name, "_cb"))
+	{
+		for (char *p = buf; *p != '\0'; p++)
+		{
+			if (*p == '_')
+				*p = '.';
+		}
+	}
+	return buf;
+}
+
+bool
+sx_kafka_option_needs_superuser(const char *name, const char *value)
+{
+	char		buf[SETTING_LEN];
+
+	name = setting_name(name, buf);
+	if (IS_LISTED(name, superuser_settings) || ends_with(name, ".location"))
+		return true;
+	for (int i = 0; i < lengthof(superuser_prefixes); i++)
+	{
+		if (strncmp(name, superuser_prefixes[i],
+					strlen(superuser_prefixes[i])) == 0)
+			return true;
+	}
+
+	/* Kerberos is the server's own ticket; OAUTHBEARER calls an address */
+	if (strcmp(name, "sasl.mechanism") == 0 ||
+		strcmp(name, "sasl.mechanisms") == 0)
+		return pg_strncasecmp(value, "PLAIN", 5) != 0 &&
+			pg_strncasecmp(value, "SCRAM-", 6) != 0;
+	return false;
+}
+
+bool
+sx_kafka_option_is_secret(const char *name)
+{
+	char		buf[SETTING_LEN];
+
+	return IS_LISTED(setting_name(name, buf), secret_settings);
+}
+
+SxKafkaOptionCheck
+sx_kafka_option_check(const char *name, const char *value,
+					  char *error, size_t error_size)
+{
+	char		buf[SETTING_LEN];
+	char		text[512];
+	rd_kafka_conf_t *conf;
+	rd_kafka_conf_res_t res;
+
+	if (strlen(name) >= SETTING_LEN)
+	{
+		strlcpy(error, "no such setting", error_size);
+		return SX_KAFKA_OPTION_UNKNOWN;
+	}
+	name = setting_name(name, buf);
+	if (IS_LISTED(name, reserved_settings) || ends_with(name, "_cb"))
+	{
+		strlcpy(error, "streamx sets it itself", error_size);
+		return SX_KAFKA_OPTION_RESERVED;
+	}
+
+	/* merely setting this one loads the libraries */
+	if (strcmp(name, "plugin.library.paths") == 0)
+		return SX_KAFKA_OPTION_OK;
+
+	conf = rd_kafka_conf_new();
+	res = rd_kafka_conf_set(conf, name, value, text, sizeof(text));
+	rd_kafka_conf_destroy(conf);
+
+	switch (res)
+	{
+		case RD_KAFKA_CONF_OK:
+			return SX_KAFKA_OPTION_OK;
+		case RD_KAFKA_CONF_UNKNOWN:
+			strlcpy(error, "no such setting", error_size);
+			return SX_KAFKA_OPTION_UNKNOWN;
+		default:
+			strlcpy(error, sx_kafka_option_is_secret(name) ?
+					"not accepted" : text, error_size);
+			return SX_KAFKA_OPTION_INVALID;
+	}
+}
+
+/* Candidates of rd_kafka_conf_dump(); keeps the nearest one in *best. */
+static void
+consider_names(const char *name, const char **dump, size_t n,
+			   int *distance, char **best)
+{
+	size_t		len = strlen(name);
+
+	for (size_t i = 0; i + 1 < n; i += 2)
+	{
+		const char *candidate = dump[i];
+		int			d;
+
+		if (IS_LISTED(candidate, reserved_settings) ||
+			ends_with(candidate, "_cb") || strlen(candidate) > 200)
+			continue;
+		d = varstr_levenshtein_less_equal(name, len, candidate,
+										  strlen(candidate), 1, 1, 1,
+										  *distance, true);
+		if (d < *distance)
+		{
+			*distance = d;
+			if (*best != NULL)
+				pfree(*best);
+			*best = pstrdup(candidate);
+		}
+	}
+}
+
+char *
+sx_kafka_option_nearest(const char *name)
+{
+	char		buf[SETTING_LEN];
+	rd_kafka_conf_t *conf;
+	rd_kafka_topic_conf_t *topic_conf;
+	const char **dump;
+	size_t		n;
+	int			distance;
+	char	   *best = NULL;
+
+	if (strlen(name) >= SETTING_LEN)
+		return NULL;
+	name = setting_name(name, buf);
+	distance = Max((int) strlen(name) / 2, 1);
+
+	/* the levenshtein function only raises for longer strings than these */
+	conf = rd_kafka_conf_new();
+	dump = rd_kafka_conf_dump(conf, &n);
+	consider_names(name, dump, n, &distance, &best);
+	rd_kafka_conf_dump_free(dump, n);
+	rd_kafka_conf_destroy(conf);
+
+	topic_conf = rd_kafka_topic_conf_new();
+	dump = rd_kafka_topic_conf_dump(topic_conf, &n);
+	consider_names(name, dump, n, &distance, &best);
+	rd_kafka_conf_dump_free(dump, n);
+	rd_kafka_topic_conf_destroy(topic_conf);
+	return best;
+}
+
+static void
+destroy_conf(void *conf)
+{
+	rd_kafka_conf_destroy((rd_kafka_conf_t *) conf);
+}
+
+static void
+apply_settings(rd_kafka_conf_t *conf, const Setting *settings, int n)
+{
+	char		text[512];
+
+	for (int i = 0; i < n; i++)
+	{
+		if (rd_kafka_conf_set(conf, settings[i].name, settings[i].value,
+							  text, sizeof(text)) != RD_KAFKA_CONF_OK)
+			elog(ERROR, "librdkafka refuses \"%s\": %s", settings[i].name, text);
+	}
+}
+
+#define APPLY_SETTINGS(conf, settings) \
+	apply_settings(conf, settings, lengthof(settings))
+
+static void
+apply_options(rd_kafka_conf_t *conf, const SxStream *stream, List *options)
+{
+	ListCell   *lc;
+
+	foreach(lc, options)
+	{
+		DefElem    *def = lfirst_node(DefElem, lc);
+		char		buf[SETTING_LEN];
+		char		text[512];
+		const char *name;
+
+		if (strlen(def->defname) >= SETTING_LEN)
+			continue;
+		name = setting_name(def->defname, buf);
+		if (IS_LISTED(name, reserved_settings))
+			continue;
+		if (rd_kafka_conf_set(conf, name, defGetString(def),
+							  text, sizeof(text)) != RD_KAFKA_CONF_OK)
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+					 errmsg("cannot use option \"%s\" of the server of stream %s: %s",
+							def->defname, stream->name,
+							sx_kafka_option_is_secret(name) ? "not accepted" : text),
+					 errhint("Change or drop it by ALTER SERVER or ALTER USER MAPPING.")));
+	}
+}
+
+rd_kafka_conf_t *
+sx_kafka_conf(const SxStream *stream, SxKafkaRole role)
+{
+	SxHandle   *handle = sx_handle_create(destroy_conf);
+	rd_kafka_conf_t *conf = rd_kafka_conf_new();
+	const char *isolation;
+	char		text[512];
+
+	handle->object = conf;
+	APPLY_SETTINGS(conf, common_settings);
+	if (role == SX_KAFKA_PRODUCER)
+		APPLY_SETTINGS(conf, producer_settings);
+	else
+	{
+		APPLY_SETTINGS(conf, consumer_settings);
+		if (role == SX_KAFKA_READER)
+			APPLY_SETTINGS(conf, reader_settings);
+		else
+			APPLY_SETTINGS(conf, scanner_settings);
+
+		isolation = sx_option_get(stream->table_options, "isolation");
+		if (rd_kafka_conf_set(conf, "isolation.level",
+							  isolation ? isolation : "read_committed",
+							  text, sizeof(text)) != RD_KAFKA_CONF_OK)
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_INVALID_STRING_FORMAT),
+					 errmsg("cannot use isolation \"%s\" of stream %s",
+							isolation, stream->name),
+					 errhint("It is read_committed or read_uncommitted.")));
+
+		/* since 2.2 only: without it full queues are looked at once a second */
+		(void) rd_kafka_conf_set(conf, "fetch.queue.backoff.ms", "10",
+								 text, sizeof(text));
+	}
+	apply_options(conf, stream, stream->server_options);
+	apply_options(conf, stream, stream->user_options);
+
+	rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG);
+	handle->object = NULL;
+	return conf;
+}
+
+/* ---- clients ------------------------------------------------------------- */
+
+rd_kafka_t *
+sx_kafka_new(const SxStream *stream, SxKafkaRole role, rd_kafka_conf_t *conf)
+{
+	char		text[512];
+	rd_kafka_t *rk;
+
+	rk = rd_kafka_new(role == SX_KAFKA_PRODUCER ? RD_KAFKA_PRODUCER :
+					  RD_KAFKA_CONSUMER, conf, text, sizeof(text));
+	if (rk == NULL)
+	{
+		rd_kafka_conf_destroy(conf);
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_UNABLE_TO_CREATE_EXECUTION),
+				 errmsg("could not make a Kafka client for stream %s: %s",
+						stream->name, text),
+				 errhint("Check the options of its server and user mapping.")));
+	}
+	rd_kafka_set_log_queue(rk, NULL);
+	return rk;
+}
+
+typedef struct Closing
+{
+	rd_kafka_t *rk;
+	pthread_mutex_t lock;
+	pthread_cond_t cond;
+	bool		done;
+	bool		abandoned;		/* the one who waited has gone */
+} Closing;
+
+static void
+free_closing(Closing *closing)
+{
+	pthread_cond_destroy(&closing->cond);
+	pthread_mutex_destroy(&closing->lock);
+	free(closing);
+}
+
+static void *
+close_client(void *arg)
+{
+	Closing    *closing = arg;
+	bool		abandoned;
+
+	rd_kafka_destroy_flags(closing->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+
+	pthread_mutex_lock(&closing->lock);
+	closing->done = true;
+	abandoned = closing->abandoned;
+	pthread_cond_signal(&closing->cond);
+	pthread_mutex_unlock(&closing->lock);
+	if (abandoned)
+		free_closing(closing);
+	return NULL;
+}
+
+void
+sx_kafka_destroy(rd_kafka_t *rk, int timeout_ms)
+{
+	Closing    *closing = malloc(sizeof(Closing));
+	pthread_t	thread;
+	sigset_t	all;
+	sigset_t	before;
+	struct timespec until;
+	bool		done;
+	int			rc = ENOMEM;
+
+	if (closing != NULL)
+	{
+		closing->rk = rk;
+		closing->done = closing->abandoned = false;
+		pthread_mutex_init(&closing->lock, NULL);
+		pthread_cond_init(&closing->cond, NULL);
+
+		/* signals are for the main thread */
+		sigfillset(&all);
+		pthread_sigmask(SIG_SETMASK, &all, &before);
+		rc = pthread_create(&thread, NULL, close_client, closing);
+		pthread_sigmask(SIG_SETMASK, &before, NULL);
+	}
+	if (rc != 0)
+	{
+		rd_kafka_destroy_flags(rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+		if (closing != NULL)
+			free_closing(closing);
+		return;
+	}
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	until.tv_sec += timeout_ms / 1000;
+	until.tv_nsec += (timeout_ms % 1000) * 1000000L;
+	if (until.tv_nsec >= 1000000000L)
+	{
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000L;
+	}
+
+	pthread_mutex_lock(&closing->lock);
+	while (!closing->done &&
+		   pthread_cond_timedwait(&closing->cond, &closing->lock, &until) != ETIMEDOUT)
+		;
+	done = closing->done;
+	closing->abandoned = !done;
+	pthread_mutex_unlock(&closing->lock);
+
+	if (done)
+	{
+		pthread_join(thread, NULL);
+		free_closing(closing);
+	}
+	else
+		pthread_detach(thread);
+}
+
+void
+sx_kafka_take_event(rd_kafka_event_t *event, SxKafkaTrouble *trouble)
+{
+	rd_kafka_resp_err_t err = rd_kafka_event_error(event);
+	const char *text = rd_kafka_event_error_string(event);
+
+	/* logs say nothing that errors do not */
+	if (rd_kafka_event_type(event) != RD_KAFKA_EVENT_ERROR)
+		return;
+
+	/* this one only counts brokers: the reason came before it */
+	if (err == RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN)
+		trouble->down = true;
+	if (err != RD_KAFKA_RESP_ERR__ALL_BROKERS_DOWN || trouble->text[0] == '\0')
+	{
+		trouble->err = err;
+		strlcpy(trouble->text, text ? text : rd_kafka_err2str(err),
+				sizeof(trouble->text));
+	}
+}
+
+bool
+sx_kafka_drain(rd_kafka_queue_t *mainq, int timeout_ms, SxKafkaTrouble *trouble)
+{
+	rd_kafka_event_t *event;
+	bool		any = false;
+
+	while ((event = rd_kafka_queue_poll(mainq, any ? 0 : timeout_ms)) != NULL)
+	{
+		any = true;
+		sx_kafka_take_event(event, trouble);
+		rd_kafka_event_destroy(event);
+	}
+	return any;
+}
+
+const char *
+sx_kafka_sqlstate(rd_kafka_resp_err_t err)
+{
+	switch (err)
+	{
+		case RD_KAFKA_RESP_ERR__AUTHENTICATION:
+		case RD_KAFKA_RESP_ERR_SASL_AUTHENTICATION_FAILED:
+		case RD_KAFKA_RESP_ERR_UNSUPPORTED_SASL_MECHANISM:
+		case RD_KAFKA_RESP_ERR_ILLEGAL_SASL_STATE:
+			return "28000";		/* invalid_authorization_specification */
+		case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
+		case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
+		case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+			return "42501";		/* insufficient_privilege */
+		case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
+		case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:
+		case RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART:
+		case RD_KAFKA_RESP_ERR_TOPIC_EXCEPTION:
+			return "42704";		/* undefined_object */
+		case RD_KAFKA_RESP_ERR_OFFSET_OUT_OF_RANGE:
+		case RD_KAFKA_RESP_ERR__AUTO_OFFSET_RESET:
+			return "55000";		/* object_not_in_prerequisite_state */
+		case RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE:
+		case RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE:
+			return "54000";		/* program_limit_exceeded */
+		default:
+			return "08000";		/* connection_exception */
+	}
+}
+
+/* ---- questions to a broker ------------------------------------------------ */
+
+static void
+destroy_client(void *object)
+{
+	SxKafkaClient *client = object;
+
+	if (client->rkt != NULL)
+		rd_kafka_topic_destroy(client->rkt);
+	if (client->mainq != NULL)
+		rd_kafka_queue_destroy(client->mainq);
+	if (client->rk != NULL)
+		sx_kafka_destroy(client->rk, CLOSE_TIMEOUT_MS);
+}
+
+SxKafkaClient *
+sx_kafka_client_open(const SxStream *stream)
+{
+	SxKafkaClient *client = palloc0(sizeof(SxKafkaClient));
+	const char *servers = sx_option_get(stream->server_options, "bootstrap_servers");
+	const char *topic = sx_option_get(stream->table_options, "topic");
+
+	client->topic = pstrdup(topic ? topic : "");
+	client->servers = pstrdup(servers ? servers : "");
+	client->name = pstrdup(stream->name);
+	client->handle = sx_handle_create(destroy_client);
+	client->handle->object = client;
+	client->rk = sx_kafka_new(stream, SX_KAFKA_SCANNER,
+							  sx_kafka_conf(stream, SX_KAFKA_SCANNER));
+	client->mainq = rd_kafka_queue_get_main(client->rk);
+	client->rkt = rd_kafka_topic_new(client->rk, client->topic, NULL);
+	if (client->rkt == NULL)
+		sx_kafka_client_error(client, rd_kafka_last_error(), NULL);
+	return client;
+}
+
+void
+sx_kafka_client_close(SxKafkaClient *client)
+{
+	sx_handle_destroy(client->handle);
+}
+
+rd_kafka_t *
+sx_kafka_client_handle(SxKafkaClient *client)
+{
+	return client->rk;
+}
+
+const char *
+sx_kafka_client_topic(SxKafkaClient *client)
+{
+	return client->topic;
+}
+
+void
+sx_kafka_client_error(SxKafkaClient *client, rd_kafka_resp_err_t err,
+					  const char *text)
+{
+	const char *sqlstate = sx_kafka_sqlstate(err);
+
+	if (text == NULL || text[0] == '\0')
+		text = rd_kafka_err2str(err);
+
+	if (strcmp(sqlstate, "42704") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_OBJECT),
+				 errmsg("topic \"%s\" does not exist on \"%s\"",
+						client->topic, client->servers),
+				 errhint("Create the topic, or correct the option topic of stream %s.",
+						 client->name)));
+	if (strcmp(sqlstate, "42501") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for topic \"%s\" on \"%s\": %s",
+						client->topic, client->servers, text),
+				 errhint("Grant access on the broker to the user of the user mapping.")));
+	if (strcmp(sqlstate, "28000") == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
+				 errmsg("Kafka at \"%s\" refuses the login: %s",
+						client->servers, text),
+				 errhint("Check sasl_username and sasl_password of the user mapping and the server's sasl and security options.")));
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
+			 errmsg("could not reach Kafka at \"%s\": %s", client->servers, text),
+			 errhint("Check that the broker runs and that the server's option bootstrap_servers is right.")));
+}
+
+static int64
+now_ms(void)
+{
+	return GetCurrentTimestamp() / 1000;
+}
+
+/*
+ * Between two tries of a question: raise what no retry cures, take in what
+ * the client has to say, see whether there is time left.  Returns how long
+ * the next try may take.
+ */
+static int
+next_slice(SxKafkaClient *client, rd_kafka_resp_err_t err, int *slice,
+		   int64 until_ms)
+{
+	int64		now;
+
+	CHECK_FOR_INTERRUPTS();
+	sx_kafka_drain(client->mainq, 0, &client->trouble);
+	if (strcmp(sx_kafka_sqlstate(client->trouble.err), "28000") == 0)
+		sx_kafka_client_error(client, client->trouble.err, client->trouble.text);
+
+	now = now_ms();
+	if (client->trouble.down)
+	{
+		client->trouble.down = false;
+		if (client->down_since_ms == 0)
+			client->down_since_ms = now;
+		if (now - client->down_since_ms >= DOWN_GRACE_MS)
+			sx_kafka_client_error(client, client->trouble.err, client->trouble.text);
+	}
+	if (now >= until_ms)
+		sx_kafka_client_error(client, err, client->trouble.text);
+
+	*slice = *slice == 0 ? FIRST_SLICE_MS : Min(*slice * 2, MAX_SLICE_MS);
+	return Max(Min(*slice, until_ms - now), 1);
+}
+
+/* A moment's rest after an answer that only time changes. */
+static void
+rest(SxKafkaClient *client)
+{
+	sx_kafka_drain(client->mainq, 50, &client->trouble);
+}
+
+static bool
+is_transient(rd_kafka_resp_err_t err)
+{
+	switch (err)
+	{
+		case RD_KAFKA_RESP_ERR__TIMED_OUT:
+		case RD_KAFKA_RESP_ERR__TRANSPORT:
+		case RD_KAFKA_RESP_ERR__WAIT_COORD:
+		case RD_KAFKA_RESP_ERR__WAIT_CACHE:
+		case RD_KAFKA_RESP_ERR__NO_OFFSET:
+		case RD_KAFKA_RESP_ERR__NOENT:
+		case RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE:
+		case RD_KAFKA_RESP_ERR_NOT_LEADER_FOR_PARTITION:
+		case RD_KAFKA_RESP_ERR_BROKER_NOT_AVAILABLE:
+		case RD_KAFKA_RESP_ERR_REPLICA_NOT_AVAILABLE:
+		case RD_KAFKA_RESP_ERR_REQUEST_TIMED_OUT:
+		case RD_KAFKA_RESP_ERR_NETWORK_EXCEPTION:
+		case RD_KAFKA_RESP_ERR_KAFKA_STORAGE_ERROR:
+		case RD_KAFKA_RESP_ERR_OFFSET_NOT_AVAILABLE:
+		case RD_KAFKA_RESP_ERR_FENCED_LEADER_EPOCH:
+		case RD_KAFKA_RESP_ERR_UNKNOWN_LEADER_EPOCH:
+			return true;
+		default:
+			return false;
+	}
+}
+
+/* The topic's partitions, in a list of their numbers, ascending. */
+static rd_kafka_resp_err_t
+ask_partitions(SxKafkaClient *client, int timeout_ms, int32 **numbers, int *n)
+{
+	const struct rd_kafka_metadata *metadata;
+	const rd_kafka_metadata_topic_t *topic;
+	rd_kafka_resp_err_t err;
+
+	err = rd_kafka_metadata(client->rk, 0, client->rkt, &metadata, timeout_ms);
+	if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return err;
+	if (metadata->topic_cnt != 1)
+		err = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+	else
+	{
+		topic = &metadata->topics[0];
+		err = topic->err;
+		if (err == RD_KAFKA_RESP_ERR_NO_ERROR && topic->partition_cnt == 0)
+			err = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+		if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
+		{
+			*numbers = MemoryContextAllocExtended(CurrentMemoryContext,
+												  topic->partition_cnt * sizeof(int32),
+												  MCXT_ALLOC_NO_OOM);
+			*n = topic->partition_cnt;
+			if (*numbers == NULL)
+				err = RD_KAFKA_RESP_ERR__CRIT_SYS_RESOURCE;
+			else
+			{
+				for (int i = 0; i < *n; i++)
+					(*numbers)[i] = topic->partitions[i].id;
+			}
+		}
+	}
+	rd_kafka_metadata_destroy(metadata);
+	return err;
+}
+
+static int
+compare_int32(const void *a, const void *b)
+{
+	int32		x = *(const int32 *) a;
+	int32		y = *(const int32 *) b;
+
+	return x < y ? -1 : x > y;
+}
+
+static void
+destroy_list(void *list)
+{
+	rd_kafka_topic_partition_list_destroy((rd_kafka_topic_partition_list_t *) list);
+}
+
+/*
+ * Offsets of these partitions at a time in ms, or at one of the special times
+ * RD_KAFKA_OFFSET_BEGINNING and _END, which mean the same to the broker.
+ * -1: no message is that young.
+ */
+static int64 *
+ask_offsets(SxKafkaClient *client, const int32 *numbers, int n, int64 time,
+			int64 until_ms)
+{
+	SxHandle   *handle = sx_handle_create(destroy_list);
+	int64	   *result = palloc(n * sizeof(int64));
+	rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR__TIMED_OUT;
+	rd_kafka_topic_partition_list_t *list;
+	int			slice = 0;
+
+	for (;;)
+	{
+		int			timeout_ms = next_slice(client, err, &slice, until_ms);
+
+		list = rd_kafka_topic_partition_list_new(n);
+		handle->object = list;
+		for (int i = 0; i < n; i++)
+			rd_kafka_topic_partition_list_add(list, client->topic, numbers[i])->offset = time;
+
+		err = rd_kafka_offsets_for_times(client->rk, list, timeout_ms);
+		for (int i = 0; i < n && err == RD_KAFKA_RESP_ERR_NO_ERROR; i++)
+		{
+			rd_kafka_topic_partition_t *found;
+
+			found = rd_kafka_topic_partition_list_find(list, client->topic,
+													   numbers[i]);
+			if (found == NULL)
+				err = RD_KAFKA_RESP_ERR__NO_OFFSET;
+			else if (found->err != RD_KAFKA_RESP_ERR_NO_ERROR)
+				err = found->err;
+			else
+				result[i] = found->offset;
+		}
+		sx_handle_destroy(handle);
+		if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
+			break;
+		if (!is_transient(err))
+			sx_kafka_client_error(client, err, NULL);
+		if (err != RD_KAFKA_RESP_ERR__TIMED_OUT)
+			rest(client);
+	}
+	client->down_since_ms = 0;
+	return result;
+}
+
+int
+sx_kafka_client_offsets(SxKafkaClient *client, int timeout_ms,
+						SxKafkaPartition **partitions)
+{
+	int64		until_ms = now_ms() + timeout_ms;
+	rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR__TIMED_OUT;
+	int32	   *numbers = NULL;
+	int64	   *lows;
+	int64	   *ends;
+	int			n = 0;
+	int			slice = 0;
+
+	for (;;)
+	{
+		int			wait_ms = next_slice(client, err, &slice, until_ms);
+
+		err = ask_partitions(client, wait_ms, &numbers, &n);
+		if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
+			break;
+		if (!is_transient(err))
+			sx_kafka_client_error(client, err, NULL);
+		if (err != RD_KAFKA_RESP_ERR__TIMED_OUT)
+			rest(client);
+	}
+	client->down_since_ms = 0;
+	qsort(numbers, n, sizeof(int32), compare_int32);
+
+	ends = ask_offsets(client, numbers, n, RD_KAFKA_OFFSET_END, until_ms);
+	lows = ask_offsets(client, numbers, n, RD_KAFKA_OFFSET_BEGINNING, until_ms);
+
+	*partitions = palloc(n * sizeof(SxKafkaPartition));
+	for (int i = 0; i < n; i++)
+	{
+		(*partitions)[i].partition = numbers[i];
+		(*partitions)[i].low = lows[i];
+		(*partitions)[i].end = Max(ends[i], lows[i]);
+	}
+	pfree(numbers);
+	pfree(lows);
+	pfree(ends);
+	return n;
+}
+
+int64 *
+sx_kafka_client_offsets_for_time(SxKafkaClient *client,
+								 const SxKafkaPartition *partitions,
+								 int npartitions, int64 timestamp_us,
+								 int timeout_ms)
+{
+	int64		time_ms = sx_kafka_time_to_ms(timestamp_us);
+	int32	   *numbers = palloc(npartitions * sizeof(int32));
+	int64	   *result;
+
+	for (int i = 0; i < npartitions; i++)
+		numbers[i] = partitions[i].partition;
+	result = ask_offsets(client, numbers, npartitions, time_ms,
+						 now_ms() + timeout_ms);
+	for (int i = 0; i < npartitions; i++)
+	{
+		if (result[i] < 0)
+			result[i] = partitions[i].end;
+	}
+	pfree(numbers);
+	return result;
+}
