@@ -76,6 +76,12 @@ sx_stats_progress_cv(void)
 void
 sx_stats_lock(bool exclusive)
 {
+	/* the library may be loaded by a function call, without its memory */
+	if (shared == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("streamx has to be loaded when the server starts"),
+				 errhint("Add streamx to shared_preload_libraries and restart the server.")));
 	LWLockAcquire(shared->lock, exclusive ? LW_EXCLUSIVE : LW_SHARED);
 }
 
