@@ -246,6 +246,7 @@ main(int argc, char **argv)
 			{"queue.buffering.max.messages", "1000000"},
 			{"queue.buffering.max.kbytes", "524288"},
 			{"enable.idempotence", "true"}, /* no duplicates, in order */
+			{"log_level", "3"},
 		};
 		rd_kafka_conf_t *conf = rd_kafka_conf_new();
 		rd_kafka_NewTopic_t *wanted;
