@@ -285,6 +285,7 @@ typedef struct ExpressionContext
 	const char *stream;
 	const char *column;			/* NULL: none just now */
 	int64		row;			/* -1: parsing */
+	const char *text;			/* what is parsed */
 } ExpressionContext;
 
 static void
@@ -295,10 +296,16 @@ expression_context(void *arg)
 	if (c->column == NULL)
 		return;
 	if (c->row < 0)
+	{
+		/* positions are those in the expression, not in the query */
+		internalerrposition(geterrposition());
+		errposition(0);
+		internalerrquery(c->text);
 		errcontext("expression of column \"%s\" of stream %s",
 				   c->column, c->stream);
+	}
 	else
-		errcontext("expression of column \"%s\" of stream %s, offset " INT64_FORMAT,
+		errcontext("column \"%s\" of stream %s, offset " INT64_FORMAT,
 				   c->column, c->stream, c->row);
 }
 
@@ -307,7 +314,7 @@ static Expr *
 parse_expression(const SxStream *stream, const SxColumn *col, const char *text)
 {
 	ParseState *pstate = make_parsestate(NULL);
-	ExpressionContext context = {stream->name, col->name, -1};
+	ExpressionContext context = {stream->name, col->name, -1, text};
 	ErrorContextCallback callback;
 	List	   *raw;
 	SelectStmt *select;
@@ -337,7 +344,7 @@ parse_expression(const SxStream *stream, const SxColumn *col, const char *text)
 	pstate->p_pre_columnref_hook = resolve_name;
 	expr = transformExpr(pstate,
 						 linitial_node(ResTarget, select->targetList)->val,
-						 EXPR_KIND_COLUMN_DEFAULT);
+						 EXPR_KIND_ALTER_COL_TRANSFORM);
 	coerced = coerce_to_target_type(pstate, expr, exprType(expr), col->typid,
 									col->typmod, COERCION_ASSIGNMENT,
 									COERCE_IMPLICIT_CAST, -1);
@@ -430,7 +437,7 @@ make_text(const MakeColumn *c, Oid typid, int32 typmod, uint64 h, TimestampTz ts
 		case JSONBOID:
 			return psprintf("{\"id\": %d, \"name\": \"%s\", \"value\": %d.%d}",
 							(int) (h % 1000), words[a % lengthof(words)],
-							(int) (b % 100), (int) (b >> 32) % 10);
+							(int) (b % 100), (int) ((b >> 32) % 10));
 		case BYTEAOID:
 			return psprintf("\\x%016llx", (unsigned long long) h);
 		case INTERVALOID:
@@ -449,7 +456,7 @@ make_text(const MakeColumn *c, Oid typid, int32 typmod, uint64 h, TimestampTz ts
 							(int) (h >> 8 & 255), (int) (a & 255), (int) (b & 255));
 		case POINTOID:
 			return psprintf("(%d.%d,%d.%d)", (int) (h % 100), (int) (a % 10),
-							(int) (b % 100), (int) (b >> 32) % 10);
+							(int) (b % 100), (int) ((b >> 32) % 10));
 		case TIMESTAMPOID:
 		case TIMESTAMPTZOID:
 		case DATEOID:
@@ -812,7 +819,7 @@ generator_fill(SxSource *base, SxBatch *batch)
 	EState	   *estate;
 	ExprContext *econtext;
 	ParamListInfo params;
-	ExpressionContext context = {g->stream->name, NULL, 0};
+	ExpressionContext context = {g->stream->name, NULL, 0, NULL};
 	ErrorContextCallback callback;
 	int			i;
 
