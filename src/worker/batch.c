@@ -153,7 +153,7 @@ apply(SxViewRun *run, BatchInput *in, int64 first, int64 end)
 
 	lock_relations(plan);
 	LockRelationOid(run->relid, RowExclusiveLock);
-	if (run->stale)
+	if (sx_streams_stale())
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				 errmsg("definition of continuous view \"%s\" has changed", run->view->name)));
@@ -600,6 +600,12 @@ sx_batch_run(SxTask *task)
 		StartTransactionCommand();
 		MemoryContextSwitchTo(batch_cxt);
 		PushActiveSnapshot(GetTransactionSnapshot());
+
+		/*
+		 * The stream is locked before its views, as whoever drops it does;
+		 * taking the lock also brings in what has changed.
+		 */
+		LockRelationOid(task->stream->relid, AccessShareLock);
 		if (!sx_streams_stale())
 		{
 			sx_reader_take(task->reader, sx_max_batch_rows,
@@ -627,7 +633,10 @@ sx_batch_run(SxTask *task)
 		stop = task->stream->def->on_error == SX_ON_ERROR_STOP &&
 			blame(edata->sqlerrcode) == BLAME_ROW;
 		HOLD_INTERRUPTS();
-		EmitErrorReport();
+
+		/* a definition that changed under the batch is no news */
+		if (!(edata->sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE && sx_streams_stale()))
+			EmitErrorReport();
 		FlushErrorState();
 		AbortOutOfAnyTransaction();
 		RESUME_INTERRUPTS();
