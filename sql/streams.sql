@@ -112,6 +112,8 @@ CREATE FOREIGN TABLE bad (x text OPTIONS (path 'a')) SERVER broker OPTIONS (topi
 CREATE FOREIGN TABLE bad (x text OPTIONS (path 'a')) SERVER streamx;
 CREATE FOREIGN TABLE bad (x int OPTIONS (expression '1')) SERVER broker OPTIONS (topic 't');
 
+CREATE FOREIGN TABLE bad (x int OPTIONS (expression 'no such thing')) SERVER gen;
+
 -- ALTER is checked as well
 CREATE FOREIGN TABLE clicks (
   ts timestamptz, user_id bigint, page text, doc jsonb OPTIONS (path ''), city text OPTIONS (path 'geo.city'),

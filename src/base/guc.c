@@ -15,7 +15,7 @@
 bool		sx_enabled = true;
 int			sx_workers = 2;
 int			sx_max_batch_rows = 500000;
-int			sx_max_batch_kb = 256 * 1024;
+int			sx_max_batch_kb = 128 * 1024;
 int			sx_state_memory_kb = 256 * 1024;
 int			sx_max_streams = 1024;
 int			sx_max_views = 1024;
@@ -41,7 +41,7 @@ sx_guc_init(void)
 	DefineCustomIntVariable("streamx.max_batch_size",
 							"Bytes of decoded rows that one micro-batch takes in at most.",
 							NULL,
-							&sx_max_batch_kb, 256 * 1024, 64, MAX_KILOBYTES,
+							&sx_max_batch_kb, 128 * 1024, 64, MAX_KILOBYTES,
 							PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
 	DefineCustomIntVariable("streamx.state_memory",
 							"Memory for the cache of groups, per continuous view.",

@@ -68,6 +68,7 @@ struct SxBoundedScan
 	/* other kinds */
 	SxSource   *source;
 	bool		by_snapshot;	/* native: positions are snapshots */
+	int64		next_position;	/* what comes next; -1: whatever there is */
 
 	/* messages that are still to be decoded */
 	SxMessage  *msgs;
@@ -257,6 +258,25 @@ open_kafka(SxBoundedScan *scan, const SxScanRange *want)
 	pfree(ranges);
 }
 
+/* Bounds that nothing lies between, as far as positions tell. */
+static bool
+is_empty(const SxScanBounds *bounds)
+{
+	int			i;
+
+	for (i = 0; i < bounds->nto; i++)
+	{
+		const SxPosition *to = &bounds->to[i];
+		const SxPosition *from = find_position(bounds->from, bounds->nfrom,
+											   to->partition);
+
+		if (to->snapshot != NULL ||
+			to->next_offset > Max(from ? from->next_offset : 0, 0))
+			return false;
+	}
+	return true;
+}
+
 static void
 open_source(SxBoundedScan *scan)
 {
@@ -265,7 +285,7 @@ open_source(SxBoundedScan *scan)
 
 	if (ops == NULL)
 		elog(ERROR, "there is no source of kind \"%s\"", scan->stream->kind);
-	if (bounds->nto == 0)
+	if (is_empty(bounds))
 	{
 		scan->done = true;
 		return;
@@ -273,6 +293,7 @@ open_source(SxBoundedScan *scan)
 	scan->source = ops->open(scan->stream);
 	ops->seek(scan->source, bounds->from, bounds->nfrom, "earliest");
 	scan->by_snapshot = ops == &sx_source_native;
+	scan->next_position = bounds->nfrom > 0 ? bounds->from[0].next_offset : -1;
 	if (scan->by_snapshot)
 		sx_native_bound(scan->source, bounds->to[0].snapshot);
 }
@@ -359,6 +380,19 @@ have_messages(SxBoundedScan *scan)
 	return scan->nmsgs > 0;
 }
 
+/* ERROR: the source's journal was trimmed behind the bounds. */
+static void
+pg_attribute_noreturn()
+no_longer_kept(const SxBoundedScan *scan, int64 position)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("stream %s no longer has what it had from position %lld on",
+					scan->stream->name, (long long) position),
+			 errdetail("It keeps what it took in until every view has it, and as long as its option \"retain\" says."),
+			 errhint("Set the option \"retain\" on the foreign table to a longer interval.")));
+}
+
 /* The next messages or rows of a source that is read by position. */
 static bool
 fill_from_source(SxBoundedScan *scan)
@@ -379,6 +413,10 @@ fill_from_source(SxBoundedScan *scan)
 		scan->next_msg = 0;
 		if (scan->nmsgs == 0)
 			return false;
+		if (scan->next_position >= 0 &&
+			scan->msgs[0].position > scan->next_position)
+			no_longer_kept(scan, scan->next_position);
+		scan->next_position = scan->msgs[scan->nmsgs - 1].position + 1;
 		while (scan->next_msg < scan->nmsgs)
 			decode_some(scan);
 		ops->release(scan->source);
@@ -425,8 +463,6 @@ reached_bounds(const SxBoundedScan *scan)
 {
 	int			i;
 
-	if (scan->by_snapshot)
-		return false;			/* fill() knows */
 	for (i = 0; i < scan->bounds->nto; i++)
 	{
 		const SxPosition *to = &scan->bounds->to[i];
@@ -458,8 +494,13 @@ sx_fdw_bounded_next(SxBoundedScan *scan)
 		else
 		{
 			if (!fill_from_source(scan))
+			{
+				/* native: fill() knows where to end */
+				if (!scan->by_snapshot)
+					no_longer_kept(scan, Max(scan->next_position, 0));
 				break;
-			scan->done = reached_bounds(scan);
+			}
+			scan->done = !scan->by_snapshot && reached_bounds(scan);
 		}
 		sx_fdw_resolve_deferred(batch, scan->resolver);
 		scan->rejects += batch->nrejects;

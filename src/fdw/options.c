@@ -25,6 +25,7 @@
 #include "catalog/option.h"
 #include "catalog/stream.h"
 #include "fdw/options.h"
+#include "source/generator.h"
 #include "source/kafka_client.h"
 
 PG_FUNCTION_INFO_V1(streamx_fdw_validator);
@@ -161,8 +162,13 @@ streamx_fdw_validator(PG_FUNCTION_ARGS)
 void
 sx_fdw_check_stream(Oid relid)
 {
-	if (sx_stream_is(relid))
-		(void) sx_stream_get(relid, GetUserId());
+	SxStream   *stream;
+
+	if (!sx_stream_is(relid))
+		return;
+	stream = sx_stream_get(relid, GetUserId());
+	if (strcmp(stream->kind, "generator") == 0)
+		sx_generator_check(stream);
 }
 
 void

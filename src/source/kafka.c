@@ -20,6 +20,9 @@
  *	 any -> FAILED			offsets lost and on_data_loss is stop; until close
  *							or seek
  *
+ * With on_data_loss continue, an UP source carries the note of what it skipped
+ * (SQLSTATE 01000).
+ *
  * Lock: "lock" covers conn, error, parts and nparts between the polling thread
  * and status().  Only the polling thread (or, while there is none, the main
  * thread) changes them, so that it reads them without.  Never held across a
@@ -101,6 +104,7 @@ typedef struct KafkaSource
 	SxConnState conn;
 	char		sqlstate[SX_SQLSTATE_LEN + 1];
 	char		error[SX_ERROR_LEN];
+	char		note[SX_ERROR_LEN]; /* of offsets skipped; stays until a seek */
 	KafkaPartition *parts;
 	int			nparts;
 
@@ -152,7 +156,9 @@ set_up(KafkaSource *src)
 {
 	pthread_mutex_lock(&src->lock);
 	src->conn = SX_CONN_UP;
-	src->sqlstate[0] = src->error[0] = '\0';
+	strlcpy(src->sqlstate, src->note[0] != '\0' ? "01000" : "",
+			sizeof(src->sqlstate));
+	strlcpy(src->error, src->note, sizeof(src->error));
 	pthread_mutex_unlock(&src->lock);
 	memset(&src->trouble, 0, sizeof(src->trouble));
 	src->retry_ms = 0;
@@ -423,11 +429,16 @@ offset_lost(KafkaSource *src, int p)
 	else if (src->continue_on_loss || part->ours)
 	{
 		/* the latter: expired between our question and our first fetch */
+		if (!part->ours)
+			snprintf(src->note, sizeof(src->note),
+					 "partition %d of topic \"%s\" went on at offset " INT64_FORMAT ": " INT64_FORMAT " was no longer on the broker",
+					 p, src->topic, low[p], part->next_offset);
 		pthread_mutex_lock(&src->lock);
 		part->next_offset = low[p];
 		part->moved = true;
 		pthread_mutex_unlock(&src->lock);
 		restart = true;
+		set_up(src);
 	}
 	else if (part->next_offset < low[p])
 		set_conn(src, SX_CONN_FAILED, "55000",
@@ -973,6 +984,7 @@ kafka_seek(SxSource *source, const SxPosition *positions, int npositions,
 
 	pthread_mutex_lock(&src->lock);
 	src->nparts = 0;
+	src->note[0] = '\0';
 	if (src->conn == SX_CONN_FAILED)
 	{
 		src->conn = SX_CONN_CONNECTING;

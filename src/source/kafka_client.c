@@ -88,7 +88,9 @@ static const Setting producer_settings[] = {
 	{"message.max.bytes", "104857600"},
 	/* nothing leaves before a batch is full or the flush */
 	{"linger.ms", "900000"},
-	{"message.timeout.ms", "900000"},
+	{"message.timeout.ms", "3600000"},
+	/* a topic that does not exist is an error soon */
+	{"topic.metadata.propagation.max.ms", "2000"},
 	{"batch.num.messages", "10000"},
 	{"queue.buffering.max.kbytes", "131072"},
 	{"queue.buffering.max.messages", "500000"},

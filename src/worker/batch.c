@@ -153,7 +153,7 @@ apply(SxViewRun *run, BatchInput *in, int64 first, int64 end)
 
 	lock_relations(plan);
 	LockRelationOid(run->relid, RowExclusiveLock);
-	if (sx_streams_stale())
+	if (run->stale || in->task->stream->stale)
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				 errmsg("definition of continuous view \"%s\" has changed", run->view->name)));

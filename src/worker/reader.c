@@ -32,7 +32,7 @@
 #define CHUNK_MS		10		/* after its first row it waits no longer */
 #define POLL_MSGS		4096
 #define IDLE_MS			100		/* longest wait for the first message */
-#define QUEUE_BYTES		(96 * 1024 * 1024)	/* read ahead at most */
+#define QUEUE_BYTES		(64 * 1024 * 1024)	/* read ahead at most */
 #define FREE_BATCHES	16		/* kept for use again */
 
 struct SxReader
