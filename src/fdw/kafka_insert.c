@@ -22,7 +22,7 @@
 #include "sink/kafka_producer.h"
 
 /* How long COMMIT waits for the brokers. */
-#define FLUSH_TIMEOUT_MS	60000
+#define FLUSH_TIMEOUT_MS	30000
 
 /* A message that is kept back; key and payload follow it. */
 typedef struct KeptMessage
