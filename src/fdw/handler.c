@@ -43,7 +43,7 @@ get_paths(PlannerInfo *root, RelOptInfo *baserel, Oid relid)
 {
 	Cost		startup = baserel->baserestrictcost.startup;
 	Cost		total = startup + baserel->tuples *
-		(cpu_tuple_cost + baserel->baserestrictcost.per_tuple);
+	(cpu_tuple_cost + baserel->baserestrictcost.per_tuple);
 
 	add_path(baserel, (Path *)
 			 sx_create_foreignscan_path(root, baserel, NULL, baserel->rows, 0,

@@ -141,7 +141,7 @@ sx_fdw_begin_scan(ForeignScanState *node, int eflags)
 	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
 	Oid			relid = RelationGetRelid(node->ss.ss_currentRelation);
 	List	   *attnos = linitial(plan->fdw_private);
-	StreamScan  *state = palloc0(sizeof(StreamScan));
+	StreamScan *state = palloc0(sizeof(StreamScan));
 	MemoryContext reader_cxt;
 	MemoryContext oldcxt;
 	ListCell   *lc;
@@ -265,7 +265,7 @@ next_bounded_batch(ForeignScanState *node, StreamScan *state)
 TupleTableSlot *
 sx_fdw_iterate_scan(ForeignScanState *node)
 {
-	StreamScan  *state = (StreamScan *) node->fdw_state;
+	StreamScan *state = (StreamScan *) node->fdw_state;
 	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
 	int			row;
 	int			i;
@@ -299,7 +299,7 @@ sx_fdw_iterate_scan(ForeignScanState *node)
 void
 sx_fdw_rescan(ForeignScanState *node)
 {
-	StreamScan  *state = (StreamScan *) node->fdw_state;
+	StreamScan *state = (StreamScan *) node->fdw_state;
 
 	state->batch = NULL;
 	state->row = state->end = 0;
@@ -319,7 +319,7 @@ sx_fdw_rescan(ForeignScanState *node)
 void
 sx_fdw_end_scan(ForeignScanState *node)
 {
-	StreamScan  *state = (StreamScan *) node->fdw_state;
+	StreamScan *state = (StreamScan *) node->fdw_state;
 
 	if (state != NULL && state->scan != NULL)
 		sx_fdw_bounded_end(state->scan);
@@ -328,7 +328,7 @@ sx_fdw_end_scan(ForeignScanState *node)
 void
 sx_fdw_explain_scan(ForeignScanState *node, ExplainState *es)
 {
-	StreamScan  *state = (StreamScan *) node->fdw_state;
+	StreamScan *state = (StreamScan *) node->fdw_state;
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 	const char *topic;
 	List	   *pushed;
