@@ -522,8 +522,8 @@ accept_clients(SocketSource *s)
 			}
 			if (!prepare_fd(fd))
 				close(fd);
-			else
-				(void) add_connection(s, fd, false);
+			else if (add_connection(s, fd, false))
+				set_up(s);		/* there is room again */
 		}
 	}
 }
