@@ -398,6 +398,32 @@ keep_rejects(SxTask *task, SxBatch *list)
 	return kept;
 }
 
+/*
+ * Where reading of a partition began whose position this batch is the first
+ * to tell: at its first message, or where there was none.
+ */
+static int64
+first_offset(const SxBatch *b, const SxPosition *position)
+{
+	int64		result = position->next_offset;
+	int			i;
+
+	for (i = 0; i < b->nrows; i++)
+	{
+		if (b->partition[i] == position->partition)
+		{
+			result = Min(result, b->position[i]);
+			break;
+		}
+	}
+	for (i = 0; i < b->nrejects; i++)
+	{
+		if (b->rejects[i].partition == position->partition)
+			result = Min(result, b->rejects[i].position);
+	}
+	return result;
+}
+
 /* Positions after the batch; their watermarks as the batch pushes them. */
 static SxPosition *
 positions_after(SxTask *task, SxBatch *list, int *n)
@@ -423,6 +449,7 @@ positions_after(SxTask *task, SxBatch *list, int *n)
 				p = &after[(*n)++];
 				*p = b->positions[i];
 				p->watermark_us = PG_INT64_MIN;
+				p->first_offset = first_offset(b, &b->positions[i]);
 			}
 			p->next_offset = b->positions[i].next_offset;
 			if (b->positions[i].snapshot)
@@ -584,8 +611,14 @@ sx_batch_run(SxTask *task)
 	{
 		if (task->seek)
 		{
+			/* a source that keeps a journal looks where that stands */
+			StartTransactionCommand();
+			PushActiveSnapshot(GetTransactionSnapshot());
 			sx_reader_seek(task->reader, task->positions, task->npositions,
 						   task->start);
+			PopActiveSnapshot();
+			CommitTransactionCommand();
+			MemoryContextSwitchTo(batch_cxt);
 			task->seek = false;
 		}
 		if (sx_reader_has_intake(task->reader))
