@@ -728,6 +728,7 @@ typedef struct NativeSource
 	Oid			stream;
 	const SxSchema *schema;
 	char	   *start;			/* the stream's own option or NULL */
+	const char *pending_start;	/* to be looked up at the next fill */
 	MemoryContext position_cxt; /* the position's arrays */
 	Position	position;
 	bool		started;		/* has a position */
@@ -754,6 +755,7 @@ native_open(const SxStream *stream)
 	source->start = start == NULL ? NULL : MemoryContextStrdup(cxt, start);
 	source->position_cxt = AllocSetContextCreate(cxt, "streamx native position",
 												 ALLOCSET_SMALL_SIZES);
+	source->pending_start = "latest";
 	source->remaining = -1;
 	return &source->base;
 }
@@ -794,18 +796,30 @@ native_seek(SxSource *base, const SxPosition *positions, int npositions,
 		text = positions[i].snapshot;
 		found = text != NULL;
 	}
-	if (!found)
+	if (found)
 	{
-		if (start == NULL)
-			start = source->start;
-		if (start == NULL || strcmp(start, "latest") == 0)
-			text = sx_journal_snapshot_now(source->stream);
-		else
-			text = sx_journal_snapshot_earliest();
+		read_position(text, &position);
+		keep_position(source, &position);
+		return;
 	}
-	read_position(text, &position);
-	if (!found && start != NULL && strcmp(start, "latest") != 0 &&
-		strcmp(start, "earliest") != 0)
+	if (start == NULL)
+		start = source->start;
+	source->started = false;
+	source->pending_start = start == NULL ? "latest" :
+		MemoryContextStrdup(source->cxt, start);
+}
+
+/* The position that a start means; in a transaction. */
+static void
+start_from(NativeSource *source, const char *start)
+{
+	Position	position;
+
+	if (strcmp(start, "latest") == 0)
+		read_position(sx_journal_snapshot_now(source->stream), &position);
+	else
+		read_position(sx_journal_snapshot_earliest(), &position);
+	if (strcmp(start, "latest") != 0 && strcmp(start, "earliest") != 0)
 	{
 		position.has_from = true;
 		position.from =
@@ -1086,8 +1100,6 @@ native_fill(SxSource *base, SxBatch *batch)
 	int			segment;
 	Key			key;
 
-	if (!source->started)
-		elog(ERROR, "native source has no position");
 	if (full)
 		return 0;
 	cxt = AllocSetContextCreate(CurrentMemoryContext, "streamx native read",
@@ -1095,6 +1107,8 @@ native_fill(SxSource *base, SxBatch *batch)
 	chunk_cxt = AllocSetContextCreate(cxt, "streamx native chunk",
 									  ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(cxt);
+	if (!source->started)
+		start_from(source, source->pending_start);
 
 	/*
 	 * The journal as the same snapshot sees it: whoever wrote into a new

@@ -132,7 +132,7 @@ typedef struct SocketSource
 	/* reading */
 	bool		has_origin;
 	int64		origin;			/* "from now on", as of the first seek */
-	int64		next_offset;
+	int64		next_offset;	/* -1: from now on, not looked up yet */
 	int64		end_offset;		/* of the journal, when last seen */
 	int64		hint;			/* no chunk that begins before has next_offset;
 								 * -1: unknown */
@@ -786,11 +786,23 @@ write_lines(SocketSource *s)
 	s->end_offset = position;
 }
 
+/* "From now on" is before the first line that is taken in here. */
+static void
+find_origin(SocketSource *s)
+{
+	if (s->next_offset >= 0)
+		return;
+	s->origin = sx_journal_next_offset(s->stream);
+	s->has_origin = true;
+	s->next_offset = s->origin;
+}
+
 static bool
 socket_intake(SxSource *base)
 {
 	SocketSource *s = (SocketSource *) base;
 
+	find_origin(s);
 	serve_network(s);
 	if (s->unwritten == NULL)
 		return false;
@@ -847,6 +859,7 @@ socket_open(const SxStream *stream)
 	s->conn = SX_CONN_CONNECTING;
 	s->pending_tail = &s->pending;
 	s->hint = -1;
+	s->next_offset = -1;
 	s->name = copy_string(stream->name);
 	s->host = copy_string(sx_option_get(stream->server_options, "host"));
 	s->port = copy_string(port);
@@ -914,12 +927,10 @@ socket_seek(SxSource *base, const SxPosition *positions, int npositions,
 		return;
 	}
 	/* a second seek without progress is one after a rollback */
-	if (!s->has_origin)
-	{
-		s->origin = sx_journal_next_offset(s->stream);
-		s->has_origin = true;
-	}
-	s->next_offset = s->origin;
+	if (s->has_origin)
+		s->next_offset = s->origin;
+	else
+		s->next_offset = -1;
 }
 
 /* Next chunks of one segment. */
@@ -989,9 +1000,9 @@ socket_poll(SxSource *base, SxMessage *msgs, int max_msgs, int timeout_ms,
 			const SxPosition **moved, int *nmoved)
 {
 	SocketSource *s = (SocketSource *) base;
-	MemoryContext old = MemoryContextSwitchTo(s->poll_cxt);
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	SxJournal  *journal = sx_journal_read(s->stream, snapshot);
+	MemoryContext old;
+	Snapshot	snapshot;
+	SxJournal  *journal;
 	SegmentScan scans[SX_JOURNAL_MAX_SEGMENTS];
 	int			nscans = 0;
 	int			n = 0;
@@ -999,6 +1010,10 @@ socket_poll(SxSource *base, SxMessage *msgs, int max_msgs, int timeout_ms,
 
 	*moved = NULL;
 	*nmoved = 0;
+	find_origin(s);
+	old = MemoryContextSwitchTo(s->poll_cxt);
+	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	journal = sx_journal_read(s->stream, snapshot);
 	for (i = 0; journal != NULL && i < journal->nsegments; i++)
 	{
 		SegmentScan *scan = &scans[nscans];
@@ -1085,7 +1100,7 @@ socket_status(SxSource *base, SxSourceStatus *status)
 		return;
 	status->npartitions = 1;
 	status->partitions[0].partition = 0;
-	status->partitions[0].next_offset = s->next_offset;
+	status->partitions[0].next_offset = Max(s->next_offset, 0);
 	status->partitions[0].end_offset = Max(s->end_offset, s->next_offset);
 	status->partitions[0].at_end = s->at_end && s->pending == NULL;
 }
