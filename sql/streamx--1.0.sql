@@ -82,6 +82,8 @@ CREATE TABLE streamx.progress (
   next_offset    bigint NOT NULL,
   watermark      timestamptz,
   snapshot       text,                   -- native streams: which transactions have been read
+  first_offset   bigint NOT NULL,        -- where the view began to read
+  first_snapshot text,                   -- native streams: likewise
   PRIMARY KEY (view, stream, partition)
 ) WITH (fillfactor = 50);
 GRANT SELECT ON streamx.progress TO PUBLIC;

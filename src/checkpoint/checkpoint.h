@@ -13,8 +13,21 @@
 /* palloc'd, by partition; *n 0: nothing has been read yet */
 extern SxPosition *sx_checkpoint_load(Oid view, Oid stream, int *n);
 
+/*
+ * Where the view began to read, as positions to read from; palloc'd.  A
+ * native stream's snapshot is NULL if it is not known.
+ */
+extern SxPosition *sx_checkpoint_load_first(Oid view, Oid stream, int *n);
+
 /* Inside the batch's transaction: the view stands at these positions now. */
 extern void sx_checkpoint_advance(Oid view, Oid stream,
 								  const SxPosition *positions, int n);
+
+/*
+ * The view stands where it stood, but the place is called otherwise from now
+ * on: a native position of another view, which has counted other rows.
+ */
+extern void sx_checkpoint_rename(Oid view, Oid stream,
+								 const SxPosition *position);
 
 #endif							/* SX_CHECKPOINT_CHECKPOINT_H */

@@ -30,7 +30,9 @@ enum
 	PR_NEXT_OFFSET,
 	PR_WATERMARK,
 	PR_SNAPSHOT,
-	PR_NCOLS = PR_SNAPSHOT
+	PR_FIRST_OFFSET,
+	PR_FIRST_SNAPSHOT,
+	PR_NCOLS = PR_FIRST_SNAPSHOT
 };
 
 static Relation
@@ -58,9 +60,12 @@ begin_scan(Relation rel, ScanKeyData *key, int nkeys, Oid view, Oid stream,
 							  GetActiveSnapshot(), nkeys, key);
 }
 
-SxPosition *
-sx_checkpoint_load(Oid view, Oid stream, int *n)
+/* Where the view stands, or where it began. */
+static SxPosition *
+load(Oid view, Oid stream, bool first, int *n)
 {
+	int			offset_col = first ? PR_FIRST_OFFSET : PR_NEXT_OFFSET;
+	int			snapshot_col = first ? PR_FIRST_SNAPSHOT : PR_SNAPSHOT;
 	Relation	rel = open_progress(AccessShareLock);
 	ScanKeyData key[3];
 	SysScanDesc scan;
@@ -85,15 +90,28 @@ sx_checkpoint_load(Oid view, Oid stream, int *n)
 		}
 		p = &result[(*n)++];
 		p->partition = DatumGetInt32(values[PR_PARTITION - 1]);
-		p->next_offset = DatumGetInt64(values[PR_NEXT_OFFSET - 1]);
+		p->next_offset = DatumGetInt64(values[offset_col - 1]);
+		p->first_offset = DatumGetInt64(values[PR_FIRST_OFFSET - 1]);
 		p->watermark_us = nulls[PR_WATERMARK - 1] ? PG_INT64_MIN :
 			DatumGetInt64(values[PR_WATERMARK - 1]);
-		p->snapshot = nulls[PR_SNAPSHOT - 1] ? NULL :
-			TextDatumGetCString(values[PR_SNAPSHOT - 1]);
+		p->snapshot = nulls[snapshot_col - 1] ? NULL :
+			TextDatumGetCString(values[snapshot_col - 1]);
 	}
 	systable_endscan(scan);
 	table_close(rel, NoLock);
 	return result;
+}
+
+SxPosition *
+sx_checkpoint_load(Oid view, Oid stream, int *n)
+{
+	return load(view, stream, false, n);
+}
+
+SxPosition *
+sx_checkpoint_load_first(Oid view, Oid stream, int *n)
+{
+	return load(view, stream, true, n);
 }
 
 void
@@ -122,6 +140,12 @@ sx_checkpoint_advance(Oid view, Oid stream, const SxPosition *positions, int n)
 		nulls[PR_SNAPSHOT - 1] = p->snapshot == NULL;
 		values[PR_SNAPSHOT - 1] = p->snapshot ?
 			CStringGetTextDatum(p->snapshot) : (Datum) 0;
+
+		/* a snapshot is the one of the beginning if nothing was read yet */
+		values[PR_FIRST_OFFSET - 1] = Int64GetDatum(p->first_offset);
+		nulls[PR_FIRST_SNAPSHOT - 1] = p->snapshot == NULL ||
+			p->next_offset != p->first_offset;
+		values[PR_FIRST_SNAPSHOT - 1] = values[PR_SNAPSHOT - 1];
 		replace[PR_NEXT_OFFSET - 1] = true;
 		replace[PR_WATERMARK - 1] = true;
 		replace[PR_SNAPSHOT - 1] = true;
@@ -145,5 +169,45 @@ sx_checkpoint_advance(Oid view, Oid stream, const SxPosition *positions, int n)
 		systable_endscan(scan);
 	}
 	CatalogCloseIndexes(indexes);
+	table_close(rel, NoLock);
+}
+
+void
+sx_checkpoint_rename(Oid view, Oid stream, const SxPosition *position)
+{
+	Relation	rel = open_progress(RowExclusiveLock);
+	ScanKeyData key[3];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	scan = begin_scan(rel, key, 3, view, stream, position->partition);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		Datum		values[PR_NCOLS];
+		bool		nulls[PR_NCOLS];
+		bool		replace[PR_NCOLS] = {0};
+		HeapTuple	changed;
+
+		heap_deform_tuple(tuple, RelationGetDescr(rel), values, nulls);
+
+		/* so many rows were read, whatever the first one is called */
+		values[PR_FIRST_OFFSET - 1] =
+			Int64GetDatum(DatumGetInt64(values[PR_FIRST_OFFSET - 1]) +
+						  position->next_offset -
+						  DatumGetInt64(values[PR_NEXT_OFFSET - 1]));
+		replace[PR_FIRST_OFFSET - 1] = true;
+		values[PR_NEXT_OFFSET - 1] = Int64GetDatum(position->next_offset);
+		replace[PR_NEXT_OFFSET - 1] = true;
+		nulls[PR_SNAPSHOT - 1] = position->snapshot == NULL;
+		values[PR_SNAPSHOT - 1] = position->snapshot ?
+			CStringGetTextDatum(position->snapshot) : (Datum) 0;
+		replace[PR_SNAPSHOT - 1] = true;
+		changed = heap_modify_tuple(tuple, RelationGetDescr(rel), values, nulls,
+									replace);
+		CatalogTupleUpdate(rel, &tuple->t_self, changed);
+		heap_freetuple(changed);
+	}
+	systable_endscan(scan);
 	table_close(rel, NoLock);
 }

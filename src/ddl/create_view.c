@@ -33,6 +33,7 @@
 #include "utils/lsyscache.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
+#include "utils/timestamp.h"
 
 #include "catalog/stream.h"
 #include "checkpoint/checkpoint.h"
@@ -424,7 +425,11 @@ set_start(const SxView *view, Oid streamid)
 	else if (strcmp(start, "earliest") == 0)
 		position.snapshot = sx_journal_snapshot_earliest();
 	else
-		return;					/* a timestamp: the source finds it */
+		position.snapshot =
+			sx_journal_snapshot_from(DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in,
+																			 CStringGetDatum(start),
+																			 ObjectIdGetDatum(InvalidOid),
+																			 Int32GetDatum(-1))));
 	PushActiveSnapshot(GetLatestSnapshot());
 	sx_checkpoint_advance(view->relid, streamid, &position, 1);
 	PopActiveSnapshot();

@@ -447,14 +447,25 @@ slot_column_type(const SxJournal *journal, int slot, int version, Oid typid)
 		return format_type_extended(arraytype, -1, FORMAT_TYPE_TYPEMOD_GIVEN |
 									FORMAT_TYPE_FORCE_QUALIFY);
 
-	name = psprintf("j%d_%s", journal->id, slot_column_name(slot, version));
+	/* the slot's first domain that is free or over this very type */
 	schema = get_namespace_oid("streamx_state", false);
-	if (!SearchSysCacheExists2(TYPENAMENSP, CStringGetDatum(name),
-							   ObjectIdGetDatum(schema)))
+	for (;; version++)
+	{
+		Oid			domain;
+
+		name = psprintf("j%d_%s", journal->id, slot_column_name(slot, version));
+		domain = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
+								 CStringGetDatum(name), ObjectIdGetDatum(schema));
+		if (OidIsValid(domain) && getBaseType(domain) == typid)
+			break;
+		if (OidIsValid(domain))
+			continue;
 		run_as_owner(psprintf("CREATE DOMAIN streamx_state.%s AS %s", name,
 							  format_type_extended(typid, -1,
 												   FORMAT_TYPE_TYPEMOD_GIVEN |
 												   FORMAT_TYPE_FORCE_QUALIFY)));
+		break;
+	}
 	return psprintf("streamx_state.%s[]", name);
 }
 
@@ -991,6 +1002,14 @@ segment_bytes(Oid segment)
 
 	relation_close(rel, AccessShareLock);
 	return bytes;
+}
+
+int64
+sx_journal_first_offset(Oid stream)
+{
+	SxJournal  *journal = sx_journal_read_latest(stream);
+
+	return journal == NULL ? 0 : journal->next_position;
 }
 
 bool

@@ -16,6 +16,7 @@
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
 #include "executor/tuptable.h"
 #include "utils/rel.h"
 
@@ -70,6 +71,18 @@ extern char *sx_journal_snapshot_now(Oid stream);
 /* Position before everything that is kept, palloc'd. */
 extern char *sx_journal_snapshot_earliest(void);
 
+/* Position before everything that arrived at that time or later, palloc'd. */
+extern char *sx_journal_snapshot_from(TimestampTz from);
+
+/*
+ * sx_journal_count -- how many rows are kept that lie between two positions
+ *
+ * Fewer than were read between them: some are no longer kept.  The rest stays
+ * until the transaction ends.  to: NULL for a position that has nothing
+ * behind it.
+ */
+extern int64 sx_journal_count(Oid stream, const char *from, const char *to);
+
 /*
  * sx_journal_covers -- is every row committed now behind this position?
  *
@@ -98,6 +111,9 @@ extern bool sx_journal_same(Oid stream, const char *a, const char *b);
  * there is none yet and the transaction may write.
  */
 extern int64 sx_journal_next_offset(Oid stream);
+
+/* Position of the first line that may still be kept. */
+extern int64 sx_journal_first_offset(Oid stream);
 
 /* ---- care --------------------------------------------------------------- */
 

@@ -706,6 +706,63 @@ sx_journal_snapshot_earliest(void)
 	return pstrdup("0@0:0:");
 }
 
+char *
+sx_journal_snapshot_from(TimestampTz from)
+{
+	Position	position = {0};
+
+	position.has_from = true;
+	position.from = from;
+	return write_position(&position);
+}
+
+int64
+sx_journal_count(Oid stream, const char *from, const char *to)
+{
+	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
+	SxJournal  *journal = sx_journal_read(stream, snapshot);
+	Diff		diff = {0};
+	Position	first;
+	Position	end;
+	int64		result = 0;
+
+	read_position(from, &first);
+	read_position(to, &end);
+	diff.snapshot = snapshot;
+	make_ranges(&diff, &first.seen, end.within ? &end.next : &end.seen);
+	if (diff.nranges > 0 && open_segments(&diff, journal, InvalidOid))
+	{
+		HeapTuple	tup;
+		int			segment;
+		Key			key;
+
+		while ((tup = next_chunk(&diff, &segment, &key)) != NULL)
+		{
+			TupleDesc	desc = RelationGetDescr(diff.rels[segment]);
+			bool		isnull;
+			int			rows = DatumGetInt32(heap_getattr(tup, SX_SEGMENT_ROWS,
+														  desc, &isnull));
+
+			if (first.has_from &&
+				DatumGetTimestampTz(heap_getattr(tup, SX_SEGMENT_ARRIVED, desc,
+												 &isnull)) < first.from)
+				continue;
+			if (end.within && !sees(&end.seen, key.era, key.xid))
+			{
+				if (key.era == end.key.era && key.xid == end.key.xid &&
+					key.seq == end.key.seq)
+					rows = Min(rows, end.key.row);
+				else if (compare_keys(&key, &end.key) > 0)
+					continue;
+			}
+			result += rows;
+		}
+	}
+	close_segments(&diff);
+	UnregisterSnapshot(snapshot);
+	return result;
+}
+
 /* ---- the source --------------------------------------------------------- */
 
 /* How a stream's column is found in a segment. */

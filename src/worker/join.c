@@ -88,8 +88,8 @@ same_native_place(SxTask *a, SxTask *b)
 
 		/* b's views take a's position over */
 		foreach(lc, b->views)
-			sx_checkpoint_advance(((SxViewRun *) lfirst(lc))->relid,
-								  b->stream->relid, a->positions, 1);
+			sx_checkpoint_rename(((SxViewRun *) lfirst(lc))->relid,
+								 b->stream->relid, &a->positions[0]);
 	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();
