@@ -10,6 +10,7 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_database.h"
 #include "commands/dbcommands.h"
 #include "commands/defrem.h"
@@ -19,6 +20,23 @@
 
 #include "compat.h"
 #include "ddl/ddl.h"
+
+/* PostgreSQL's own have_createdb_privilege() is exported since 15.19 only. */
+static bool
+may_create_databases(void)
+{
+	HeapTuple	tuple;
+	bool		result;
+
+	if (superuser())
+		return true;
+	tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(GetUserId()));
+	if (!HeapTupleIsValid(tuple))
+		return false;
+	result = ((Form_pg_authid) GETSTRUCT(tuple))->rolcreatedb;
+	ReleaseSysCache(tuple);
+	return result;
+}
 
 /* The database, unless the statement will fail anyway. */
 static Oid
@@ -65,7 +83,7 @@ sx_ddl_database_of_stmt(Node *stmt, bool is_top_level)
 					if (strcmp(def->defname, "template") == 0 && def->arg != NULL)
 						source = defGetString(def);
 				}
-				if (have_createdb_privilege())
+				if (may_create_databases())
 					return if_allowed(source, true);
 				break;
 			}
@@ -88,7 +106,7 @@ sx_ddl_database_of_stmt(Node *stmt, bool is_top_level)
 
 		case T_RenameStmt:
 			if (((RenameStmt *) stmt)->renameType == OBJECT_DATABASE &&
-				have_createdb_privilege())
+				may_create_databases())
 				return if_allowed(((RenameStmt *) stmt)->subname, false);
 			break;
 
