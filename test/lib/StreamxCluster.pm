@@ -1,0 +1,349 @@
+
+=pod
+
+=head1 NAME
+
+StreamxCluster - a PostgreSQL server with streamx, for a test file
+
+=head1 SYNOPSIS
+
+  use FindBin;
+  use lib "$FindBin::RealBin/../lib";
+  use StreamxCluster;
+
+  my $node = StreamxCluster->started('main', 'work_mem = 8MB');
+  $node->safe_psql('postgres', 'CREATE VIEW v WITH (streamx.continuous) AS ...');
+  $node->caught_up('v');
+  $node->same('TABLE v', 'SELECT ...', 'the view is exact');
+  $node->log_is_clean;
+
+A PostgreSQL::Test::Cluster that preloads streamx, restarts after a crash and
+has the extension in its database postgres.
+
+=cut
+
+package StreamxCluster;
+
+use strict;
+use warnings;
+
+use Carp;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils ();		# its functions would hide methods
+use Test::More;
+use Time::HiRes qw(time usleep);
+
+our @ISA = ('PostgreSQL::Test::Cluster');
+
+=pod
+
+=head1 METHODS
+
+=over
+
+=item StreamxCluster->new(name), StreamxCluster->started(name, setting ...)
+
+As in PostgreSQL::Test::Cluster; and a server that runs and has the
+extension.  Settings are lines for its postgresql.conf.
+
+=cut
+
+sub new
+{
+	my ($class, @args) = @_;
+	return bless PostgreSQL::Test::Cluster->new(@args), $class;
+}
+
+sub started
+{
+	my ($class, $name, @settings) = @_;
+	my $node = $class->new($name);
+
+	$node->init;
+	$node->append_conf('postgresql.conf',
+		join "\n", "shared_preload_libraries = 'streamx'",
+		'restart_after_crash = on', 'log_statement = none',
+		'log_min_messages = info', "log_line_prefix = '%m [%p] %b '",
+		'max_worker_processes = 16', @settings, '');
+	$node->start;
+	$node->safe_psql('postgres', 'CREATE EXTENSION streamx');
+	return $node;
+}
+
+=pod
+
+=item $node->set_conf(name => value ...)
+
+By ALTER SYSTEM and a reload.
+
+=cut
+
+sub set_conf
+{
+	my ($self, %settings) = @_;
+
+	foreach my $name (sort keys %settings)
+	{
+		$self->safe_psql('postgres',
+			"ALTER SYSTEM SET $name = '$settings{$name}'");
+	}
+	$self->reload;
+	return;
+}
+
+=pod
+
+=item $node->rows(sql, dbname)
+
+The result as a string; undef while the server cannot be asked.
+
+=cut
+
+sub rows
+{
+	my ($self, $sql, $dbname) = @_;
+	my ($out, $err);
+	my $rc = $self->psql($dbname // 'postgres', $sql, stdout => \$out,
+		stderr => \$err, on_error_stop => 1);
+
+	if ($rc != 0)
+	{
+		$self->{_last_error} = $err;
+		return;
+	}
+	return $out;
+}
+
+=pod
+
+=item $node->error(sql, dbname)
+
+What the server says against it; '' if it says nothing.
+
+=cut
+
+sub error
+{
+	my ($self, $sql, $dbname) = @_;
+	my ($out, $err);
+	my $rc = $self->psql($dbname // 'postgres', $sql, stdout => \$out,
+		stderr => \$err, on_error_stop => 1);
+
+	return $rc == 0 ? '' : $err;
+}
+
+=pod
+
+=item $node->wait_until(sql, seconds, dbname)
+
+Until the query says t, the server not being there counting as not yet.
+False, with what it said last, when that takes longer.
+
+=cut
+
+sub wait_until
+{
+	my ($self, $sql, $seconds, $dbname) = @_;
+	my $end = time + ($seconds // 60);
+	my $last;
+
+	while (1)
+	{
+		$last = $self->rows($sql, $dbname);
+		return 1 if defined $last && $last eq 't';
+		last if time > $end;
+		usleep(50_000);
+	}
+	diag("waited in vain for: $sql");
+	diag(defined $last ? "it says: $last" : "it fails: $self->{_last_error}");
+	return 0;
+}
+
+=pod
+
+=item $node->caught_up(view, seconds, dbname)
+
+Waits until all that is in the sources now is visible in the view; the test
+dies when it does not come.
+
+=cut
+
+sub caught_up
+{
+	my ($self, $view, $seconds, $dbname) = @_;
+	my $done;
+
+	$seconds //= 60;
+	$done = $self->rows("SELECT streamx.wait('$view', '$seconds s')", $dbname);
+	return if defined $done && $done eq 't';
+	diag(defined $done ? "view $view has not caught up in $seconds s" :
+		  "streamx.wait: $self->{_last_error}");
+	diag($self->situation($dbname));
+	croak "view $view did not catch up";
+}
+
+=pod
+
+=item $node->situation(dbname)
+
+What the status views say, for a failed test's report.
+
+=cut
+
+sub situation
+{
+	my ($self, $dbname) = @_;
+
+	return join "\n", map { $self->rows($_, $dbname) // $self->{_last_error} }
+	  (
+		'SELECT view, state, error, rows_in, rows_out, dead_letters FROM streamx.views',
+		'SELECT stream, state, error, rows_in, lag_rows FROM streamx.streams',
+		'SELECT * FROM streamx.progress ORDER BY 1, 2, 3',
+		q(SELECT pid, backend_type, state, wait_event, query FROM pg_stat_activity
+		  WHERE backend_type LIKE 'streamx%'));
+}
+
+=pod
+
+=item $node->same(query, query, name, dbname)
+
+Both have the same rows, as often; a test of its own.  The first rows that
+differ are shown.
+
+=cut
+
+sub same
+{
+	my ($self, $got, $expected, $name, $dbname) = @_;
+	my $differences = $self->rows(
+		qq{SET search_path = public;
+		   WITH got AS MATERIALIZED ($got), expected AS MATERIALIZED ($expected)
+		   (SELECT 'only in the first: ' || x FROM (TABLE got EXCEPT ALL TABLE expected) AS x LIMIT 10)
+		   UNION ALL
+		   (SELECT 'only in the second: ' || x FROM (TABLE expected EXCEPT ALL TABLE got) AS x LIMIT 10)
+		}, $dbname);
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	return is($differences // $self->{_last_error}, '', $name);
+}
+
+=pod
+
+=item $node->pids(backend_type, dbname)
+
+Of the running processes, in ascending order.
+
+=cut
+
+sub pids
+{
+	my ($self, $type, $dbname) = @_;
+	my $where = defined $dbname ? "AND datname = '$dbname'" : '';
+
+	return split /\n/, $self->rows(
+		"SELECT pid FROM pg_stat_activity WHERE backend_type = '$type' $where ORDER BY 1"
+	) // '';
+}
+
+=pod
+
+=item $node->worker(dbname)
+
+The process id of the first worker, once there is one.
+
+=cut
+
+sub worker
+{
+	my ($self, $dbname) = @_;
+	my $end = time + 30;
+	my @pids;
+
+	while (time < $end)
+	{
+		@pids = $self->pids('streamx worker', $dbname);
+		return $pids[0] if @pids;
+		usleep(50_000);
+	}
+	croak 'no worker came up';
+}
+
+=pod
+
+=item $node->rss_kb(pid)
+
+What a process has of its own in memory: without shared buffers.
+
+=cut
+
+sub rss_kb
+{
+	my ($self, $pid) = @_;
+	my $status = PostgreSQL::Test::Utils::slurp_file("/proc/$pid/status");
+	my ($rss) = $status =~ /^RssAnon:\s+(\d+) kB/m;
+
+	return $rss;
+}
+
+=pod
+
+=item $node->crash
+
+SIGKILL for the postmaster; returns when all of its processes have noticed,
+so that it can be started again.
+
+=cut
+
+sub crash
+{
+	my ($self) = @_;
+	my $postmaster = $self->{_pid};
+	my @children = split ' ', do
+	{
+		local (@ARGV, $/) = ("/proc/$postmaster/task/$postmaster/children");
+		<>;
+	};
+	my $end = time + 60;
+
+	$self->kill9;
+	while (time < $end)
+	{
+		my @left = grep { kill 0, $_ } @children;
+
+		return if !@left;
+		usleep(20_000);
+	}
+	croak 'processes outlive their postmaster: '
+	  . join ', ', grep { kill 0, $_ } @children;
+}
+
+=pod
+
+=item $node->log_is_clean(allowed)
+
+A test of its own: no process of the server has crashed.  allowed: how many
+were killed by the test.
+
+=back
+
+=cut
+
+sub log_is_clean
+{
+	my ($self, $allowed) = @_;
+	my @bad = grep {
+		/ (?:PANIC|FATAL): |TRAP: |terminated by signal|Segmentation|double free|corrupt/
+	} split /\n/, PostgreSQL::Test::Utils::slurp_file($self->logfile);
+	my $killed = 0;
+
+	@bad = grep {
+		/FATAL:  (?:terminating |the database system |database .* does not exist|could not connect)/
+		  ? 0
+		  : /terminated by signal 9: Killed/ ? $killed++ < 0 : 1
+	} @bad;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	push @bad, "$killed processes were killed" if $killed != ($allowed // 0);
+	return is(join("\n", @bad), '', 'no process of the server has crashed');
+}
+
+1;
