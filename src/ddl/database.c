@@ -21,7 +21,7 @@
 #include "compat.h"
 #include "ddl/ddl.h"
 
-/* PostgreSQL's own have_createdb_privilege() is exported since 15.19 only. */
+/* As PostgreSQL's own, which earlier minor releases (15.18) do not export. */
 static bool
 may_create_databases(void)
 {
