@@ -218,7 +218,7 @@ static void
 append_epoch(StringInfo buf, SxEpoch epoch, int64 us)
 {
 	int64		unit = epoch == SX_EPOCH_S ? USECS_PER_SEC :
-		epoch == SX_EPOCH_MS ? 1000 : 1;
+	epoch == SX_EPOCH_MS ? 1000 : 1;
 	int			digits = epoch == SX_EPOCH_S ? 6 : 3;
 	int64		whole;
 	int64		fraction;
@@ -428,7 +428,7 @@ encode_metadata(SxEncoder *encoder, const Datum *values, const bool *nulls,
 	for (int c = 0; c < schema->ncols; c++)
 	{
 		const char *name = schema->cols[c].dropped ? NULL :
-			metadata_name(schema->cols[c].metadata);
+		metadata_name(schema->cols[c].metadata);
 
 		if (name != NULL && !nulls[c])
 			ereport(ERROR,

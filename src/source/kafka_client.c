@@ -1,6 +1,6 @@
 /*-------------------------------------------------------------------------
  * kafka_client.c
- *		librdkafka's settings, handles, logs and questions to a broker.
+ *		librdkafka's handles, logs and questions to a broker.
  *
  * Threads: sx_kafka_drain, sx_kafka_destroy and sx_kafka_sqlstate call no
  * PostgreSQL function and may be used from threads of ours; all the rest
@@ -18,17 +18,14 @@
 #include <stdlib.h>
 #include <time.h>
 
-#include "commands/defrem.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
-#include "utils/varlena.h"
 
 #include "base/handle.h"
 #include "source/kafka_client.h"
 
-#define SETTING_LEN		128
 #define CLOSE_TIMEOUT_MS	5000
 
 /* a question blocks the main thread for at most this long at a time */
@@ -37,121 +34,6 @@
 
 /* when no broker answers at all, further waiting is in vain */
 #define DOWN_GRACE_MS	1500
-
-typedef struct Setting
-{
-	const char *name;
-	const char *value;
-} Setting;
-
-static const Setting common_settings[] = {
-	{"client.id", "streamx"},
-	{"log.queue", "true"},
-	{"allow.auto.create.topics", "false"},
-	{"socket.keepalive.enable", "true"},
-	{"reconnect.backoff.max.ms", "2000"},
-
-	/*
-	 * librdkafka's own default is GSSAPI, with the server's own ticket and by
-	 * a command run in a shell.
-	 */
-	{"sasl.mechanisms", "PLAIN"},
-};
-
-static const Setting consumer_settings[] = {
-	{"enable.partition.eof", "true"},
-	{"enable.auto.commit", "false"},
-	{"enable.auto.offset.store", "false"},
-	{"auto.commit.enable", "false"},
-	{"fetch.wait.max.ms", "100"},
-	{"fetch.error.backoff.ms", "100"},
-	{"fetch.max.bytes", "16777216"},
-	{"queued.min.messages", "200000"},
-	{"queued.max.messages.kbytes", "65536"},
-};
-
-static const Setting reader_settings[] = {
-	{"auto.offset.reset", "error"},
-};
-
-static const Setting scanner_settings[] = {
-	{"auto.offset.reset", "earliest"},
-};
-
-static const Setting producer_settings[] = {
-	{"enable.idempotence", "true"},
-	/* what arrived needs no report: then flush sees by itself when all is out */
-	{"delivery.report.only.error", "true"},
-	/* as Kafka's own clients do it: a key goes to the same partition */
-	{"partitioner", "murmur2_random"},
-	/* what is too large is for the broker to say */
-	{"message.max.bytes", "104857600"},
-	/* nothing leaves before a batch is full or the flush */
-	{"linger.ms", "900000"},
-	{"message.timeout.ms", "3600000"},
-	/* a topic that does not exist is an error soon */
-	{"topic.metadata.propagation.max.ms", "2000"},
-	{"batch.num.messages", "10000"},
-	{"queue.buffering.max.kbytes", "131072"},
-	{"queue.buffering.max.messages", "500000"},
-};
-
-/* exactness or the way we poll depends on these */
-static const char *const reserved_settings[] = {
-	"allow.auto.create.topics",
-	"auto.commit.enable",
-	"auto.commit.interval.ms",
-	"auto.offset.reset",
-	"builtin.features",
-	"delivery.report.only.error",
-	"enable.auto.commit",
-	"enable.auto.offset.store",
-	"enable.gapless.guarantee",
-	"enable.idempotence",
-	"enable.partition.eof",
-	"enabled_events",
-	"internal.termination.signal",
-	"isolation.level",
-	"linger.ms",
-	"log.queue",
-	"message.timeout.ms",
-	"delivery.timeout.ms",
-	"queue.buffering.max.ms",
-	"offset.store.method",
-	"offset.store.path",
-	"offset.store.sync.interval.ms",
-	"opaque",
-	"produce.offset.report",
-	"statistics.interval.ms",
-	"test.mock.broker.rtt",
-	"test.mock.num.brokers",
-	"transactional.id",
-};
-
-/* they read files, load code, run a command or call an address */
-static const char *const superuser_settings[] = {
-	"debug",
-	"plugin.library.paths",
-	"ssl.ca.certificate.stores",
-	"ssl.engine.id",
-	"ssl.providers",
-};
-
-static const char *const superuser_prefixes[] = {
-	"https.ca.",
-	"sasl.kerberos.",
-	"sasl.oauthbearer.",
-	"ssl.engine.",
-};
-
-static const char *const secret_settings[] = {
-	"sasl.password",
-	"sasl.oauthbearer.client.secret",
-	"sasl.oauthbearer.config",
-	"ssl.key.password",
-	"ssl.key.pem",
-	"ssl.keystore.password",
-};
 
 struct SxKafkaClient
 {
@@ -165,271 +47,6 @@ struct SxKafkaClient
 	SxKafkaTrouble trouble;
 	int64		down_since_ms;	/* 0: not down */
 };
-
-/* ---- settings ------------------------------------------------------------ */
-
-static bool
-is_listed(const char *name, const char *const *list, int n)
-{
-	for (int i = 0; i < n; i++)
-	{
-		if (strcmp(name, list[i]) == 0)
-			return true;
-	}
-	return false;
-}
-
-#define IS_LISTED(name, list) is_listed(name, list, lengthof(list))
-
-static bool
-ends_with(const char *name, const char *end)
-{
-	size_t		len = strlen(name);
-	size_t		end_len = strlen(end);
-
-	return len >= end_len && strcmp(name + len - end_len, end) == 0;
-}
-
-/* librdkafka's spelling: dots, but for two names with underscores of its own */
-static const char *
-setting_name(const char *name, char *buf)
-{
-	strlcpy(buf, name, SETTING_LEN);
-	if (strcmp(name, "log_level") != 0 && !ends_with(name, "_cb"))
-	{
-		for (char *p = buf; *p != '\0'; p++)
-		{
-			if (*p == '_')
-				*p = '.';
-		}
-	}
-	return buf;
-}
-
-bool
-sx_kafka_option_needs_superuser(const char *name, const char *value)
-{
-	char		buf[SETTING_LEN];
-
-	name = setting_name(name, buf);
-	if (IS_LISTED(name, superuser_settings) || ends_with(name, ".location"))
-		return true;
-	for (int i = 0; i < lengthof(superuser_prefixes); i++)
-	{
-		if (strncmp(name, superuser_prefixes[i],
-					strlen(superuser_prefixes[i])) == 0)
-			return true;
-	}
-
-	/* Kerberos is the server's own ticket; OAUTHBEARER calls an address */
-	if (strcmp(name, "sasl.mechanism") == 0 ||
-		strcmp(name, "sasl.mechanisms") == 0)
-		return pg_strncasecmp(value, "PLAIN", 5) != 0 &&
-			pg_strncasecmp(value, "SCRAM-", 6) != 0;
-	return false;
-}
-
-bool
-sx_kafka_option_is_secret(const char *name)
-{
-	char		buf[SETTING_LEN];
-
-	return IS_LISTED(setting_name(name, buf), secret_settings);
-}
-
-SxKafkaOptionCheck
-sx_kafka_option_check(const char *name, const char *value,
-					  char *error, size_t error_size)
-{
-	char		buf[SETTING_LEN];
-	char		text[512];
-	rd_kafka_conf_t *conf;
-	rd_kafka_conf_res_t res;
-
-	if (strlen(name) >= SETTING_LEN)
-	{
-		strlcpy(error, "no such setting", error_size);
-		return SX_KAFKA_OPTION_UNKNOWN;
-	}
-	name = setting_name(name, buf);
-	if (IS_LISTED(name, reserved_settings) || ends_with(name, "_cb"))
-	{
-		strlcpy(error, "streamx sets it itself", error_size);
-		return SX_KAFKA_OPTION_RESERVED;
-	}
-
-	/* merely setting this one loads the libraries */
-	if (strcmp(name, "plugin.library.paths") == 0)
-		return SX_KAFKA_OPTION_OK;
-
-	conf = rd_kafka_conf_new();
-	res = rd_kafka_conf_set(conf, name, value, text, sizeof(text));
-	rd_kafka_conf_destroy(conf);
-
-	switch (res)
-	{
-		case RD_KAFKA_CONF_OK:
-			return SX_KAFKA_OPTION_OK;
-		case RD_KAFKA_CONF_UNKNOWN:
-			strlcpy(error, "no such setting", error_size);
-			return SX_KAFKA_OPTION_UNKNOWN;
-		default:
-			strlcpy(error, sx_kafka_option_is_secret(name) ?
-					"not accepted" : text, error_size);
-			return SX_KAFKA_OPTION_INVALID;
-	}
-}
-
-/* Candidates of rd_kafka_conf_dump(); keeps the nearest one in *best. */
-static void
-consider_names(const char *name, const char **dump, size_t n,
-			   int *distance, char **best)
-{
-	size_t		len = strlen(name);
-
-	for (size_t i = 0; i + 1 < n; i += 2)
-	{
-		const char *candidate = dump[i];
-		int			d;
-
-		if (IS_LISTED(candidate, reserved_settings) ||
-			ends_with(candidate, "_cb") || strlen(candidate) > 200)
-			continue;
-		d = varstr_levenshtein_less_equal(name, len, candidate,
-										  strlen(candidate), 1, 1, 1,
-										  *distance, true);
-		if (d < *distance)
-		{
-			*distance = d;
-			if (*best != NULL)
-				pfree(*best);
-			*best = pstrdup(candidate);
-		}
-	}
-}
-
-char *
-sx_kafka_option_nearest(const char *name)
-{
-	char		buf[SETTING_LEN];
-	rd_kafka_conf_t *conf;
-	rd_kafka_topic_conf_t *topic_conf;
-	const char **dump;
-	size_t		n;
-	int			distance;
-	char	   *best = NULL;
-
-	if (strlen(name) >= SETTING_LEN)
-		return NULL;
-	name = setting_name(name, buf);
-	distance = Max((int) strlen(name) / 2, 1);
-
-	/* the levenshtein function only raises for longer strings than these */
-	conf = rd_kafka_conf_new();
-	dump = rd_kafka_conf_dump(conf, &n);
-	consider_names(name, dump, n, &distance, &best);
-	rd_kafka_conf_dump_free(dump, n);
-	rd_kafka_conf_destroy(conf);
-
-	topic_conf = rd_kafka_topic_conf_new();
-	dump = rd_kafka_topic_conf_dump(topic_conf, &n);
-	consider_names(name, dump, n, &distance, &best);
-	rd_kafka_conf_dump_free(dump, n);
-	rd_kafka_topic_conf_destroy(topic_conf);
-	return best;
-}
-
-static void
-destroy_conf(void *conf)
-{
-	rd_kafka_conf_destroy((rd_kafka_conf_t *) conf);
-}
-
-static void
-apply_settings(rd_kafka_conf_t *conf, const Setting *settings, int n)
-{
-	char		text[512];
-
-	for (int i = 0; i < n; i++)
-	{
-		if (rd_kafka_conf_set(conf, settings[i].name, settings[i].value,
-							  text, sizeof(text)) != RD_KAFKA_CONF_OK)
-			elog(ERROR, "librdkafka refuses \"%s\": %s", settings[i].name, text);
-	}
-}
-
-#define APPLY_SETTINGS(conf, settings) \
-	apply_settings(conf, settings, lengthof(settings))
-
-static void
-apply_options(rd_kafka_conf_t *conf, const SxStream *stream, List *options)
-{
-	ListCell   *lc;
-
-	foreach(lc, options)
-	{
-		DefElem    *def = lfirst_node(DefElem, lc);
-		char		buf[SETTING_LEN];
-		char		text[512];
-		const char *name;
-
-		if (strlen(def->defname) >= SETTING_LEN)
-			continue;
-		name = setting_name(def->defname, buf);
-		if (IS_LISTED(name, reserved_settings))
-			continue;
-		if (rd_kafka_conf_set(conf, name, defGetString(def),
-							  text, sizeof(text)) != RD_KAFKA_CONF_OK)
-			ereport(ERROR,
-					(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-					 errmsg("cannot use option \"%s\" of the server of stream %s: %s",
-							def->defname, stream->name,
-							sx_kafka_option_is_secret(name) ? "not accepted" : text),
-					 errhint("Change or drop it by ALTER SERVER or ALTER USER MAPPING.")));
-	}
-}
-
-rd_kafka_conf_t *
-sx_kafka_conf(const SxStream *stream, SxKafkaRole role)
-{
-	SxHandle   *handle = sx_handle_create(destroy_conf);
-	rd_kafka_conf_t *conf = rd_kafka_conf_new();
-	const char *isolation;
-	char		text[512];
-
-	handle->object = conf;
-	APPLY_SETTINGS(conf, common_settings);
-	if (role == SX_KAFKA_PRODUCER)
-		APPLY_SETTINGS(conf, producer_settings);
-	else
-	{
-		APPLY_SETTINGS(conf, consumer_settings);
-		if (role == SX_KAFKA_READER)
-			APPLY_SETTINGS(conf, reader_settings);
-		else
-			APPLY_SETTINGS(conf, scanner_settings);
-
-		isolation = sx_option_get(stream->table_options, "isolation");
-		if (rd_kafka_conf_set(conf, "isolation.level",
-							  isolation ? isolation : "read_committed",
-							  text, sizeof(text)) != RD_KAFKA_CONF_OK)
-			ereport(ERROR,
-					(errcode(ERRCODE_FDW_INVALID_STRING_FORMAT),
-					 errmsg("cannot use isolation \"%s\" of stream %s",
-							isolation, stream->name),
-					 errhint("It is read_committed or read_uncommitted.")));
-
-		/* since 2.2 only: without it full queues are looked at once a second */
-		(void) rd_kafka_conf_set(conf, "fetch.queue.backoff.ms", "10",
-								 text, sizeof(text));
-	}
-	apply_options(conf, stream, stream->server_options);
-	apply_options(conf, stream, stream->user_options);
-
-	rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG);
-	handle->object = NULL;
-	return conf;
-}
 
 /* ---- clients ------------------------------------------------------------- */
 
@@ -739,6 +356,14 @@ next_slice(SxKafkaClient *client, rd_kafka_resp_err_t err, int *slice,
 	return Max(Min(*slice, until_ms - now), 1);
 }
 
+/* An answer came: what was complained about before is over. */
+static void
+answered(SxKafkaClient *client)
+{
+	memset(&client->trouble, 0, sizeof(client->trouble));
+	client->down_since_ms = 0;
+}
+
 /* A moment's rest after an answer that only time changes. */
 static void
 rest(SxKafkaClient *client)
@@ -872,7 +497,7 @@ ask_offsets(SxKafkaClient *client, const int32 *numbers, int n, int64 time,
 		if (err != RD_KAFKA_RESP_ERR__TIMED_OUT)
 			rest(client);
 	}
-	client->down_since_ms = 0;
+	answered(client);
 	return result;
 }
 
@@ -900,7 +525,7 @@ sx_kafka_client_offsets(SxKafkaClient *client, int timeout_ms,
 		if (err != RD_KAFKA_RESP_ERR__TIMED_OUT)
 			rest(client);
 	}
-	client->down_since_ms = 0;
+	answered(client);
 	qsort(numbers, n, sizeof(int32), compare_int32);
 
 	ends = ask_offsets(client, numbers, n, RD_KAFKA_OFFSET_END, until_ms);
