@@ -53,6 +53,14 @@ typedef struct SxCreateView
  */
 extern ObjectAddress sx_ddl_create_view(const SxCreateView *stmt);
 
+/* ---- functions.c -------------------------------------------------------- */
+
+/* ERROR unless it is a continuous view. */
+extern void sx_ddl_check_view(Oid relid);
+
+/* ERROR unless it is one and the user may act as its owner. */
+extern void sx_ddl_check_owned_view(Oid relid);
+
 /* ---- protect.c ---------------------------------------------------------- */
 
 /* ERROR if the statement would change what a continuous view needs. */

@@ -134,9 +134,8 @@ streamx_create_continuous_view(PG_FUNCTION_ARGS)
 	PG_RETURN_OID(get_relname_relid(stmt->view->relname, schema));
 }
 
-/* ERROR unless it is a continuous view and the user may act as its owner. */
-static void
-check_owned_view(Oid relid)
+void
+sx_ddl_check_view(Oid relid)
 {
 	char	   *name = get_rel_name(relid);
 
@@ -150,10 +149,17 @@ check_owned_view(Oid relid)
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" is not a continuous view", name),
 				 errhint("streamx.views lists the continuous views.")));
+}
+
+void
+sx_ddl_check_owned_view(Oid relid)
+{
+	sx_ddl_check_view(relid);
 	if (!sx_class_ownercheck(relid, GetUserId()))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("must be owner of continuous view \"%s\"", name),
+				 errmsg("must be owner of continuous view \"%s\"",
+						get_rel_name(relid)),
 				 errhint("Ask its owner.")));
 }
 
@@ -164,7 +170,7 @@ streamx_pause(PG_FUNCTION_ARGS)
 	Oid			relid = PG_GETARG_OID(0);
 
 	PreventCommandIfReadOnly("streamx.pause()");
-	check_owned_view(relid);
+	sx_ddl_check_owned_view(relid);
 	sx_view_set_paused(relid, true);
 	sx_worker_wake();
 	PG_RETURN_VOID();
@@ -177,7 +183,7 @@ streamx_resume(PG_FUNCTION_ARGS)
 	Oid			relid = PG_GETARG_OID(0);
 
 	PreventCommandIfReadOnly("streamx.resume()");
-	check_owned_view(relid);
+	sx_ddl_check_owned_view(relid);
 	sx_view_set_paused(relid, false);
 	sx_worker_wake();
 	PG_RETURN_VOID();

@@ -208,3 +208,23 @@ sx_stats_all_partitions(int *n)
 	sx_stats_unlock();
 	return result;
 }
+
+SxViewFigures *
+sx_stats_all_views(int *n)
+{
+	SxViewFigures *result;
+	SxViewFigures *f;
+	HASH_SEQ_STATUS scan;
+
+	sx_stats_lock(false);
+	result = palloc(sizeof(*result) * (hash_get_num_entries(views) + 1));
+	*n = 0;
+	hash_seq_init(&scan, views);
+	while ((f = hash_seq_search(&scan)) != NULL)
+	{
+		if (f->key.dbid == MyDatabaseId)
+			result[(*n)++] = *f;
+	}
+	sx_stats_unlock();
+	return result;
+}

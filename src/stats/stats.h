@@ -37,7 +37,8 @@ typedef struct SxStreamFigures
 	char		sqlstate[SX_SQLSTATE_LEN + 1];
 	char		error[SX_ERROR_LEN];
 	int64		rows_in;		/* since the worker took it over */
-	TimestampTz last_row;		/* arrival of the newest row, 0: none */
+	TimestampTz last_row;		/* timestamp of the newest row (the broker's,
+								 * else its arrival), 0: none */
 
 	/*
 	 * Rounds of reading, for sources without an end that others can ask for:
@@ -69,7 +70,8 @@ typedef struct SxViewFigures
 	SxStreamKey key;			/* relid: the result table */
 	bool		catching_up;
 	double		rows_per_second;	/* smoothed over some 10 s */
-	int64		latency_us;		/* arrival to commit of the newest batch; -1 */
+	int64		latency_us;		/* from the newest row's timestamp to the
+								 * commit of its batch; -1 */
 	int64		state_bytes;	/* cache of groups in the worker */
 	int64		watermark_us;
 	TimestampTz last_batch;
@@ -101,5 +103,6 @@ extern void sx_stats_forget_view(Oid relid);
 /* Copies of all of this database, palloc'd; *n their number. */
 extern SxStreamFigures *sx_stats_all_streams(int *n);
 extern SxPartitionFigures *sx_stats_all_partitions(int *n);
+extern SxViewFigures *sx_stats_all_views(int *n);
 
 #endif							/* SX_STATS_STATS_H */

@@ -24,7 +24,6 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
-#include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -32,6 +31,7 @@
 #include "checkpoint/checkpoint.h"
 #include "compat.h"
 #include "exec/exec.h"
+#include "exec/owner.h"
 #include "stats/stats.h"
 #include "window/event_time.h"
 #include "worker/task.h"
@@ -75,38 +75,6 @@ blame(int sqlstate)
 			return sqlstate == ERRCODE_LOCK_NOT_AVAILABLE ||
 				sqlstate == ERRCODE_OBJECT_IN_USE ? BLAME_MOMENT : BLAME_VIEW;
 	}
-}
-
-/* ---- acting for a view's owner ---- */
-
-void
-sx_owner_enter(const SxView *view, SxOwnerScope *scope)
-{
-	ListCell   *lc;
-
-	GetUserIdAndSecContext(&scope->userid, &scope->sec);
-	SetUserIdAndSecContext(view->owner,
-						   scope->sec | SECURITY_RESTRICTED_OPERATION |
-						   SECURITY_LOCAL_USERID_CHANGE);
-	scope->guc_level = NewGUCNestLevel();
-	foreach(lc, view->settings)
-	{
-		DefElem    *def = lfirst_node(DefElem, lc);
-		const char *value = strVal(def->arg);
-		const char *now = GetConfigOption(def->defname, true, false);
-
-		if (now == NULL || strcmp(now, value) != 0)
-			(void) set_config_option(def->defname, value, PGC_USERSET,
-									 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
-									 false);
-	}
-}
-
-void
-sx_owner_leave(const SxOwnerScope *scope)
-{
-	AtEOXact_GUC(true, scope->guc_level);
-	SetUserIdAndSecContext(scope->userid, scope->sec);
 }
 
 /* ---- one view ---- */
@@ -495,6 +463,7 @@ batch_body(SxTask *task, SxBatch *list, List **leaving, TimestampTz *newest)
 	SxPosition *changed;
 	int			nafter;
 	int			nchanged = 0;
+	int64		nrejects = 0;
 	int			i;
 	ListCell   *lc;
 
@@ -510,7 +479,7 @@ batch_body(SxTask *task, SxBatch *list, List **leaving, TimestampTz *newest)
 		in.nbatches++;
 		in.nrows += b->nrows;
 		if (b->nrows > 0)
-			*newest = Max(*newest, b->arrival_us[b->nrows - 1]);
+			*newest = Max(*newest, b->timestamp_us[b->nrows - 1]);
 	}
 	in.task = task;
 	in.batches = palloc(sizeof(SxBatch *) * Max(in.nbatches, 1));
@@ -518,6 +487,8 @@ batch_body(SxTask *task, SxBatch *list, List **leaving, TimestampTz *newest)
 	for (b = list; b; b = b->next)
 		in.batches[i++] = b;
 
+	for (b = list; b; b = b->next)
+		nrejects += b->nrejects;
 	(void) keep_rejects(task, list);
 	after = positions_after(task, list, &nafter);
 	changed = palloc(sizeof(SxPosition) * Max(nafter, 1));
@@ -548,7 +519,9 @@ batch_body(SxTask *task, SxBatch *list, List **leaving, TimestampTz *newest)
 			continue;
 		}
 		sx_checkpoint_advance(run->relid, stream->relid, changed, nchanged);
-		if (in.nrows > 0)
+		/* what did not decode is missing in every view */
+		run->counters.dead_letters += nrejects;
+		if (in.nrows > 0 || nrejects > 0)
 		{
 			run->counters.batches = 1;
 			sx_view_count(run->relid, &run->counters);

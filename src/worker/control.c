@@ -226,8 +226,8 @@ sx_control_set_latch(int procno)
 
 /* ---- waking ---- */
 
-static void
-wake_now(void)
+void
+sx_worker_wake_now(void)
 {
 	int			i;
 
@@ -261,7 +261,7 @@ wake_xact_callback(XactEvent event, void *arg)
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_PREPARE:
 			if (wake_at_commit)
-				wake_now();
+				sx_worker_wake_now();
 			wake_at_commit = false;
 			break;
 		case XACT_EVENT_ABORT:

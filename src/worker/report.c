@@ -60,7 +60,7 @@ sx_report_batch(SxTask *task, int64 rows, TimestampTz newest)
 		f->catching_up = task != linitial(task->stream->tasks);
 		f->rows_per_second = run->rate;
 		if (newest != 0)
-			f->latency_us = now - newest;
+			f->latency_us = Max(now - newest, 0);
 		f->state_bytes = run->result ? sx_result_memory(run->result) : 0;
 		f->watermark_us = task_watermark(task);
 		f->last_batch = now;
@@ -155,8 +155,13 @@ sx_report_round_done(SxTask *task, uint64 round)
 	sx_stats_lock(true);
 	foreach(lc, task->views)
 	{
-		SxViewFigures *f = sx_stats_view(((SxViewRun *) lfirst(lc))->relid, true);
+		SxViewRun  *run = lfirst(lc);
+		SxViewFigures *f;
 
+		/* one that is to be set up anew may have missed the batch */
+		if (run->stale)
+			continue;
+		f = sx_stats_view(run->relid, true);
 		if (f && f->round_done < round)
 		{
 			f->round_done = round;

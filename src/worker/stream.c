@@ -394,6 +394,8 @@ claim_streams(int worker_index)
 		if (f == NULL || f->assigned != worker_index ||
 			(f->owner_pid != 0 && f->owner_pid != MyProcPid))
 			continue;
+		if (f->owner_pid != MyProcPid)
+			f->reported = false;
 		f->owner_pid = MyProcPid;
 		f->owner_proc = MyProc->pgprocno;
 		result = lappend_oid(result, f->key.relid);

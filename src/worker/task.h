@@ -122,16 +122,6 @@ typedef enum SxBatchOutcome
 
 extern SxBatchOutcome sx_batch_run(SxTask *task);
 
-/* Act with the rights and settings of a view's owner, inside a transaction. */
-typedef struct SxOwnerScope
-{
-	Oid			userid;
-	int			sec;
-	int			guc_level;
-} SxOwnerScope;
-extern void sx_owner_enter(const SxView *view, SxOwnerScope *scope);
-extern void sx_owner_leave(const SxOwnerScope *scope);
-
 /* ---- join.c: views that have caught up share a reading ---- */
 
 extern void sx_join_tasks(SxStreamRun *stream);

@@ -119,7 +119,10 @@ run_task(SxTask *task)
 	task->due_ms = task->last_look_ms +
 		(outcome == SX_BATCH_DONE ? MIN_PAUSE_MS :
 		 Max(sx_reader_poll_interval_ms(task->reader), MIN_PAUSE_MS));
-	if (outcome != SX_BATCH_FAILED && sx_reader_exhausted(task->reader))
+
+	/* with something stale, nothing may have been read at all */
+	if (outcome != SX_BATCH_FAILED && !sx_streams_stale() &&
+		sx_reader_exhausted(task->reader))
 		sx_report_round_done(task, round);
 }
 

@@ -27,6 +27,9 @@ extern void sx_worker_init(void);
  */
 extern void sx_worker_wake(void);
 
+/* The same at once. */
+extern void sx_worker_wake_now(void);
+
 /* The same at once, for streams with new rows; safe outside a transaction. */
 extern void sx_worker_wake_stream(Oid stream);
 

@@ -1,0 +1,42 @@
+/*-------------------------------------------------------------------------
+ * owner.c
+ *		Acting for a view's owner: rights and settings of CREATE.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "miscadmin.h"
+#include "nodes/value.h"
+#include "utils/guc.h"
+
+#include "exec/owner.h"
+
+void
+sx_owner_enter(const SxView *view, SxOwnerScope *scope)
+{
+	ListCell   *lc;
+
+	GetUserIdAndSecContext(&scope->userid, &scope->sec);
+	SetUserIdAndSecContext(view->owner,
+						   scope->sec | SECURITY_RESTRICTED_OPERATION |
+						   SECURITY_LOCAL_USERID_CHANGE);
+	scope->guc_level = NewGUCNestLevel();
+	foreach(lc, view->settings)
+	{
+		DefElem    *def = lfirst_node(DefElem, lc);
+		const char *value = strVal(def->arg);
+		const char *now = GetConfigOption(def->defname, true, false);
+
+		if (now == NULL || strcmp(now, value) != 0)
+			(void) set_config_option(def->defname, value, PGC_USERSET,
+									 PGC_S_SESSION, GUC_ACTION_SAVE, true, 0,
+									 false);
+	}
+}
+
+void
+sx_owner_leave(const SxOwnerScope *scope)
+{
+	AtEOXact_GUC(true, scope->guc_level);
+	SetUserIdAndSecContext(scope->userid, scope->sec);
+}
