@@ -584,14 +584,8 @@ sx_batch_run(SxTask *task)
 	{
 		if (task->seek)
 		{
-			/* a source that keeps a journal looks where that stands */
-			StartTransactionCommand();
-			PushActiveSnapshot(GetTransactionSnapshot());
 			sx_reader_seek(task->reader, task->positions, task->npositions,
 						   task->start);
-			PopActiveSnapshot();
-			CommitTransactionCommand();
-			MemoryContextSwitchTo(batch_cxt);
 			task->seek = false;
 		}
 		if (sx_reader_has_intake(task->reader))
