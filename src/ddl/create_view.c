@@ -416,11 +416,17 @@ set_start(const SxView *view, Oid streamid)
 		.watermark_us = PG_INT64_MIN,
 	};
 
-	if (strcmp(stream->kind, "native") != 0)
-		return;
 	if (start == NULL)
 		start = sx_option_get(stream->table_options, "start");
-	if (start == NULL || strcmp(start, "latest") == 0)
+	if (strcmp(stream->kind, "socket") == 0)
+	{
+		if (start != NULL && strcmp(start, "latest") != 0)
+			return;
+		position.next_offset = sx_journal_next_offset(streamid);
+	}
+	else if (strcmp(stream->kind, "native") != 0)
+		return;
+	else if (start == NULL || strcmp(start, "latest") == 0)
 		position.snapshot = sx_journal_snapshot_now(streamid);
 	else if (strcmp(start, "earliest") == 0)
 		position.snapshot = sx_journal_snapshot_earliest();

@@ -28,6 +28,7 @@
 #include "catalog/stream.h"
 #include "compat.h"
 #include "ddl/ddl.h"
+#include "source/generator.h"
 #include "source/journal.h"
 #include "worker/worker.h"
 
@@ -161,6 +162,7 @@ object_access(ObjectAccessType access, Oid classid, Oid objectid, int subid,
 				break;
 			sx_journal_drop(objectid);
 			sx_stream_forget(objectid);
+			sx_generator_forget(objectid);
 			sx_worker_wake();
 			break;
 

@@ -15,6 +15,7 @@
 #include "catalog/pg_class.h"
 #include "commands/event_trigger.h"
 #include "commands/tablecmds.h"
+#include "foreign/foreign.h"
 #include "miscadmin.h"
 #include "parser/analyze.h"
 #include "storage/ipc.h"
@@ -279,6 +280,22 @@ rename_object(const Utility *utility)
 	}
 }
 
+/* CREATE SERVER, ALTER SERVER */
+static void
+change_server(const Utility *utility, const char *name)
+{
+	ForeignServer *server;
+
+	pass_on(utility);
+	CommandCounterIncrement();
+	server = GetForeignServerByName(name, true);
+	if (server && strcmp(GetForeignDataWrapper(server->fdwid)->fdwname, "streamx") == 0)
+	{
+		sx_fdw_check_server(server->serverid);
+		sx_worker_wake();
+	}
+}
+
 static void
 create_foreign_table(const Utility *utility)
 {
@@ -380,7 +397,12 @@ process_with_extension(Utility *utility)
 		case T_CreateForeignTableStmt:
 			create_foreign_table(utility);
 			return;
+		case T_CreateForeignServerStmt:
+			change_server(utility, ((CreateForeignServerStmt *) parsetree)->servername);
+			return;
 		case T_AlterForeignServerStmt:
+			change_server(utility, ((AlterForeignServerStmt *) parsetree)->servername);
+			return;
 		case T_CreateUserMappingStmt:
 		case T_AlterUserMappingStmt:
 		case T_DropUserMappingStmt:
@@ -492,6 +514,7 @@ process_utility(PlannedStmt *pstmt, const char *query_string,
 		case T_RuleStmt:
 		case T_RefreshMatViewStmt:
 		case T_CreateForeignTableStmt:
+		case T_CreateForeignServerStmt:
 		case T_AlterForeignServerStmt:
 		case T_CreateUserMappingStmt:
 		case T_AlterUserMappingStmt:

@@ -32,10 +32,12 @@
 #include "base/guc.h"
 #include "catalog/view.h"
 #include "compat.h"
+#include "source/journal.h"
 #include "stats/stats.h"
 #include "worker/control.h"
 
 #define LOOK_MS		5000
+#define TRIM_MS		10000
 #define RETRY_MS	1000
 
 /* Streams that have to be read now; false: there is no extension here. */
@@ -71,6 +73,47 @@ list_streams(MemoryContext cxt, List **streams)
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(cxt);
 	return exists;
+}
+
+/*
+ * Empty what every view has read of the journals.  Each in a transaction of
+ * its own, as it keeps locks until the end.
+ */
+static void
+trim_journals(MemoryContext cxt)
+{
+	List	   *streams;
+	ListCell   *lc;
+
+	StartTransactionCommand();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	MemoryContextSwitchTo(cxt);
+	streams = sx_journal_list();
+	PopActiveSnapshot();
+	CommitTransactionCommand();
+
+	foreach(lc, streams)
+	{
+		PG_TRY();
+		{
+			StartTransactionCommand();
+			PushActiveSnapshot(GetTransactionSnapshot());
+			(void) sx_journal_trim(lfirst_oid(lc));
+			PopActiveSnapshot();
+			CommitTransactionCommand();
+		}
+		PG_CATCH();
+		{
+			/* next time: nothing is lost but room */
+			HOLD_INTERRUPTS();
+			EmitErrorReport();
+			FlushErrorState();
+			AbortOutOfAnyTransaction();
+			RESUME_INTERRUPTS();
+		}
+		PG_END_TRY();
+	}
+	MemoryContextSwitchTo(cxt);
 }
 
 /* Assign each stream to one of n workers; returns how many workers it takes. */
@@ -165,6 +208,7 @@ sx_scheduler_main(Datum arg)
 	MemoryContext cxt;
 	uint64		seen = 0;
 	TimestampTz last_start[64] = {0};
+	TimestampTz last_trim = 0;
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
@@ -206,6 +250,11 @@ sx_scheduler_main(Datum arg)
 				db->dormant = true;
 			LWLockRelease(sx_control->lock);
 			proc_exit(0);
+		}
+		if (TimestampDifferenceExceeds(last_trim, GetCurrentTimestamp(), TRIM_MS))
+		{
+			trim_journals(cxt);
+			last_trim = GetCurrentTimestamp();
 		}
 		needed = sx_enabled ? assign(streams, sx_workers) : 0;
 		stop_workers(needed);
