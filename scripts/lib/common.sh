@@ -162,8 +162,7 @@ sx_copy_postgres() {
 	sharedir=$("$pg_config" --sharedir)
 	libdir=$("$pg_config" --pkglibdir)
 	version=$("$pg_config" --version)
-	stamp="$version $bindir $(find "$bindir" "$libdir" "$sharedir" -newer "$bindir/postgres" \
-		-printf '%p %T@\n' 2>/dev/null | cksum) $(stat -c %Y "$bindir/postgres")"
+	stamp="$version $bindir $(find "$bindir" "$libdir" "$sharedir" -printf '%p %T@\n' | sort | cksum)"
 	case $bindir in
 		/usr/lib/postgresql/*/bin) SX_BIN=$top${bindir#/usr} ;;
 		*) SX_BIN=$top/bin ;;
@@ -216,12 +215,11 @@ sx_prepare() {
 		SX_USER=$(id -un)
 		: "${STREAMX_BUILD:=$SX_ROOT/build}"
 	fi
-	SX_HOME=$STREAMX_BUILD
+	mkdir -p "$STREAMX_BUILD/$kind" "$STREAMX_BUILD/home"
+	SX_HOME=$(cd "$STREAMX_BUILD" && pwd -P)
 	SX_BUILD=$SX_HOME/$kind
 	SX_SRC=$SX_BUILD/src
 	SX_KIND=$kind
-	mkdir -p "$SX_BUILD" "$SX_HOME/home"
-	SX_HOME=$(cd "$SX_HOME" && pwd -P)
 	[ "$SX_UID" != 0 ] || chown "$SX_USER:" "$SX_HOME" "$SX_BUILD" "$SX_HOME/home"
 
 	exec {SX_LOCK}>"$SX_BUILD/lock"
