@@ -177,6 +177,144 @@ CREATE FUNCTION streamx.resume(view regclass) RETURNS void
 AS 'MODULE_PATHNAME', 'streamx_resume' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION streamx.resume(regclass) IS 'goes on with a paused or stopped continuous view';
 
+CREATE FUNCTION streamx.wait(view regclass, timeout interval DEFAULT '30 s') RETURNS boolean
+AS 'MODULE_PATHNAME', 'streamx_wait' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION streamx.wait(regclass, interval) IS 'waits until a continuous view shows all that was committed in its sources at the call; false: it did not within the time';
+
+CREATE FUNCTION streamx.verify(view regclass, OUT difference text, OUT result jsonb) RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'streamx_verify' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
+COMMENT ON FUNCTION streamx.verify(regclass) IS 'runs a continuous view''s query over its source up to the view''s progress; returns what differs from the result table: missing, extra, differs';
+
+/* ---- status ----------------------------------------------------------- */
+
+CREATE FUNCTION streamx.view_figures(
+  OUT view regclass, OUT catching_up boolean, OUT rows_per_second float8,
+  OUT latency interval, OUT state_bytes bigint, OUT last_batch timestamptz)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'streamx_view_figures' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION streamx.view_figures() IS 'what workers have told of their views; see streamx.views';
+
+CREATE FUNCTION streamx.stream_figures(
+  OUT stream regclass, OUT state text, OUT sqlstate text, OUT error text,
+  OUT workers int, OUT rows_in bigint, OUT last_row timestamptz)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'streamx_stream_figures' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION streamx.stream_figures() IS 'what workers have told of their streams; see streamx.streams';
+
+CREATE FUNCTION streamx.partition_figures(
+  OUT stream regclass, OUT partition int, OUT next_offset bigint,
+  OUT end_offset bigint, OUT watermark timestamptz, OUT idle boolean)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'streamx_partition_figures' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION streamx.partition_figures() IS 'what workers have told of partitions; see streamx.partitions';
+
+/*
+ * Figures are what the workers say, from shared memory; the rest is what the
+ * tables say, which is there after a restart as well.  Error texts may quote
+ * data: they are for those who may read the object.
+ */
+CREATE VIEW streamx.partitions AS
+SELECT p.stream, p.partition, p.next_offset,
+       greatest(p.end_offset, p.next_offset) AS end_offset,
+       greatest(p.end_offset, p.next_offset) - p.next_offset AS lag_rows,
+       p.watermark, p.idle
+FROM (SELECT stream, partition,
+             -- native streams: what is counted depends on the view that counts
+             CASE WHEN s.snapshots THEN coalesce(f.next_offset, s.next_offset)
+                  ELSE greatest(f.next_offset, s.next_offset) END AS next_offset,
+             f.end_offset,
+             greatest(f.watermark, s.watermark) AS watermark,
+             coalesce(f.idle, false) AS idle
+      FROM (SELECT stream, partition, max(next_offset) AS next_offset,
+                   max(watermark) AS watermark, bool_or(snapshot IS NOT NULL) AS snapshots
+            FROM streamx.progress GROUP BY stream, partition) s
+           FULL JOIN streamx.partition_figures() f USING (stream, partition)) p
+WHERE EXISTS (SELECT FROM streamx.view_streams v WHERE v.stream = p.stream);
+GRANT SELECT ON streamx.partitions TO PUBLIC;
+COMMENT ON VIEW streamx.partitions IS 'partitions of streams that views read: how far the furthest view is, where the source ends, watermark';
+COMMENT ON COLUMN streamx.partitions.end_offset IS 'first offset that was not there yet when the source was last asked; NULL: not known';
+COMMENT ON COLUMN streamx.partitions.idle IS 'silent for longer than the stream''s idle_timeout: does not hold the watermark back';
+
+CREATE VIEW streamx.streams AS
+SELECT t.ftrelid::pg_catalog.regclass AS stream,
+       coalesce(nullif(s.srvtype, ''), 'native') AS kind,
+       CASE WHEN v.stream IS NULL THEN 'unread'
+            WHEN v.active = 0 THEN 'idle'
+            ELSE coalesce(f.state, 'starting') END AS state,
+       CASE WHEN v.active > 0 THEN f.error END AS error,
+       coalesce(f.workers, 0) AS workers,
+       greatest(f.rows_in, v.rows_in, 0) AS rows_in,
+       p.lag_rows,
+       CASE WHEN p.lag_rows = 0 THEN interval '0'
+            WHEN p.lag_rows > 0 THEN greatest(pg_catalog.clock_timestamp() - f.last_row, interval '0') END AS lag,
+       p.watermark,
+       CASE WHEN v.active > 0 THEN f.sqlstate END AS sqlstate
+FROM pg_catalog.pg_foreign_table t
+     JOIN pg_catalog.pg_foreign_server s ON s.oid = t.ftserver
+     JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = s.srvfdw AND w.fdwname = 'streamx'
+     LEFT JOIN streamx.stream_figures() f ON f.stream = t.ftrelid
+     LEFT JOIN (
+       SELECT r.stream,
+              count(*) FILTER (WHERE NOT c.paused AND c.sqlstate IS NULL) AS active,
+              max(n.rows_in) AS rows_in
+       FROM streamx.view_streams r
+            JOIN streamx.continuous_views c ON c.view = r.view
+            LEFT JOIN streamx.view_counters n ON n.view = r.view
+       GROUP BY r.stream) v ON v.stream = t.ftrelid
+     LEFT JOIN (
+       SELECT q.stream, sum(q.lag_rows)::bigint AS lag_rows,
+              coalesce(min(q.watermark) FILTER (WHERE NOT q.idle), max(q.watermark)) AS watermark
+       FROM streamx.partitions q
+       GROUP BY q.stream) p ON p.stream = t.ftrelid;
+GRANT SELECT ON streamx.streams TO PUBLIC;
+COMMENT ON VIEW streamx.streams IS 'every stream: whether and how it is read, how far behind its end';
+COMMENT ON COLUMN streamx.streams.state IS 'unread: no view reads it; idle: its views are paused or have stopped; starting: no worker has it yet; connecting; running; down: out of reach, tried again; failed: goes on only after a change';
+COMMENT ON COLUMN streamx.streams.error IS 'what is wrong with its source, for those who may read the stream';
+COMMENT ON COLUMN streamx.streams.rows_in IS 'rows taken in by the view that has taken most';
+COMMENT ON COLUMN streamx.streams.lag IS 'age of the newest row taken in, while there are others to read';
+
+CREATE VIEW streamx.views AS
+SELECT c.view,
+       CASE WHEN c.sqlstate IS NOT NULL THEN 'stopped'
+            WHEN c.paused THEN 'paused'
+            WHEN f.catching_up THEN 'catching up'
+            ELSE 'running' END AS state,
+       CASE WHEN pg_catalog.pg_has_role(r.relowner, 'USAGE') OR pg_catalog.has_table_privilege(c.view, 'SELECT')
+            THEN c.error END AS error,
+       coalesce(n.rows_in, 0) AS rows_in,
+       coalesce(n.rows_out, 0) AS rows_out,
+       coalesce(n.rows_late, 0) AS rows_late,
+       coalesce(n.dead_letters, 0) AS dead_letters,
+       coalesce(n.batches, 0) AS batches,
+       CASE WHEN c.paused OR c.sqlstate IS NOT NULL THEN 0
+            ELSE coalesce(f.rows_per_second, 0) END AS rows_per_second,
+       f.latency,
+       p.watermark,
+       coalesce(f.state_bytes, 0) + coalesce(pg_catalog.pg_total_relation_size(c.state), 0) AS state_bytes,
+       c.sqlstate,
+       f.last_batch
+FROM streamx.continuous_views c
+     JOIN pg_catalog.pg_class r ON r.oid = c.view
+     LEFT JOIN streamx.view_counters n ON n.view = c.view
+     LEFT JOIN streamx.view_figures() f ON f.view = c.view
+     LEFT JOIN (
+       -- of its streams the least; of a stream that of its partitions that are not idle
+       SELECT w.view, min(w.watermark) AS watermark
+       FROM (SELECT g.view, coalesce(min(g.watermark) FILTER (WHERE NOT coalesce(q.idle, false)),
+                                     max(g.watermark)) AS watermark
+             FROM streamx.progress g
+                  LEFT JOIN streamx.partition_figures() q
+                    ON q.stream = g.stream AND q.partition = g.partition
+             GROUP BY g.view, g.stream) w
+       GROUP BY w.view) p ON p.view = c.view;
+GRANT SELECT ON streamx.views TO PUBLIC;
+COMMENT ON VIEW streamx.views IS 'every continuous view: state, counters, figures';
+COMMENT ON COLUMN streamx.views.error IS 'why it has stopped, for those who may read the view';
+COMMENT ON COLUMN streamx.views.dead_letters IS 'rows missing in the view: those that did not decode and those that failed in its expressions';
+COMMENT ON COLUMN streamx.views.rows_per_second IS 'smoothed over some ten seconds';
+COMMENT ON COLUMN streamx.views.latency IS 'of the newest batch: from the timestamp of its newest row to the commit';
+COMMENT ON COLUMN streamx.views.state_bytes IS 'table of states and cache of groups, not the result table';
+
 /* ---- windows: in the extension's own schema ---------------------------- */
 
 CREATE FUNCTION tumble(ts timestamptz, size interval) RETURNS timestamptz

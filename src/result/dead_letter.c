@@ -136,3 +136,41 @@ sx_result_dead_letter(Oid stream, Oid view, const SxReject *reject)
 	table_close(rel, NoLock);
 	return true;
 }
+
+SxSkip *
+sx_result_dead_letters(Oid stream, Oid view, int *n)
+{
+	Oid			index = streamx_relation("dead_letters_position");
+	Relation	rel = table_open(streamx_relation("dead_letters"), AccessShareLock);
+	SxSkip	   *result = palloc(sizeof(SxSkip) * 64);
+	int			max = 64;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	*n = 0;
+	ScanKeyInit(&key, DL_STREAM, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(stream));
+	scan = systable_beginscan(rel, index, OidIsValid(index), GetActiveSnapshot(),
+							  1, &key);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		TupleDesc	desc = RelationGetDescr(rel);
+		bool		isnull;
+		Oid			of = DatumGetObjectId(heap_getattr(tuple, DL_VIEW, desc, &isnull));
+
+		if (!isnull && of != view)
+			continue;
+		if (*n == max)
+		{
+			max *= 2;
+			result = repalloc_huge(result, sizeof(SxSkip) * max);
+		}
+		result[*n].partition = DatumGetInt32(heap_getattr(tuple, DL_PARTITION, desc, &isnull));
+		result[*n].position = DatumGetInt64(heap_getattr(tuple, DL_POSITION, desc, &isnull));
+		(*n)++;
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return result;
+}

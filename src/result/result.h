@@ -61,4 +61,10 @@ extern void sx_result_initialize(Oid view);
  */
 extern bool sx_result_dead_letter(Oid stream, Oid view, const SxReject *reject);
 
+/*
+ * Messages that a view has not: those of its own and those of the stream; as
+ * the active snapshot sees them, palloc'd.
+ */
+extern SxSkip *sx_result_dead_letters(Oid stream, Oid view, int *n);
+
 #endif							/* SX_RESULT_RESULT_H */

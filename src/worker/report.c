@@ -50,12 +50,10 @@ sx_report_batch(SxTask *task, int64 rows, TimestampTz newest)
 
 		if (f == NULL)
 			continue;
-		if (run->rate_at != 0 && seconds > 0)
-		{
-			double		keep = exp(-seconds / SMOOTH_S);
-
-			run->rate = run->rate * keep + (rows / seconds) * (1 - keep);
-		}
+		/* each row counts for 1 / SMOOTH_S and fades away */
+		if (run->rate_at != 0)
+			run->rate *= exp(-Max(seconds, 0) / SMOOTH_S);
+		run->rate += rows / SMOOTH_S;
 		run->rate_at = now;
 		f->catching_up = task != linitial(task->stream->tasks);
 		f->rows_per_second = run->rate;
