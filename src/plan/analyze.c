@@ -27,6 +27,7 @@
 #include "parser/parse_agg.h"
 #include "parser/parsetree.h"
 #include "rewrite/rewriteHandler.h"
+#include "rewrite/rewriteManip.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -85,13 +86,90 @@ count_streams(Node *node)
 	return count;
 }
 
+/* ---- WITH queries over a stream become subqueries ---- */
+
+typedef struct InlineContext
+{
+	CommonTableExpr *cte;
+	int			depth;			/* below the query that has the WITH clause */
+} InlineContext;
+
+static bool
+inline_reference_walker(Node *node, InlineContext *ic)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+	{
+		ic->depth++;
+		(void) query_tree_walker((Query *) node, inline_reference_walker, ic,
+								 QTW_EXAMINE_RTES_AFTER);
+		ic->depth--;
+		return false;
+	}
+	if (IsA(node, RangeTblEntry))
+	{
+		RangeTblEntry *rte = (RangeTblEntry *) node;
+
+		if (rte->rtekind == RTE_CTE && (int) rte->ctelevelsup == ic->depth &&
+			strcmp(rte->ctename, ic->cte->ctename) == 0)
+		{
+			Query	   *query = copyObject(castNode(Query, ic->cte->ctequery));
+
+			/* what it refers to outside itself is further away now */
+			if (ic->depth > 0)
+				IncrementVarSublevelsUp((Node *) query, ic->depth, 1);
+			rte->rtekind = RTE_SUBQUERY;
+			rte->subquery = query;
+			rte->ctename = NULL;
+			rte->ctelevelsup = 0;
+			rte->coltypes = rte->coltypmods = rte->colcollations = NIL;
+		}
+		return false;
+	}
+	return expression_tree_walker(node, inline_reference_walker, ic);
+}
+
+/*
+ * Put each WITH query that holds a stream and is used once where it is used,
+ * in order, as one may use another.  The rest is left to be told apart.
+ */
+static bool
+inline_ctes_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+	{
+		Query	   *query = (Query *) node;
+		ListCell   *lc;
+
+		(void) query_tree_walker(query, inline_ctes_walker, NULL, 0);
+		foreach(lc, query->cteList)
+		{
+			InlineContext ic;
+
+			ic.cte = lfirst_node(CommonTableExpr, lc);
+			ic.depth = -1;
+			if (ic.cte->cterecursive || ic.cte->cterefcount != 1 ||
+				castNode(Query, ic.cte->ctequery)->commandType != CMD_SELECT ||
+				count_streams(ic.cte->ctequery) == 0)
+				continue;
+			query->cteList = foreach_delete_current(query->cteList, lc);
+			(void) inline_reference_walker((Node *) query, &ic);
+		}
+		return false;
+	}
+	return expression_tree_walker(node, inline_ctes_walker, NULL);
+}
+
 /* ---- what lies below the top level of grouping ---- */
 
 static void check_from(AnalyzeContext *cxt, Query *query);
 
-/* A subquery or CTE that holds the stream has to be a plain selection. */
+/* A subquery or WITH query that holds the stream is a plain selection. */
 static void
-check_inlined(AnalyzeContext *cxt, Query *query, const char *what)
+check_inlined(AnalyzeContext *cxt, Query *query)
 {
 	const char *clause = NULL;
 
@@ -112,7 +190,7 @@ check_inlined(AnalyzeContext *cxt, Query *query, const char *what)
 		clause = "a data-modifying statement";
 	if (clause)
 		REFUSE(cxt->viewname,
-			   ("A %s over the stream contains %s.", what, clause),
+			   ("A subquery or WITH query over the stream contains %s.", clause),
 			   ("Only one level of grouping can be maintained, at the top of the query."));
 	check_from(cxt, query);
 }
@@ -159,25 +237,18 @@ check_from_node(AnalyzeContext *cxt, Query *query, Node *node, bool nullable)
 		else if (rte->rtekind == RTE_SUBQUERY)
 		{
 			if (count_streams((Node *) rte->subquery) > 0)
-				check_inlined(cxt, rte->subquery, "subquery");
+				check_inlined(cxt, rte->subquery);
 		}
 		else if (rte->rtekind == RTE_CTE && rte->ctelevelsup == 0)
 		{
 			CommonTableExpr *cte = find_cte(query, rte->ctename);
 
+			/* those that can be subqueries are by now */
 			if (cte && count_streams(cte->ctequery) > 0)
-			{
-				if (nullable)
-					REFUSE(cxt->viewname,
-						   ("The stream is on the side of an outer join that is filled with NULLs."),
-						   ("Put the stream on the preserved side: stream LEFT JOIN table."));
-				if (cte->cterecursive || cte->cterefcount != 1)
-					REFUSE(cxt->viewname,
-						   ("The WITH query \"%s\" over the stream is recursive or is used more than once.",
-							cte->ctename),
-						   ("Use it once, or write it as a subquery."));
-				check_inlined(cxt, castNode(Query, cte->ctequery), "WITH query");
-			}
+				REFUSE(cxt->viewname,
+					   ("The WITH query \"%s\" over the stream is recursive or is used more than once.",
+						cte->ctename),
+					   ("Use it once, or write it as a subquery."));
 		}
 	}
 	else if (IsA(node, JoinExpr))
@@ -585,6 +656,7 @@ sx_plan_analyze(Query *stored, const char *viewname)
 		REFUSE(viewname, ("The query has FOR UPDATE or FOR SHARE."), ("Leave it out."));
 
 	query = rewrite_query(stored);
+	(void) inline_ctes_walker((Node *) query, NULL);
 
 	total = count_streams((Node *) query);
 	if (total == 0)
