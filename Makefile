@@ -19,13 +19,13 @@ SHLIB_LINK = -lrdkafka -lsimdjson -lstdc++ -lpthread
 
 # pg_regress and isolation start servers of their own
 REGRESS = $(REGRESS_TESTS)
-REGRESS_OPTS = --temp-instance=tmp_check_sql --temp-config=test/streamx.conf
+REGRESS_OPTS = --temp-instance=tmp_check_sql --temp-config=test/streamx.conf --no-locale --encoding=UTF8
 ISOLATION_OPTS = --temp-instance=tmp_check_iso --temp-config=test/streamx.conf --inputdir=test/isolation
 TAP_TESTS = 1
 PROVE_TESTS = test/t/*.pl
 
 # Tests by name, in their order.
-REGRESS_TESTS = ddl streams
+REGRESS_TESTS = ddl streams aggregates extensions shapes
 
 # No bitcode: the C++ object has none, and nothing here is worth inlining.
 override with_llvm = no
