@@ -112,7 +112,8 @@ sx_keys_equal(const SxKeyOps *ops, int nkeys, const Datum *a,
 }
 
 SxGroups *
-sx_groups_create(const SxKeyOps *ops, int nkeys, int nstates)
+sx_groups_create(const SxKeyOps *ops, int nkeys, const bool *state_byval,
+				 int nstates)
 {
 	SxGroups   *groups = palloc0(sizeof(SxGroups));
 
@@ -121,6 +122,7 @@ sx_groups_create(const SxKeyOps *ops, int nkeys, int nstates)
 										ALLOCSET_DEFAULT_SIZES);
 	groups->ops = unconstify(SxKeyOps *, ops);
 	groups->nkeys = nkeys;
+	groups->state_byval = state_byval;
 	groups->nstates = nstates;
 	return groups;
 }
@@ -132,6 +134,73 @@ sx_groups_reset(SxGroups *groups)
 	groups->buckets = NULL;
 	groups->nbuckets = 0;
 	groups->ngroups = 0;
+	groups->bytes = 0;
+}
+
+int64
+sx_group_bytes(const SxGroups *groups, const SxGroup *g)
+{
+	int64		bytes = GetMemoryChunkSpace(unconstify(SxGroup *, g));
+	int			i;
+
+	for (i = 0; i < groups->nkeys; i++)
+	{
+		if (!groups->ops[i].byval && !g->key_nulls[i])
+			bytes += GetMemoryChunkSpace(DatumGetPointer(g->keys[i]));
+	}
+	for (i = 0; i < groups->nstates; i++)
+	{
+		if (!groups->state_byval[i] && !g->state_nulls[i])
+			bytes += GetMemoryChunkSpace(DatumGetPointer(g->states[i]));
+	}
+	return bytes;
+}
+
+static void
+group_free(SxGroups *groups, SxGroup *g)
+{
+	int			i;
+
+	for (i = 0; i < groups->nkeys; i++)
+	{
+		if (!groups->ops[i].byval && !g->key_nulls[i])
+			pfree(DatumGetPointer(g->keys[i]));
+	}
+	for (i = 0; i < groups->nstates; i++)
+	{
+		if (!groups->state_byval[i] && !g->state_nulls[i])
+			pfree(DatumGetPointer(g->states[i]));
+	}
+	pfree(g);
+}
+
+void
+sx_groups_evict(SxGroups *groups, uint32 batch)
+{
+	uint64		i;
+
+	groups->bytes = 0;
+	for (i = 0; i < groups->nbuckets; i++)
+	{
+		SxGroup   **link = &groups->buckets[i];
+
+		while (*link)
+		{
+			SxGroup    *g = *link;
+
+			if (g->used < batch)
+			{
+				*link = g->next;
+				group_free(groups, g);
+				groups->ngroups--;
+			}
+			else
+			{
+				groups->bytes += sx_group_bytes(groups, g);
+				link = &g->next;
+			}
+		}
+	}
 }
 
 SxGroup *
@@ -198,6 +267,7 @@ sx_groups_add(SxGroups *groups, uint64 hash, const Datum *keys,
 	/* one piece: struct, datums, flags */
 	g = palloc(MAXALIGN(sizeof(SxGroup)) + (sizeof(Datum) + sizeof(bool)) * (nk + ns));
 	g->hash = hash;
+	g->used = groups->batch;
 	ItemPointerSetInvalid(&g->state_tid);
 	ItemPointerSetInvalid(&g->result_tid);
 	g->keys = (Datum *) ((char *) g + MAXALIGN(sizeof(SxGroup)));

@@ -29,6 +29,7 @@ typedef struct SxGroup
 {
 	struct SxGroup *next;		/* in its chain */
 	uint64		hash;
+	uint32		used;			/* number of the batch that touched it last */
 	ItemPointerData state_tid;	/* invalid: not in the state table */
 	ItemPointerData result_tid; /* invalid: not in the result table */
 	Datum	   *keys;
@@ -43,9 +44,12 @@ typedef struct SxGroups
 	int			nkeys;
 	int			nstates;
 	SxKeyOps   *ops;
+	const bool *state_byval;
 	uint64		nbuckets;		/* a power of two */
 	SxGroup   **buckets;
 	uint64		ngroups;
+	uint32		batch;			/* stamps SxGroup.used */
+	int64		bytes;			/* taken by groups, their keys and states */
 } SxGroups;
 
 extern void sx_key_ops_init(SxKeyOps *ops, const SxKey *key);
@@ -58,10 +62,17 @@ extern bool sx_keys_equal(const SxKeyOps *ops, int nkeys,
 						  const Datum *b, const bool *bnulls);
 
 /* In a context of its own below the current one. */
-extern SxGroups *sx_groups_create(const SxKeyOps *ops, int nkeys, int nstates);
+extern SxGroups *sx_groups_create(const SxKeyOps *ops, int nkeys,
+								  const bool *state_byval, int nstates);
 extern void sx_groups_reset(SxGroups *groups);
 extern SxGroup *sx_groups_find(SxGroups *groups, uint64 hash,
 							   const Datum *keys, const bool *nulls);
+
+/* Forget those that no batch since "batch" (incl.) has touched. */
+extern void sx_groups_evict(SxGroups *groups, uint32 batch);
+
+/* Bytes of a group's keys and states, apart from those passed by value. */
+extern int64 sx_group_bytes(const SxGroups *groups, const SxGroup *group);
 
 /* Copies the keys; the states are NULL. */
 extern SxGroup *sx_groups_add(SxGroups *groups, uint64 hash,

@@ -29,12 +29,15 @@
 #include "nodes/makefuncs.h"
 #include "optimizer/optimizer.h"
 #include "parser/parse_agg.h"
+#include "storage/lmgr.h"
 #include "utils/datum.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
+#include "utils/sortsupport.h"
+#include "utils/typcache.h"
 
 #include "base/guc.h"
 #include "compat.h"
@@ -193,6 +196,20 @@ sx_aggregates_merge(SxAggregates *aggs, bool have_state, const Datum *states,
 								 aggs->live[i], aggs->live_nulls[i], b, bnull,
 								 &aggs->live_nulls[i]);
 	}
+	MemoryContextSwitchTo(old);
+}
+
+/* Make a group's stored states the live ones. */
+void
+sx_aggregates_load(SxAggregates *aggs, const Datum *states,
+				   const bool *state_nulls)
+{
+	MemoryContext old = MemoryContextSwitchTo(aggs->econtext->ecxt_per_tuple_memory);
+	int			i;
+
+	for (i = 0; i < aggs->shape->npartials; i++)
+		aggs->live[i] = to_live(aggs, &aggs->partials[i], states[i],
+								state_nulls[i], &aggs->live_nulls[i]);
 	MemoryContextSwitchTo(old);
 }
 
@@ -548,6 +565,7 @@ SxResult *
 sx_result_open(const SxView *view, const SxShape *shape)
 {
 	SxResult   *r = palloc0(sizeof(SxResult));
+	bool	   *state_byval;
 	int			i;
 
 	r->view = view;
@@ -557,39 +575,106 @@ sx_result_open(const SxView *view, const SxShape *shape)
 	r->keyops = palloc0(sizeof(SxKeyOps) * Max(shape->nkeys, 1));
 	for (i = 0; i < shape->nkeys; i++)
 		sx_key_ops_init(&r->keyops[i], &shape->keys[i]);
-	r->groups = sx_groups_create(r->keyops, shape->nkeys, shape->npartials);
 	sx_aggregates_init(&r->aggs, shape);
+	state_byval = palloc0(sizeof(bool) * Max(shape->npartials, 1));
+	for (i = 0; i < shape->npartials; i++)
+		state_byval[i] = r->aggs.partials[i].byval;
+	r->groups = sx_groups_create(r->keyops, shape->nkeys, state_byval, shape->npartials);
+	r->keysort = palloc0(sizeof(SortSupportData) * Max(shape->nkeys, 1));
+	for (i = 0; i < shape->nkeys; i++)
+	{
+		TypeCacheEntry *type = lookup_type_cache(shape->keys[i].typid, TYPECACHE_LT_OPR);
+
+		r->keysort[i].ssup_cxt = CurrentMemoryContext;
+		r->keysort[i].ssup_collation = shape->keys[i].collation;
+		PrepareSortSupportFromOrderingOp(type->lt_opr, &r->keysort[i]);
+	}
 	sx_projection_init(&r->proj, shape);
 	return r;
 }
 
-int64
-sx_result_merge(SxResult *r, const SxRows *rows)
+/* A row of partial states on its way. */
+typedef struct Change
 {
-	const SxShape *shape = r->shape;
-	SxWriter   *writer;
-	SxKeyIndex *index;
-	StateTable	state;
-	int64		changed = 0;
+	SxGroup    *group;
+	int64		row;			/* of the partials */
+	bool		known;			/* the group has a stored state */
+} Change;
+
+/*
+ * State rows are found and written in the order of their place, new ones in
+ * the order of the index on their hash.
+ */
+static int
+by_state_place(const void *pa, const void *pb)
+{
+	const SxGroup *a = ((const Change *) pa)->group;
+	const SxGroup *b = ((const Change *) pb)->group;
+	bool		va = ItemPointerIsValid(&a->state_tid);
+	bool		vb = ItemPointerIsValid(&b->state_tid);
+
+	if (va && vb)
+		return ItemPointerCompare((ItemPointer) &a->state_tid,
+								  (ItemPointer) &b->state_tid);
+	if (va != vb)
+		return va ? -1 : 1;
+	if (a->hash != b->hash)
+		return (int64) a->hash < (int64) b->hash ? -1 : 1;
+	return 0;
+}
+
+/* The same for result rows, whose index is on the keys. */
+static int
+by_result_place(const void *pa, const void *pb, void *arg)
+{
+	SxResult   *r = arg;
+	const SxGroup *a = ((const Change *) pa)->group;
+	const SxGroup *b = ((const Change *) pb)->group;
+	bool		va = ItemPointerIsValid(&a->result_tid);
+	bool		vb = ItemPointerIsValid(&b->result_tid);
+	int			i;
+
+	if (va && vb)
+		return ItemPointerCompare((ItemPointer) &a->result_tid,
+								  (ItemPointer) &b->result_tid);
+	if (va != vb)
+		return va ? -1 : 1;
+	for (i = 0; i < r->shape->nkeys; i++)
+	{
+		int			c = ApplySortComparator(a->keys[i], a->key_nulls[i],
+											b->keys[i], b->key_nulls[i],
+											&r->keysort[i]);
+
+		if (c != 0)
+			return c;
+	}
+	return 0;
+}
+
+/* Keys too long for the index as it is change the index first. */
+static void
+check_key_sizes(SxResult *r, const SxRows *rows)
+{
 	int64		i;
 
-	if (rows->nrows == 0)
-		return 0;
-	Assert(rows->ncols == shape->nkeys + shape->npartials);
-
-	/* keys too long for the index as it is change the index first */
 	for (i = 0; i < rows->nrows; i++)
 	{
-		if (sx_key_size(r->keyops, shape->nkeys, rows->values + i * rows->ncols,
+		if (sx_key_size(r->keyops, r->shape->nkeys, rows->values + i * rows->ncols,
 						rows->nulls + i * rows->ncols) > SX_KEY_MAX)
 		{
-			sx_key_index_widen(r->view->relid, shape);
-			break;
+			sx_key_index_widen(r->view->relid, r->shape);
+			return;
 		}
 	}
+}
 
-	writer = sx_writer_begin(r->view->relid);
-	index = sx_key_index_begin(writer, shape, r->keyops);
+static void
+merge_states(SxResult *r, const SxRows *rows, Change *changes)
+{
+	const SxShape *shape = r->shape;
+	StateTable	state;
+	int64		i;
+
 	state_begin(&state, r->view, shape);
 	for (i = 0; i < rows->nrows; i++)
 	{
@@ -598,22 +683,77 @@ sx_result_merge(SxResult *r, const SxRows *rows)
 		uint64		hash = sx_keys_hash(r->keyops, shape->nkeys, values, nulls);
 		SxGroup    *g = sx_groups_find(r->groups, hash, values, nulls);
 
-		CHECK_FOR_INTERRUPTS();
 		if (g == NULL)
-		{
 			g = sx_groups_add(r->groups, hash, values, nulls);
+		g->used = r->groups->batch;
+		changes[i].group = g;
+		changes[i].row = i;
+		changes[i].known = ItemPointerIsValid(&g->state_tid);
+	}
+	qsort(changes, rows->nrows, sizeof(Change), by_state_place);
+	for (i = 0; i < rows->nrows; i++)
+	{
+		SxGroup    *g = changes[i].group;
+		const Datum *values = rows->values + changes[i].row * rows->ncols;
+		const bool *nulls = rows->nulls + changes[i].row * rows->ncols;
+		int64		before = 0;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!changes[i].known)
 			state_load(&state, r, g);
-		}
+		else
+			before = sx_group_bytes(r->groups, g);
 		sx_aggregates_merge(&r->aggs, ItemPointerIsValid(&g->state_tid),
 							g->states, g->state_nulls,
 							values + shape->nkeys, nulls + shape->nkeys);
 		state_store(&state, r, g);
+		sx_aggregates_reset(&r->aggs);
+		r->groups->bytes += sx_group_bytes(r->groups, g) - before;
+	}
+	state_end(&state);
+}
+
+static int64
+write_results(SxResult *r, Change *changes, int64 n)
+{
+	SxWriter   *writer = sx_writer_begin(r->view->relid);
+	SxKeyIndex *index = sx_key_index_begin(writer, r->shape, r->keyops);
+	int64		changed = 0;
+	int64		i;
+
+	qsort_arg(changes, n, sizeof(Change), by_result_place, r);
+	for (i = 0; i < n; i++)
+	{
+		SxGroup    *g = changes[i].group;
+
+		CHECK_FOR_INTERRUPTS();
+		sx_aggregates_load(&r->aggs, g->states, g->state_nulls);
 		changed += result_store(r, writer, index, g);
 		sx_aggregates_reset(&r->aggs);
 	}
-	state_end(&state);
 	sx_key_index_end(index);
 	sx_writer_end(writer);
+	return changed;
+}
+
+int64
+sx_result_merge(SxResult *r, const SxRows *rows)
+{
+	Change	   *changes;
+	int64		changed;
+
+	if (rows->nrows == 0)
+		return 0;
+	Assert(rows->ncols == r->shape->nkeys + r->shape->npartials);
+	r->groups->batch++;
+	check_key_sizes(r, rows);
+
+	/* the result is locked before the state, as whoever drops them does */
+	LockRelationOid(r->view->relid, RowExclusiveLock);
+	changes = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Change) * rows->nrows);
+	merge_states(r, rows, changes);
+	changed = write_results(r, changes, rows->nrows);
+	pfree(changes);
 	return changed;
 }
 
@@ -633,6 +773,11 @@ sx_result_memory(const SxResult *r)
 void
 sx_result_trim(SxResult *r)
 {
-	if (sx_result_memory(r) > (int64) sx_state_memory_kb * 1024)
+	int64		limit = (int64) sx_state_memory_kb * 1024;
+
+	if (r->groups == NULL || r->groups->bytes <= limit)
+		return;
+	sx_groups_evict(r->groups, r->groups->batch);
+	if (r->groups->bytes > limit / 2)
 		sx_result_forget(r);
 }

@@ -11,6 +11,7 @@
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "nodes/execnodes.h"
+#include "utils/sortsupport.h"
 
 #include "result/group.h"
 #include "result/result.h"
@@ -49,6 +50,8 @@ extern void sx_aggregates_init(SxAggregates *aggs, const SxShape *shape);
 extern void sx_aggregates_merge(SxAggregates *aggs, bool have_state,
 								const Datum *states, const bool *state_nulls,
 								const Datum *in, const bool *in_nulls);
+extern void sx_aggregates_load(SxAggregates *aggs, const Datum *states,
+							   const bool *state_nulls);
 extern Datum sx_aggregates_store(SxAggregates *aggs, int i, bool *isnull);
 extern Datum sx_aggregates_finish(SxAggregates *aggs, int i, bool *isnull);
 extern void sx_aggregates_reset(SxAggregates *aggs);
@@ -69,6 +72,7 @@ struct SxResult
 	const SxView *view;
 	const SxShape *shape;
 	SxKeyOps   *keyops;
+	SortSupportData *keysort;	/* order of the keys */
 	SxGroups   *groups;
 	SxAggregates aggs;
 	SxProjection proj;
