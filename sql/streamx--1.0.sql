@@ -277,7 +277,8 @@ CREATE VIEW streamx.views AS
 SELECT c.view,
        CASE WHEN c.sqlstate IS NOT NULL THEN 'stopped'
             WHEN c.paused THEN 'paused'
-            WHEN f.catching_up THEN 'catching up'
+            WHEN f.catching_up AND coalesce(p.lag_rows, 1) > 0
+              OR p.lag_rows > greatest(10000, 10 * f.rows_per_second) THEN 'catching up'
             ELSE 'running' END AS state,
        CASE WHEN pg_catalog.pg_has_role(r.relowner, 'USAGE') OR pg_catalog.has_table_privilege(c.view, 'SELECT')
             THEN c.error END AS error,
@@ -292,18 +293,20 @@ SELECT c.view,
        p.watermark,
        coalesce(f.state_bytes, 0) + coalesce(pg_catalog.pg_total_relation_size(c.state), 0) AS state_bytes,
        c.sqlstate,
-       f.last_batch
+       f.last_batch,
+       p.lag_rows
 FROM streamx.continuous_views c
      JOIN pg_catalog.pg_class r ON r.oid = c.view
      LEFT JOIN streamx.view_counters n ON n.view = c.view
      LEFT JOIN streamx.view_figures() f ON f.view = c.view
      LEFT JOIN (
        -- of its streams the least; of a stream that of its partitions that are not idle
-       SELECT w.view, min(w.watermark) AS watermark
-       FROM (SELECT g.view, coalesce(min(g.watermark) FILTER (WHERE NOT coalesce(q.idle, false)),
-                                     max(g.watermark)) AS watermark
+       SELECT w.view, min(w.watermark) AS watermark, sum(w.lag_rows)::bigint AS lag_rows
+       FROM (SELECT g.view, coalesce(min(g.watermark) FILTER (WHERE NOT q.idle), max(g.watermark)) AS watermark,
+                    -- what native views count is their own
+                    sum(q.end_offset - g.next_offset) FILTER (WHERE g.snapshot IS NULL) AS lag_rows
              FROM streamx.progress g
-                  LEFT JOIN streamx.partition_figures() q
+                  LEFT JOIN streamx.partitions q
                     ON q.stream = g.stream AND q.partition = g.partition
              GROUP BY g.view, g.stream) w
        GROUP BY w.view) p ON p.view = c.view;
@@ -311,6 +314,8 @@ GRANT SELECT ON streamx.views TO PUBLIC;
 COMMENT ON VIEW streamx.views IS 'every continuous view: state, counters, figures';
 COMMENT ON COLUMN streamx.views.error IS 'why it has stopped, for those who may read the view';
 COMMENT ON COLUMN streamx.views.dead_letters IS 'rows missing in the view: those that did not decode and those that failed in its expressions';
+COMMENT ON COLUMN streamx.views.state IS 'running; catching up: behind other views of its stream, or by more than ten seconds; paused; stopped: by an error, until resume';
+COMMENT ON COLUMN streamx.views.lag_rows IS 'rows that its streams still have for it; NULL: not known';
 COMMENT ON COLUMN streamx.views.rows_per_second IS 'smoothed over some ten seconds';
 COMMENT ON COLUMN streamx.views.latency IS 'of the newest batch: from the timestamp of its newest row to the commit';
 COMMENT ON COLUMN streamx.views.state_bytes IS 'table of states and cache of groups, not the result table';

@@ -160,7 +160,10 @@ sx_report_round_done(SxTask *task, uint64 round)
 		if (run->stale)
 			continue;
 		f = sx_stats_view(run->relid, true);
-		if (f && f->round_done < round)
+		if (f == NULL)
+			continue;
+		f->catching_up = false; /* there was nothing more to read */
+		if (f->round_done < round)
 		{
 			f->round_done = round;
 			news = true;

@@ -105,6 +105,12 @@ run_task(SxTask *task)
 	uint64		round = sx_report_round(task);
 	SxBatchOutcome outcome;
 
+	/* who sees the batch committed shall see the stream's state as well */
+	if (task->stream->status_ms == 0)
+	{
+		sx_report_stream(task->stream);
+		task->stream->status_ms = sx_now_ms();
+	}
 	pgstat_report_activity(STATE_RUNNING, task->stream->def->name);
 	outcome = sx_batch_run(task);
 	pgstat_report_activity(STATE_IDLE, NULL);
