@@ -116,9 +116,12 @@ trim_journals(MemoryContext cxt)
 	MemoryContextSwitchTo(cxt);
 }
 
-/* Assign each stream to one of n workers; returns how many workers it takes. */
+/*
+ * Assign each stream to one of n workers; returns how many workers it takes.
+ * *moved: whether a worker has to look at the catalog again because of it.
+ */
 static int
-assign(List *streams, int n)
+assign(List *streams, int n, bool *moved)
 {
 	int		   *load = palloc0(sizeof(int) * n);
 	int			needed = Min(n, list_length(streams));
@@ -127,6 +130,7 @@ assign(List *streams, int n)
 	int			i;
 	ListCell   *lc;
 
+	*moved = false;
 	all = sx_stats_all_streams(&count);
 	sx_stats_lock(true);
 	for (i = 0; i < count; i++)
@@ -154,6 +158,7 @@ assign(List *streams, int n)
 		}
 		f->assigned = best;
 		load[best]++;
+		*moved = true;
 	}
 	sx_stats_unlock();
 	pfree(load);
@@ -185,11 +190,14 @@ stop_workers_at_exit(int code, Datum arg)
 }
 
 static void
-wake_workers(void)
+wake_workers(bool moved)
 {
 	int			i;
 
-	LWLockAcquire(sx_control->lock, LW_SHARED);
+	/* those that were faster than us have looked at the catalog already */
+	LWLockAcquire(sx_control->lock, LW_EXCLUSIVE);
+	if (moved)
+		sx_control->changes++;
 	for (i = 0; i < sx_control->nslots; i++)
 	{
 		SxSlot	   *slot = &sx_control->slots[i];
@@ -226,6 +234,7 @@ sx_scheduler_main(Datum arg)
 		int			i;
 		uint64		changes;
 		bool		running;
+		bool		moved;
 
 		CHECK_FOR_INTERRUPTS();
 		if (ConfigReloadPending)
@@ -256,7 +265,8 @@ sx_scheduler_main(Datum arg)
 			trim_journals(cxt);
 			last_trim = GetCurrentTimestamp();
 		}
-		needed = sx_enabled ? assign(streams, sx_workers) : 0;
+		moved = false;
+		needed = sx_enabled ? assign(streams, sx_workers, &moved) : 0;
 		stop_workers(needed);
 		for (i = 0; i < needed; i++)
 		{
@@ -274,8 +284,8 @@ sx_scheduler_main(Datum arg)
 								i, MyDatabaseId),
 						 errhint("You might need to increase max_worker_processes.")));
 		}
-		if (changes != seen)
-			wake_workers();
+		if (changes != seen || moved)
+			wake_workers(moved);
 		seen = changes;
 		pgstat_report_activity(STATE_IDLE, NULL);
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
