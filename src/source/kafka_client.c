@@ -343,7 +343,7 @@ next_slice(SxKafkaClient *client, rd_kafka_resp_err_t err, int *slice,
 	now = now_ms();
 	if (client->trouble.down)
 	{
-		client->trouble.down = false;
+		/* said once, and over when an answer comes */
 		if (client->down_since_ms == 0)
 			client->down_since_ms = now;
 		if (now - client->down_since_ms >= DOWN_GRACE_MS)
