@@ -308,9 +308,7 @@ sub crash
 	$self->kill9;
 	while (time < $end)
 	{
-		my @left = grep { kill 0, $_ } @children;
-
-		return if !@left;
+		return if !grep { kill 0, $_ } $postmaster, @children;
 		usleep(20_000);
 	}
 	croak 'processes outlive their postmaster: '
