@@ -436,6 +436,7 @@ set_start(const SxView *view, Oid streamid)
 																			 CStringGetDatum(start),
 																			 ObjectIdGetDatum(InvalidOid),
 																			 Int32GetDatum(-1))));
+	position.first_offset = position.next_offset;
 	PushActiveSnapshot(GetLatestSnapshot());
 	sx_checkpoint_advance(view->relid, streamid, &position, 1);
 	PopActiveSnapshot();

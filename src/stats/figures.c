@@ -169,6 +169,36 @@ sx_stats_forget_view(Oid relid)
 	sx_stats_unlock();
 }
 
+void
+sx_stats_forget_database(Oid dbid)
+{
+	HASH_SEQ_STATUS scan;
+	SxStreamFigures *s;
+	SxPartitionFigures *p;
+	SxViewFigures *v;
+
+	sx_stats_lock(true);
+	hash_seq_init(&scan, streams);
+	while ((s = hash_seq_search(&scan)) != NULL)
+	{
+		if (s->key.dbid == dbid)
+			hash_search(streams, &s->key, HASH_REMOVE, NULL);
+	}
+	hash_seq_init(&scan, partitions);
+	while ((p = hash_seq_search(&scan)) != NULL)
+	{
+		if (p->key.dbid == dbid)
+			hash_search(partitions, &p->key, HASH_REMOVE, NULL);
+	}
+	hash_seq_init(&scan, views);
+	while ((v = hash_seq_search(&scan)) != NULL)
+	{
+		if (v->key.dbid == dbid)
+			hash_search(views, &v->key, HASH_REMOVE, NULL);
+	}
+	sx_stats_unlock();
+}
+
 SxStreamFigures *
 sx_stats_all_streams(int *n)
 {

@@ -72,12 +72,13 @@ streamx_stream_figures(PG_FUNCTION_ARGS)
 	{
 		SxStreamFigures *f = &all[i];
 		bool		reading = f->owner_pid != 0 && f->reported;
-		bool		shown = reading && f->error[0] != '\0' &&
-			SearchSysCacheExists1(RELOID, ObjectIdGetDatum(f->key.relid)) &&
-			may_see_errors(f->key.relid);
+		bool		shown = reading && f->error[0] != '\0';
 		Datum		values[7];
 		bool		nulls[7] = {0};
 
+		if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(f->key.relid)))
+			continue;			/* just dropped */
+		shown = shown && may_see_errors(f->key.relid);
 		values[0] = ObjectIdGetDatum(f->key.relid);
 		nulls[1] = !reading;
 		if (reading)

@@ -100,6 +100,9 @@ extern SxViewFigures *sx_stats_view(Oid relid, bool create);
 extern void sx_stats_forget_stream(Oid relid);
 extern void sx_stats_forget_view(Oid relid);
 
+/* Those of a database that no process of ours is in. */
+extern void sx_stats_forget_database(Oid dbid);
+
 /* Copies of all of this database, palloc'd; *n their number. */
 extern SxStreamFigures *sx_stats_all_streams(int *n);
 extern SxPartitionFigures *sx_stats_all_partitions(int *n);

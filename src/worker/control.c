@@ -333,6 +333,7 @@ sx_worker_stop_database(Oid dbid)
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}
+	sx_stats_forget_database(dbid);
 }
 
 void

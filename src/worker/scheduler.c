@@ -26,6 +26,7 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 #include "utils/timestamp.h"
 #include "utils/wait_event.h"
 
@@ -40,6 +41,31 @@
 #define TRIM_MS		10000
 #define RETRY_MS	1000
 
+/* Figures of what was dropped; in a transaction. */
+static void
+forget_dropped(void)
+{
+	SxStreamFigures *streams;
+	SxViewFigures *views;
+	int			n;
+	int			i;
+
+	streams = sx_stats_all_streams(&n);
+	for (i = 0; i < n; i++)
+	{
+		/* its worker gives it back first */
+		if (streams[i].owner_pid == 0 &&
+			!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(streams[i].key.relid)))
+			sx_stats_forget_stream(streams[i].key.relid);
+	}
+	views = sx_stats_all_views(&n);
+	for (i = 0; i < n; i++)
+	{
+		if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(views[i].key.relid)))
+			sx_stats_forget_view(views[i].key.relid);
+	}
+}
+
 /* Streams that have to be read now; false: there is no extension here. */
 static bool
 list_streams(MemoryContext cxt, List **streams)
@@ -53,6 +79,7 @@ list_streams(MemoryContext cxt, List **streams)
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	exists = sx_extension_exists();
+	forget_dropped();
 	if (exists)
 	{
 		foreach(lc, sx_view_list())
