@@ -12,15 +12,21 @@
 #include "exec/owner.h"
 
 void
+sx_owner_enter_role(Oid owner, SxOwnerScope *scope)
+{
+	GetUserIdAndSecContext(&scope->userid, &scope->sec);
+	SetUserIdAndSecContext(owner,
+						   scope->sec | SECURITY_RESTRICTED_OPERATION |
+						   SECURITY_LOCAL_USERID_CHANGE);
+	scope->guc_level = NewGUCNestLevel();
+}
+
+void
 sx_owner_enter(const SxView *view, SxOwnerScope *scope)
 {
 	ListCell   *lc;
 
-	GetUserIdAndSecContext(&scope->userid, &scope->sec);
-	SetUserIdAndSecContext(view->owner,
-						   scope->sec | SECURITY_RESTRICTED_OPERATION |
-						   SECURITY_LOCAL_USERID_CHANGE);
-	scope->guc_level = NewGUCNestLevel();
+	sx_owner_enter_role(view->owner, scope);
 	foreach(lc, view->settings)
 	{
 		DefElem    *def = lfirst_node(DefElem, lc);
@@ -37,6 +43,7 @@ sx_owner_enter(const SxView *view, SxOwnerScope *scope)
 void
 sx_owner_leave(const SxOwnerScope *scope)
 {
-	AtEOXact_GUC(true, scope->guc_level);
+	/* what the owner's functions have set does not outlive them either */
+	AtEOXact_GUC(false, scope->guc_level);
 	SetUserIdAndSecContext(scope->userid, scope->sec);
 }

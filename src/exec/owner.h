@@ -24,6 +24,9 @@ typedef struct SxOwnerScope
  * or transaction by an error puts both back, too.
  */
 extern void sx_owner_enter(const SxView *view, SxOwnerScope *scope);
+
+/* The same with the session's settings. */
+extern void sx_owner_enter_role(Oid owner, SxOwnerScope *scope);
 extern void sx_owner_leave(const SxOwnerScope *scope);
 
 #endif							/* SX_EXEC_OWNER_H */

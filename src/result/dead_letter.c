@@ -15,6 +15,7 @@
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
@@ -108,10 +109,18 @@ sx_result_dead_letter(Oid stream, Oid view, const SxReject *reject)
 	bool		nulls[DL_NCOLS] = {0};
 	HeapTuple	tuple;
 	CatalogIndexState indexes;
+	MemoryContext cxt;
+	MemoryContext old;
 
+	/* a batch can have as many as rows, each with a copy of its bytes */
+	cxt = AllocSetContextCreate(CurrentMemoryContext, "streamx dead letter",
+								ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(cxt);
 	if (already_there(rel, index, stream, view, reject->partition, reject->position))
 	{
 		table_close(rel, NoLock);
+		MemoryContextSwitchTo(old);
+		MemoryContextDelete(cxt);
 		return false;
 	}
 	values[DL_ID - 1] = Int64GetDatum(next_id(relid));
@@ -134,6 +143,8 @@ sx_result_dead_letter(Oid stream, Oid view, const SxReject *reject)
 	CatalogTupleInsertWithInfo(rel, tuple, indexes);
 	CatalogCloseIndexes(indexes);
 	table_close(rel, NoLock);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(cxt);
 	return true;
 }
 

@@ -6,7 +6,8 @@
  *			 -> each view: plan over the batch, merge or append
  *			 -> progress and counters -> COMMIT
  *
- * Each view runs in a subtransaction of its own.  When it fails,
+ * Each view runs in a subtransaction of its own, its rows in one within that.
+ * When it fails,
  *	- for a row's sake (a value out of range, a failing CHECK), the range of
  *	  rows is divided until the row is found: it becomes a dead letter of the
  *	  view, its neighbours count;
@@ -21,6 +22,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "commands/trigger.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
@@ -102,6 +104,36 @@ lock_relations(const PlannedStmt *plan)
 	}
 }
 
+/*
+ * What the view needs before any of its rows: its plan, and locks on all that
+ * it reads and writes, which stay until the end of the batch however often
+ * its rows are tried.
+ */
+static void
+open_view(SxViewRun *run, BatchInput *in)
+{
+	SxOwnerScope scope;
+	ConstraintsSetStmt *immediate = makeNode(ConstraintsSetStmt);
+
+	sx_owner_enter(run->view, &scope);
+	PushActiveSnapshot(GetTransactionSnapshot());
+	if (run->shape == NULL || run->result == NULL)
+		sx_view_prepare(run);
+	lock_relations(run->plan_big);
+	LockRelationOid(run->relid, RowExclusiveLock);
+	if (OidIsValid(run->view->state))
+		LockRelationOid(run->view->state, RowExclusiveLock);
+	if (run->stale || in->task->stream->stale)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("definition of continuous view \"%s\" has changed", run->view->name)));
+
+	/* what is checked at COMMIT would fail for no row, and as superuser */
+	AfterTriggerSetState(immediate);
+	PopActiveSnapshot();
+	sx_owner_leave(&scope);
+}
+
 /* Run the view over rows [first, end) and write what comes out. */
 static void
 apply(SxViewRun *run, BatchInput *in, int64 first, int64 end)
@@ -115,16 +147,7 @@ apply(SxViewRun *run, BatchInput *in, int64 first, int64 end)
 	sx_owner_enter(run->view, &scope);
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	if (run->shape == NULL || run->result == NULL)
-		sx_view_prepare(run);
 	plan = end - first <= SMALL_BATCH ? run->plan_small : run->plan_big;
-
-	lock_relations(plan);
-	LockRelationOid(run->relid, RowExclusiveLock);
-	if (run->stale || in->task->stream->stale)
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("definition of continuous view \"%s\" has changed", run->view->name)));
 
 	input.stream = run->shape->stream;
 	input.batches = in->batches;
@@ -198,6 +221,23 @@ typedef struct ViewOutcome
 static bool run_range(SxViewRun *run, BatchInput *in, int64 first, int64 end,
 					  ViewOutcome *outcome);
 
+/* The error is not that of a row: what does it mean for the view? */
+static void
+judge(SxViewRun *run, ErrorData *error, ViewOutcome *outcome)
+{
+	outcome->error = error;
+	if (blame(error->sqlerrcode) != BLAME_MOMENT)
+		outcome->stopped = true;
+	else if (ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_INTERNAL_ERROR &&
+			 ++run->failures >= MAX_FAILURES)
+	{
+		/* what looks like a fault of ours or of a function does not pass */
+		outcome->stopped = true;
+	}
+	else
+		outcome->again = true;
+}
+
 /*
  * Rows [first, end) in one subtransaction that either counts or leaves
  * nothing.  true: done, *rest is set to the rows that are left of the range.
@@ -209,20 +249,22 @@ run_part(SxViewRun *run, BatchInput *in, int64 first, int64 end, int64 *rest,
 {
 	MemoryContext old = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
+	MemoryContext part_cxt;
 	volatile int64 hint = -1;
 	ErrorData  *volatile edata = NULL;
 	SxViewCounters before = run->counters;
 	SxReject	reject;
 
+	/* there can be as many parts as rows */
+	part_cxt = AllocSetContextCreate(batch_cxt, "streamx part of a batch",
+									 ALLOCSET_DEFAULT_SIZES);
 	*rest = end;
 	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(old);
+	MemoryContextSwitchTo(part_cxt);
 	PG_TRY();
 	{
 		apply(run, in, first, end);
 		ReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(old);
-		CurrentResourceOwner = owner;
 	}
 	PG_CATCH();
 	{
@@ -231,36 +273,22 @@ run_part(SxViewRun *run, BatchInput *in, int64 first, int64 end, int64 *rest,
 		edata = CopyErrorData();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
-		MemoryContextSwitchTo(old);
-		CurrentResourceOwner = owner;
 	}
 	PG_END_TRY();
+	MemoryContextSwitchTo(old);
+	CurrentResourceOwner = owner;
+	MemoryContextDelete(part_cxt);
 	if (edata == NULL)
 		return true;
 
 	run->counters = before;
-	if (run->result)
-		sx_result_forget(run->result);
+	sx_result_forget(run->result);
 	if (ProcDiePending)
 		ReThrowError(edata);
-
-	switch (blame(edata->sqlerrcode))
+	if (blame(edata->sqlerrcode) != BLAME_ROW)
 	{
-		case BLAME_ROW:
-			break;
-		case BLAME_VIEW:
-			outcome->stopped = true;
-			outcome->error = edata;
-			return false;
-		case BLAME_MOMENT:
-			/* what looks like a fault of ours or of a function does not pass */
-			if (ERRCODE_TO_CATEGORY(edata->sqlerrcode) == ERRCODE_INTERNAL_ERROR &&
-				++run->failures >= MAX_FAILURES)
-				outcome->stopped = true;
-			else
-				outcome->again = true;
-			outcome->error = edata;
-			return false;
+		judge(run, edata, outcome);
+		return false;
 	}
 
 	if (end - first > 1)
@@ -276,6 +304,7 @@ run_part(SxViewRun *run, BatchInput *in, int64 first, int64 end, int64 *rest,
 			*rest = first + 1;
 		else
 			*rest = first + (end - first) / 2;
+		FreeErrorData(edata);
 		return run_range(run, in, first, *rest, outcome);
 	}
 
@@ -288,7 +317,7 @@ run_part(SxViewRun *run, BatchInput *in, int64 first, int64 end, int64 *rest,
 	}
 	row_as_reject(in, first, &reject);
 	strlcpy(reject.sqlstate, unpack_sql_state(edata->sqlerrcode), sizeof(reject.sqlstate));
-	reject.error = edata->message;
+	reject.error = edata->message ? edata->message : "unknown error";
 	if (in->task->stream->def->on_error == SX_ON_ERROR_DEAD_LETTER)
 		(void) sx_result_dead_letter(in->task->stream->relid, run->relid, &reject);
 	run->counters.dead_letters++;
@@ -313,23 +342,61 @@ run_range(SxViewRun *run, BatchInput *in, int64 first, int64 end,
 	return true;
 }
 
+/*
+ * The view's part of the batch, in a subtransaction around those of its rows:
+ * when the view does not get through, nothing of what it did stays, as its
+ * progress does not move either.
+ */
 static void
 run_view(SxViewRun *run, BatchInput *in, ViewOutcome *outcome)
 {
+	MemoryContext old = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
 	ErrorContextCallback context;
+	ErrorData  *volatile edata = NULL;
 
 	memset(&run->counters, 0, sizeof(run->counters));
 	memset(outcome, 0, sizeof(*outcome));
+	run->counters.rows_in = in->nrows;
+	if (in->nrows == 0)
+		return;
 	context.callback = context_callback;
 	context.arg = run;
 	context.previous = error_context_stack;
 	error_context_stack = &context;
 
-	/* the whole at once; it is divided only if it fails */
-	if (in->nrows > 0)
-		(void) run_range(run, in, 0, in->nrows, outcome);
-	run->counters.rows_in = in->nrows;
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(old);
+	PG_TRY();
+	{
+		open_view(run, in);
+		/* the whole at once; it is divided only if it fails */
+		if (run_range(run, in, 0, in->nrows, outcome))
+			ReleaseCurrentSubTransaction();
+		else
+			RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(batch_cxt);
+		edata = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(old);
+	CurrentResourceOwner = owner;
 	error_context_stack = context.previous;
+
+	if (edata != NULL)
+	{
+		if (ProcDiePending)
+			ReThrowError(edata);
+		memset(outcome, 0, sizeof(*outcome));
+		judge(run, edata, outcome);
+	}
+	if ((outcome->stopped || outcome->again) && run->result)
+		sx_result_forget(run->result);
 	if (!outcome->again)
 		run->failures = 0;
 }
@@ -457,6 +524,7 @@ static int64
 batch_body(SxTask *task, SxBatch *list, List **leaving, TimestampTz *newest)
 {
 	SxStreamRun *stream = task->stream;
+	SxOwnerScope scope;
 	BatchInput	in = {0};
 	SxBatch    *b;
 	SxPosition *after;
@@ -467,11 +535,14 @@ batch_body(SxTask *task, SxBatch *list, List **leaving, TimestampTz *newest)
 	int			i;
 	ListCell   *lc;
 
+	/* checks of a domain are code of users: that of the stream's owner */
+	sx_owner_enter_role(stream->def->owner, &scope);
 	for (b = list; b; b = b->next)
 	{
 		if (b->ndeferred > 0)
 			sx_fdw_resolve_deferred(b, stream->resolver);
 	}
+	sx_owner_leave(&scope);
 	sx_join_trim(task, list);
 	for (b = list; b; b = b->next)
 	{
