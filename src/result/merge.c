@@ -181,6 +181,13 @@ sx_aggregates_merge(SxAggregates *aggs, bool have_state, const Datum *states,
 		}
 		aggs->live[i] = to_live(aggs, ops, states[i], state_nulls[i],
 								&aggs->live_nulls[i]);
+
+		/*
+		 * As the executor does, which spares combine functions two NULLs:
+		 * before 15.19 they make a pointer to nothing of them.
+		 */
+		if (bnull && ops->internal && ops->deserialize.fn_strict)
+			continue;
 		if (ops->combine.fn_strict)
 		{
 			if (bnull)
