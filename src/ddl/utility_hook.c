@@ -19,6 +19,7 @@
 #include "miscadmin.h"
 #include "parser/analyze.h"
 #include "storage/ipc.h"
+#include "tcop/cmdtag.h"
 #include "tcop/utility.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -157,6 +158,10 @@ create_from_matview_stmt(const Utility *utility)
 	create.tablespace = stmt->into->tableSpaceName;
 	create.if_not_exists = stmt->if_not_exists;
 	(void) sx_ddl_create_view(&create);
+
+	/* SPI takes this statement to have selected, if not WITH NO DATA */
+	if (utility->qc && utility->context != PROCESS_UTILITY_TOPLEVEL)
+		SetQueryCompletion(utility->qc, CMDTAG_SELECT, 0);
 }
 
 /*
@@ -249,7 +254,9 @@ alter_table(const Utility *utility)
 
 	sx_ddl_check_alter_table(stmt);
 	pass_on(utility);
-	if (!OidIsValid(relid))
+
+	/* parts of CREATE FOREIGN TABLE come here too, before it is whole */
+	if (!OidIsValid(relid) || utility->context == PROCESS_UTILITY_SUBCOMMAND)
 		return;
 	if (sx_view_is(relid))
 	{
