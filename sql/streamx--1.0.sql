@@ -341,6 +341,29 @@ COMMENT ON FUNCTION tumble(timestamp, interval, timestamp) IS 'start of the fixe
 COMMENT ON FUNCTION tumble(date, interval) IS 'start of the fixed window that holds ts; origin Monday 2000-01-03, for months and years 2000-01-01';
 COMMENT ON FUNCTION tumble(date, interval, date) IS 'start of the fixed window that holds ts, counted from origin';
 
+CREATE FUNCTION hop(ts timestamptz, slide interval, size interval) RETURNS SETOF timestamptz
+AS 'MODULE_PATHNAME', 'streamx_hop_timestamptz' LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 10;
+CREATE FUNCTION hop(ts timestamptz, slide interval, size interval, origin timestamptz) RETURNS SETOF timestamptz
+AS 'MODULE_PATHNAME', 'streamx_hop_timestamptz' LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 10;
+CREATE FUNCTION hop(ts timestamp, slide interval, size interval) RETURNS SETOF timestamp
+AS 'MODULE_PATHNAME', 'streamx_hop_timestamp' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 10;
+CREATE FUNCTION hop(ts timestamp, slide interval, size interval, origin timestamp) RETURNS SETOF timestamp
+AS 'MODULE_PATHNAME', 'streamx_hop_timestamp' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 10;
+CREATE FUNCTION cumulate(ts timestamptz, step interval, size interval) RETURNS SETOF timestamptz
+AS 'MODULE_PATHNAME', 'streamx_cumulate_timestamptz' LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 10;
+CREATE FUNCTION cumulate(ts timestamp, step interval, size interval) RETURNS SETOF timestamp
+AS 'MODULE_PATHNAME', 'streamx_cumulate_timestamp' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 10;
+COMMENT ON FUNCTION hop(timestamptz, interval, interval) IS 'start of each window of the given size that holds ts, one every slide; origin as in tumble';
+COMMENT ON FUNCTION hop(timestamptz, interval, interval, timestamptz) IS 'start of each window of the given size that holds ts, one every slide, counted from origin';
+COMMENT ON FUNCTION hop(timestamp, interval, interval) IS 'start of each window of the given size that holds ts, one every slide; origin as in tumble';
+COMMENT ON FUNCTION hop(timestamp, interval, interval, timestamp) IS 'start of each window of the given size that holds ts, one every slide, counted from origin';
+COMMENT ON FUNCTION cumulate(timestamptz, interval, interval) IS 'end of each window that begins with the fixed window of the given size, grows by step, and holds ts';
+COMMENT ON FUNCTION cumulate(timestamp, interval, interval) IS 'end of each window that begins with the fixed window of the given size, grows by step, and holds ts';
+
+CREATE FUNCTION streamx.event_time(value anyelement) RETURNS anyelement
+AS 'MODULE_PATHNAME', 'streamx_event_time' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION streamx.event_time(anyelement) IS 'a timestamp or date as it is; an error if it is NULL or infinite: such a row is in no window';
+
 -- in the key index of a result table whose keys are long
 CREATE FUNCTION streamx.key_digest(value anyelement) RETURNS uuid
 AS 'MODULE_PATHNAME', 'streamx_key_digest' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;

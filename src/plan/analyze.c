@@ -39,6 +39,7 @@
 #include "catalog/view.h"
 #include "compat.h"
 #include "plan/plan.h"
+#include "plan/window_key.h"
 
 typedef struct AnalyzeContext
 {
@@ -552,6 +553,7 @@ analyze_grouping(AnalyzeContext *cxt, SxShape *shape, Query *query)
 	ListCell   *lc;
 	ResultContext rc;
 	List	   *tlist = NIL;
+	SxStream   *stream;
 	int			i;
 
 	shape->strategy = SX_STRATEGY_MERGE;
@@ -576,7 +578,7 @@ analyze_grouping(AnalyzeContext *cxt, SxShape *shape, Query *query)
 		key->typid = exprType((Node *) tle->expr);
 		key->typmod = exprTypmod((Node *) tle->expr);
 		key->collation = exprCollation((Node *) tle->expr);
-		key->expr = tle->expr;
+		key->expr = copyObject(tle->expr);
 	}
 
 	foreach(lc, query->targetList)
@@ -605,7 +607,27 @@ analyze_grouping(AnalyzeContext *cxt, SxShape *shape, Query *query)
 	if (query->havingQual)
 		shape->having = (Expr *) result_mutator(query->havingQual, &rc);
 
+	/* hop and cumulate are grouping columns: what else returns a set is not */
+	if (expression_returns_set((Node *) shape->result_exprs))
+		REFUSE(cxt->viewname,
+			   ("There is a set-returning function in the select list of a grouped query that is no grouping column."),
+			   ("Call it in a subquery in FROM, and group over that."));
+
 	/* what runs over a batch: the keys and the bare aggregates */
+	stream = sx_stream_get(shape->stream, InvalidOid);
+	for (i = 0; i < shape->nkeys; i++)
+	{
+		TargetEntry *tle = get_sortgroupclause_tle(list_nth_node(SortGroupClause, query->groupClause, i),
+												   query->targetList);
+		int			arg;
+		FuncExpr   *call = sx_plan_window_call(query, (Node *) tle->expr, stream, &arg);
+
+		if (call)
+		{
+			shape->window_key = i;
+			sx_plan_require_event_time(call, arg);
+		}
+	}
 	for (i = 0; i < shape->nkeys; i++)
 	{
 		TargetEntry *tle = get_sortgroupclause_tle(list_nth_node(SortGroupClause, query->groupClause, i),
@@ -699,9 +721,6 @@ sx_plan_analyze(Query *stored, const char *viewname)
 
 	if (query->hasAggs || query->groupClause || query->havingQual)
 	{
-		if (query->hasTargetSRFs)
-			REFUSE(viewname, ("There is a set-returning function in the select list or GROUP BY of a grouped query."),
-				   ("Call it in a subquery in FROM, and group over that."));
 		analyze_grouping(&cxt, shape, query);
 	}
 	else

@@ -75,7 +75,7 @@ typedef struct SxShape
 	/* What runs over a batch: see plan.c; rewritten, not yet planned. */
 	Query	   *batch_query;
 
-	/* key that is a fixed window over event time, -1: none; its size */
+	/* key that is a window over event time, -1: none */
 	int			window_key;
 } SxShape;
 

@@ -6,10 +6,34 @@
 #include "postgres.h"
 
 #include "catalog/pg_type.h"
+#include "fmgr.h"
 #include "utils/date.h"
 #include "utils/timestamp.h"
 
 #include "window/event_time.h"
+
+PG_FUNCTION_INFO_V1(streamx_event_time);
+
+/* streamx.event_time(anyelement) returns anyelement: not NULL, not infinite */
+Datum
+streamx_event_time(PG_FUNCTION_ARGS)
+{
+	bool		infinite;
+
+	if (PG_ARGISNULL(0))
+		ereport(ERROR,
+				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
+				 errmsg("event time is NULL, so the row is in no window")));
+	if (get_fn_expr_argtype(fcinfo->flinfo, 0) == DATEOID)
+		infinite = DATE_NOT_FINITE(PG_GETARG_DATEADT(0));
+	else
+		infinite = TIMESTAMP_NOT_FINITE(PG_GETARG_TIMESTAMP(0));
+	if (infinite)
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("event time is infinite, so the row is in no window")));
+	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+}
 
 bool
 sx_window_event_time(const SxStream *stream, const SxBatch *batch, int row,

@@ -129,60 +129,52 @@ from_local(Timestamp ts)
 												   TimestampGetDatum(ts)));
 }
 
+int64
+sx_window_tumble(bool tz, int64 ts, const Interval *size, bool has_origin,
+				 int64 origin)
+{
+	sx_window_size_check(size);
+	if (TIMESTAMP_NOT_FINITE(ts))
+		return ts;
+	if (size->month == 0)
+		return tumble_us(ts, sx_window_size_us(size),
+						 has_origin ? origin : DEFAULT_ORIGIN);
+	if (!has_origin)
+		origin = 0;
+	else if (tz)
+		origin = to_local(origin);
+	if (tz)
+		return from_local(tumble_months(to_local(ts), size->month, origin));
+	return tumble_months(ts, size->month, origin);
+}
+
 /* tumble(timestamptz, interval [, timestamptz]) returns timestamptz */
 Datum
 streamx_tumble_timestamptz(PG_FUNCTION_ARGS)
 {
-	TimestampTz ts = PG_GETARG_TIMESTAMPTZ(0);
-	Interval   *size = PG_GETARG_INTERVAL_P(1);
-
-	sx_window_size_check(size);
-	if (TIMESTAMP_NOT_FINITE(ts))
-		PG_RETURN_TIMESTAMPTZ(ts);
-	if (size->month != 0)
-	{
-		Timestamp	origin = PG_NARGS() > 2 ? to_local(PG_GETARG_TIMESTAMPTZ(2)) : 0;
-
-		PG_RETURN_TIMESTAMPTZ(from_local(tumble_months(to_local(ts), size->month, origin)));
-	}
-	PG_RETURN_TIMESTAMPTZ(tumble_us(ts, sx_window_size_us(size),
-									PG_NARGS() > 2 ? PG_GETARG_TIMESTAMPTZ(2) : DEFAULT_ORIGIN));
+	PG_RETURN_TIMESTAMPTZ(sx_window_tumble(true, PG_GETARG_TIMESTAMPTZ(0),
+										   PG_GETARG_INTERVAL_P(1), PG_NARGS() > 2,
+										   PG_NARGS() > 2 ? PG_GETARG_TIMESTAMPTZ(2) : 0));
 }
 
 /* tumble(timestamp, interval [, timestamp]) returns timestamp */
 Datum
 streamx_tumble_timestamp(PG_FUNCTION_ARGS)
 {
-	Timestamp	ts = PG_GETARG_TIMESTAMP(0);
-	Interval   *size = PG_GETARG_INTERVAL_P(1);
-
-	sx_window_size_check(size);
-	if (TIMESTAMP_NOT_FINITE(ts))
-		PG_RETURN_TIMESTAMP(ts);
-	if (size->month != 0)
-		PG_RETURN_TIMESTAMP(tumble_months(ts, size->month,
-										  PG_NARGS() > 2 ? PG_GETARG_TIMESTAMP(2) : 0));
-	PG_RETURN_TIMESTAMP(tumble_us(ts, sx_window_size_us(size),
-								  PG_NARGS() > 2 ? PG_GETARG_TIMESTAMP(2) : DEFAULT_ORIGIN));
+	PG_RETURN_TIMESTAMP(sx_window_tumble(false, PG_GETARG_TIMESTAMP(0),
+										 PG_GETARG_INTERVAL_P(1), PG_NARGS() > 2,
+										 PG_NARGS() > 2 ? PG_GETARG_TIMESTAMP(2) : 0));
 }
 
 /* tumble(date, interval [, date]) returns timestamp */
 Datum
 streamx_tumble_date(PG_FUNCTION_ARGS)
 {
-	DateADT		date = PG_GETARG_DATEADT(0);
-	Interval   *size = PG_GETARG_INTERVAL_P(1);
-	Timestamp	ts = date2timestamp_opt_overflow(date, NULL);
-	Timestamp	origin = 0;
+	Timestamp	ts = date2timestamp_opt_overflow(PG_GETARG_DATEADT(0), NULL);
 	bool		given = PG_NARGS() > 2;
+	Timestamp	origin = given ?
+		date2timestamp_opt_overflow(PG_GETARG_DATEADT(2), NULL) : 0;
 
-	sx_window_size_check(size);
-	if (TIMESTAMP_NOT_FINITE(ts))
-		PG_RETURN_TIMESTAMP(ts);
-	if (given)
-		origin = date2timestamp_opt_overflow(PG_GETARG_DATEADT(2), NULL);
-	if (size->month != 0)
-		PG_RETURN_TIMESTAMP(tumble_months(ts, size->month, origin));
-	PG_RETURN_TIMESTAMP(tumble_us(ts, sx_window_size_us(size),
-								  given ? origin : DEFAULT_ORIGIN));
+	PG_RETURN_TIMESTAMP(sx_window_tumble(false, ts, PG_GETARG_INTERVAL_P(1),
+										 given, origin));
 }

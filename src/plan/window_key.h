@@ -1,0 +1,33 @@
+/*-------------------------------------------------------------------------
+ * window_key.h
+ *		Which grouping column of a query is a window over event time.
+ *-------------------------------------------------------------------------
+ */
+#ifndef SX_PLAN_WINDOW_KEY_H
+#define SX_PLAN_WINDOW_KEY_H
+
+#include "postgres.h"
+
+#include "nodes/parsenodes.h"
+#include "nodes/primnodes.h"
+
+#include "catalog/stream.h"
+
+/*
+ * sx_plan_window_call -- the call that makes an expression a window
+ *
+ * tumble, hop, cumulate, date_bin or date_trunc over the stream's event time,
+ * seen through subqueries and joins of the (rewritten) query.  Points into
+ * the query; NULL: the expression is none.  *arg: number of the argument that
+ * is the event time.
+ */
+extern FuncExpr *sx_plan_window_call(Query *query, Node *expr,
+									 const SxStream *stream, int *arg);
+
+/*
+ * Wrap the event time of a call, in place, so that a row without one (NULL,
+ * infinite) fails instead of making a group of its own.
+ */
+extern void sx_plan_require_event_time(FuncExpr *call, int arg);
+
+#endif							/* SX_PLAN_WINDOW_KEY_H */
