@@ -25,6 +25,7 @@
 #include "compat.h"
 #include "stats/stats.h"
 #include "worker/task.h"
+#include "worker/worker.h"
 
 #define OPEN_RETRY_MS 5000
 
@@ -32,6 +33,7 @@ List	   *sx_streams = NIL;
 
 static MemoryContext streams_cxt;
 static bool any_stale = false;
+static int	my_index = -1;		/* this worker's, once it has looked */
 
 int64
 sx_now_ms(void)
@@ -345,10 +347,12 @@ sx_view_prepare(SxViewRun *run)
 
 /* ---- streams ---- */
 
+/* Whom the stream has been assigned to meanwhile could not claim it so far. */
 static void
 release_owner(Oid relid)
 {
 	SxStreamFigures *f;
+	bool		awaited = false;
 
 	sx_stats_lock(true);
 	f = sx_stats_stream(relid, false);
@@ -356,8 +360,11 @@ release_owner(Oid relid)
 	{
 		f->owner_pid = 0;
 		f->owner_proc = -1;
+		awaited = f->assigned >= 0 && f->assigned != my_index;
 	}
 	sx_stats_unlock();
+	if (awaited)
+		sx_worker_wake_now();
 }
 
 static void
@@ -570,6 +577,7 @@ sx_streams_sync(int worker_index, int ready_fd)
 	MemoryContext cxt = CurrentMemoryContext;
 
 	any_stale = false;
+	my_index = worker_index;
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	mine = sx_extension_exists() ? claim_streams(worker_index) : NIL;
