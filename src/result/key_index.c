@@ -15,6 +15,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "catalog/index.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_opclass.h"
@@ -83,13 +84,29 @@ streamx_key_digest(PG_FUNCTION_ARGS)
 	else
 	{
 		/* types with an order but no hash (bit, tsvector): by their bytes */
-		struct varlena *bytes = PG_DETOAST_DATUM_PACKED(value);
+		const unsigned char *bytes;
+		int			len;
 
-		h[0] = DatumGetUInt64(hash_any_extended((unsigned char *) VARDATA_ANY(bytes),
-												VARSIZE_ANY_EXHDR(bytes),
+		if (type->typbyval)
+		{
+			bytes = (const unsigned char *) &value;
+			len = sizeof(value);
+		}
+		else if (type->typlen == -1)
+		{
+			struct varlena *varlena = PG_DETOAST_DATUM_PACKED(value);
+
+			bytes = (const unsigned char *) VARDATA_ANY(varlena);
+			len = VARSIZE_ANY_EXHDR(varlena);
+		}
+		else
+		{
+			bytes = (const unsigned char *) DatumGetPointer(value);
+			len = type->typlen > 0 ? type->typlen : strlen((const char *) bytes);
+		}
+		h[0] = DatumGetUInt64(hash_any_extended(bytes, len,
 												UINT64CONST(0x9E3779B97F4A7C15)));
-		h[1] = DatumGetUInt64(hash_any_extended((unsigned char *) VARDATA_ANY(bytes),
-												VARSIZE_ANY_EXHDR(bytes),
+		h[1] = DatumGetUInt64(hash_any_extended(bytes, len,
 												UINT64CONST(0xC2B2AE3D27D4EB4F)));
 	}
 	memcpy(result->data, h, sizeof(h));
@@ -114,11 +131,34 @@ sx_key_size(const SxKeyOps *ops, int nkeys, const Datum *keys,
 	return size;
 }
 
-/* Does the index have one column per key, in the keys' order? */
+/* Is it streamx.key_digest() of this column? */
+static bool
+is_digest(const Node *expr, AttrNumber resno)
+{
+	const FuncExpr *call = (const FuncExpr *) expr;
+	const Var  *column;
+	char	   *name;
+
+	if (!IsA(expr, FuncExpr) || list_length(call->args) != 1)
+		return false;
+	column = linitial(call->args);
+	if (!IsA(column, Var) || column->varattno != resno)
+		return false;
+	name = get_func_name(call->funcid);
+	return name != NULL && strcmp(name, "key_digest") == 0 &&
+		get_func_namespace(call->funcid) == get_namespace_oid("streamx", true);
+}
+
+/*
+ * Does the index have one column per key, in the keys' order?  The owner may
+ * have made others, over expressions or with other collations.
+ */
 static bool
 is_key_index(Relation index, const SxShape *shape)
 {
 	Form_pg_index form = index->rd_index;
+	List	   *exprs;
+	ListCell   *expr;
 	int			i;
 
 	if (!form->indisunique || !form->indisvalid || !form->indnullsnotdistinct ||
@@ -126,10 +166,18 @@ is_key_index(Relation index, const SxShape *shape)
 		index->rd_rel->relam != BTREE_AM_OID ||
 		RelationGetIndexPredicate(index) != NIL)
 		return false;
+	exprs = RelationGetIndexExpressions(index);
+	expr = list_head(exprs);
 	for (i = 0; i < shape->nkeys; i++)
 	{
-		if (form->indkey.values[i] != shape->keys[i].resno &&
-			form->indkey.values[i] != InvalidAttrNumber)
+		if (form->indkey.values[i] == InvalidAttrNumber)
+		{
+			if (!is_digest(lfirst(expr), shape->keys[i].resno))
+				return false;
+			expr = lnext(exprs, expr);
+		}
+		else if (form->indkey.values[i] != shape->keys[i].resno ||
+				 index->rd_indcollation[i] != shape->keys[i].collation)
 			return false;
 	}
 	return true;
