@@ -163,6 +163,11 @@ sx_collation_is_deterministic(Oid collation)
 #include "catalog/pg_namespace.h"
 #include "utils/acl.h"
 
+/* since 15.4: databases whose DROP was interrupted, which nobody can enter */
+#ifndef DATCONNLIMIT_INVALID_DB
+#define DATCONNLIMIT_INVALID_DB (-2)
+#endif
+
 /* 16 has one function for all kinds of objects */
 #if PG_VERSION_NUM >= 160000
 #define sx_class_ownercheck(oid, role) \

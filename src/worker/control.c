@@ -381,6 +381,9 @@ sx_worker_init(void)
 	RegisterXactCallback(wake_xact_callback, NULL);
 	sx_journal_notify = sx_worker_wake_stream;
 
+	/* pg_upgrade copies what is there: nothing may move meanwhile */
+	if (IsBinaryUpgrade)
+		return;
 	bgw.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
 	bgw.bgw_start_time = BgWorkerStart_RecoveryFinished;
 	bgw.bgw_restart_time = 5;

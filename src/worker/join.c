@@ -210,6 +210,15 @@ sx_join_tasks(SxStreamRun *stream)
 	ListCell   *lc;
 	int64		now = sx_now_ms();
 
+	/* the other one did not come in time, or there is none any more */
+	foreach(lc, stream->tasks)
+	{
+		SxTask	   *task = lfirst(lc);
+
+		if (task->hold_until_ms != 0 &&
+			(now >= task->hold_until_ms || list_length(stream->tasks) < 2))
+			let_go(task);
+	}
 	if (list_length(stream->tasks) < 2)
 		return;
 	main_task = linitial(stream->tasks);
@@ -230,14 +239,7 @@ sx_join_tasks(SxStreamRun *stream)
 			return;				/* the list has changed */
 		}
 		if (task->hold_until_ms != 0)
-		{
-			if (now >= task->hold_until_ms)
-			{
-				let_go(main_task);
-				let_go(task);
-			}
 			return;				/* one pair at a time */
-		}
 		if (sx_reader_threaded(task->reader) && now >= task->join_after_ms &&
 			main_task->limits == NULL && distance(main_task, task) < CLOSE_ROWS)
 		{

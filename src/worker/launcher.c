@@ -60,7 +60,8 @@ list_databases(MemoryContext cxt)
 	{
 		Form_pg_database db = (Form_pg_database) GETSTRUCT(tuple);
 
-		if (!db->datallowconn || db->datistemplate)
+		if (!db->datallowconn || db->datistemplate ||
+			db->datconnlimit == DATCONNLIMIT_INVALID_DB)
 			continue;
 		old = MemoryContextSwitchTo(cxt);
 		result = lappend_oid(result, db->oid);

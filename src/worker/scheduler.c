@@ -314,6 +314,7 @@ sx_scheduler_main(Datum arg)
 		if (changes != seen || moved)
 			wake_workers(moved);
 		seen = changes;
+		(void) pgstat_report_stat(false);
 		pgstat_report_activity(STATE_IDLE, NULL);
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 needed > 0 ? RETRY_MS : LOOK_MS, PG_WAIT_EXTENSION);

@@ -215,7 +215,9 @@ static SxTask *
 open_task(SxStreamRun *stream, SxPosition *positions, int n, const char *start,
 		  int ready_fd)
 {
-	MemoryContext cxt = AllocSetContextCreate(stream->cxt, "streamx task",
+	/* the transaction's until it is whole: opening may fail, again and again */
+	MemoryContext cxt = AllocSetContextCreate(CurTransactionContext,
+											  "streamx task",
 											  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(cxt);
 	SxTask	   *task = palloc0(sizeof(SxTask));
@@ -226,6 +228,7 @@ open_task(SxStreamRun *stream, SxPosition *positions, int n, const char *start,
 	sx_task_set_positions(task, positions, n);
 	task->reader = sx_reader_open(stream->def, ready_fd);
 	task->seek = true;
+	MemoryContextSetParent(cxt, stream->cxt);
 	MemoryContextSwitchTo(stream->cxt);
 	stream->tasks = lappend(stream->tasks, task);
 	MemoryContextSwitchTo(old);
@@ -311,16 +314,24 @@ add_view(SxStreamRun *stream, const SxView *view, int ready_fd)
 	/*
 	 * View contexts hang below the stream's, as a view moves between tasks.
 	 */
-	cxt = AllocSetContextCreate(stream->cxt, "streamx view",
+	cxt = AllocSetContextCreate(CurTransactionContext, "streamx view",
 								ALLOCSET_DEFAULT_SIZES);
 	old = MemoryContextSwitchTo(cxt);
 	run = palloc0(sizeof(SxViewRun));
 	run->relid = view->relid;
 	run->cxt = cxt;
 	run->view = sx_view_get(view->relid);
+	if (run->view == NULL)
+	{
+		/* dropped this moment */
+		MemoryContextSwitchTo(old);
+		MemoryContextDelete(cxt);
+		return;
+	}
 	run->relations = list_make3_oid(view->relid, view->query, stream->relid);
 	if (OidIsValid(view->state))
 		run->relations = lappend_oid(run->relations, view->state);
+	MemoryContextSetParent(cxt, stream->cxt);
 	MemoryContextSwitchTo(task->cxt);
 	task->views = lappend(task->views, run);
 	MemoryContextSwitchTo(old);

@@ -217,6 +217,11 @@ sx_worker_main(Datum arg)
 			seen = changes_now();
 			sx_streams_sync(slot->index, ready_fd);
 			now = synced = sx_now_ms();
+
+			/* a descriptor may have been closed, and its number used again */
+			if (set)
+				FreeWaitEventSet(set);
+			set = NULL;
 		}
 
 		foreach(ls, sx_streams)
@@ -278,6 +283,8 @@ sx_worker_main(Datum arg)
 		else
 			list_free(fds);
 
+		/* autovacuum goes by them */
+		(void) pgstat_report_stat(false);
 		nevents = WaitEventSetWait(set, wait, events, lengthof(events), PG_WAIT_EXTENSION);
 		for (i = 0; i < nevents; i++)
 		{
