@@ -5,6 +5,7 @@
  */
 #include "postgres.h"
 
+#include "access/detoast.h"
 #include "executor/executor.h"
 #include "utils/datum.h"
 #include "utils/memutils.h"
@@ -70,6 +71,12 @@ collect_receive(TupleTableSlot *slot, DestReceiver *self)
 		nulls[i] = slot->tts_isnull[i];
 		if (nulls[i] || c->byval[i])
 			values[i] = slot->tts_values[i];
+		else if (c->len[i] == -1 &&
+				 VARATT_IS_EXTERNAL_ONDISK(DatumGetPointer(slot->tts_values[i])))
+		{
+			/* of a joined table, where it may be gone before we are */
+			values[i] = PointerGetDatum(detoast_external_attr((struct varlena *) DatumGetPointer(slot->tts_values[i])));
+		}
 		else
 			values[i] = datumCopy(slot->tts_values[i], false, c->len[i]);
 	}
