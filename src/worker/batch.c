@@ -210,6 +210,15 @@ row_as_reject(BatchInput *in, int64 row, SxReject *reject)
 	elog(ERROR, "row is not in the batch");
 }
 
+/* An error that stops a view: which row it was. */
+static char *
+row_message(SxTask *task, const SxReject *reject, const char *message)
+{
+	return psprintf(_("partition %d, offset " INT64_FORMAT " of stream \"%s\": %s"),
+					reject->partition, reject->position, task->stream->def->name,
+					message ? message : "unknown error");
+}
+
 /* What a failed view is told to do; the subtransaction is rolled back. */
 typedef struct ViewOutcome
 {
@@ -309,13 +318,14 @@ run_part(SxViewRun *run, BatchInput *in, int64 first, int64 end, int64 *rest,
 	}
 
 	/* the row */
+	row_as_reject(in, first, &reject);
 	if (in->task->stream->def->on_error == SX_ON_ERROR_STOP)
 	{
+		edata->message = row_message(in->task, &reject, edata->message);
 		outcome->stopped = true;
 		outcome->error = edata;
 		return false;
 	}
-	row_as_reject(in, first, &reject);
 	strlcpy(reject.sqlstate, unpack_sql_state(edata->sqlerrcode), sizeof(reject.sqlstate));
 	reject.error = edata->message ? edata->message : "unknown error";
 	if (in->task->stream->def->on_error == SX_ON_ERROR_DEAD_LETTER)
@@ -421,10 +431,8 @@ keep_rejects(SxTask *task, SxBatch *list)
 						(errcode(MAKE_SQLSTATE(b->rejects[i].sqlstate[0], b->rejects[i].sqlstate[1],
 											   b->rejects[i].sqlstate[2], b->rejects[i].sqlstate[3],
 											   b->rejects[i].sqlstate[4])),
-						 errmsg("%s", b->rejects[i].error),
-						 errdetail("Partition %d, offset " INT64_FORMAT " of stream \"%s\".",
-								   b->rejects[i].partition, b->rejects[i].position,
-								   stream->def->name)));
+						 errmsg_internal("%s", row_message(task, &b->rejects[i],
+														   b->rejects[i].error))));
 			if (stream->def->on_error == SX_ON_ERROR_DEAD_LETTER &&
 				sx_result_dead_letter(stream->relid, InvalidOid, &b->rejects[i]))
 				kept++;
