@@ -202,14 +202,31 @@ range_var(Oid schema, const char *name)
 	return makeRangeVar(get_namespace_name(schema), pstrdup(name), -1);
 }
 
+/*
+ * Whole rows, so that changes can be published: those of result tables, and
+ * those of all tables.
+ */
+static void
+set_replica_identity(Oid schema, const char *name)
+{
+	AlterTableStmt *alter = makeNode(AlterTableStmt);
+	AlterTableCmd *cmd = makeNode(AlterTableCmd);
+	ReplicaIdentityStmt *identity = makeNode(ReplicaIdentityStmt);
+
+	identity->identity_type = REPLICA_IDENTITY_FULL;
+	cmd->subtype = AT_ReplicaIdentity;
+	cmd->def = (Node *) identity;
+	alter->relation = range_var(schema, name);
+	alter->cmds = list_make1(cmd);
+	alter->objtype = OBJECT_TABLE;
+	run_statement((Node *) alter);
+}
+
 static Oid
 create_result(const SxCreateView *stmt, Oid schema, List *columns,
 			  List *options)
 {
 	CreateStmt *create = makeNode(CreateStmt);
-	AlterTableStmt *alter = makeNode(AlterTableStmt);
-	AlterTableCmd *cmd = makeNode(AlterTableCmd);
-	ReplicaIdentityStmt *identity = makeNode(ReplicaIdentityStmt);
 
 	create->relation = range_var(schema, stmt->relation->relname);
 	create->tableElts = columns;
@@ -218,15 +235,7 @@ create_result(const SxCreateView *stmt, Oid schema, List *columns,
 	create->tablespacename = stmt->tablespace;
 	create->accessMethod = stmt->access_method;
 	run_statement((Node *) create);
-
-	identity->identity_type = REPLICA_IDENTITY_FULL;
-	cmd->subtype = AT_ReplicaIdentity;
-	cmd->def = (Node *) identity;
-	alter->relation = range_var(schema, stmt->relation->relname);
-	alter->cmds = list_make1(cmd);
-	alter->objtype = OBJECT_TABLE;
-	run_statement((Node *) alter);
-
+	set_replica_identity(schema, stmt->relation->relname);
 	return get_relname_relid(stmt->relation->relname, schema);
 }
 
@@ -317,6 +326,7 @@ create_state(Oid schema, const char *name, const SxShape *shape, Oid owner)
 								 string_option("autovacuum_analyze_scale_factor", "1"));
 	create->oncommit = ONCOMMIT_NOOP;
 	run_statement((Node *) create);
+	set_replica_identity(schema, name);
 	relid = get_relname_relid(name, schema);
 
 	index->idxname = psprintf("%s_h", name);
