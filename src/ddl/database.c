@@ -38,18 +38,21 @@ may_create_databases(void)
 	return result;
 }
 
-/* The database, unless the statement will fail anyway. */
+/*
+ * The database, unless the statement will fail anyway.  Only as a template it
+ * may be the one that we are in ourselves.
+ */
 static Oid
-if_allowed(const char *dbname, bool may_if_template)
+if_allowed(const char *dbname, bool as_template)
 {
 	Oid			dbid = get_database_oid(dbname, true);
 	HeapTuple	tuple;
 	bool		allowed;
 
-	if (!OidIsValid(dbid) || dbid == MyDatabaseId)
+	if (!OidIsValid(dbid) || (dbid == MyDatabaseId && !as_template))
 		return InvalidOid;
 	allowed = sx_database_ownercheck(dbid, GetUserId());
-	if (!allowed && may_if_template)
+	if (!allowed && as_template)
 	{
 		tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(dbid));
 		if (HeapTupleIsValid(tuple))
