@@ -54,7 +54,9 @@ sx_window_event_time(const SxStream *stream, const SxBatch *batch, int row,
 
 		if (DATE_NOT_FINITE(date))
 			return false;
-		*event_us = (int64) date * USECS_PER_DAY;
+		/* dates go further than timestamps */
+		*event_us = date < TIMESTAMP_END_JULIAN - POSTGRES_EPOCH_JDATE ?
+			(int64) date * USECS_PER_DAY : END_TIMESTAMP - 1;
 		return true;
 	}
 	*event_us = DatumGetInt64(batch->values[col][row]);
