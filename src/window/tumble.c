@@ -134,6 +134,10 @@ sx_window_tumble(bool tz, int64 ts, const Interval *size, bool has_origin,
 				 int64 origin)
 {
 	sx_window_size_check(size);
+	if (has_origin && TIMESTAMP_NOT_FINITE(origin))
+		ereport(ERROR,
+				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
+				 errmsg("origin out of range")));
 	if (TIMESTAMP_NOT_FINITE(ts))
 		return ts;
 	if (size->month == 0)
