@@ -25,7 +25,7 @@ TAP_TESTS = 1
 PROVE_TESTS = test/t/*.pl
 
 # Tests by name, in their order.
-REGRESS_TESTS = ddl streams status aggregates extensions shapes failures
+REGRESS_TESTS = ddl streams status aggregates extensions shapes failures refusals native windows event_time
 
 # No bitcode: the C++ object has none, and nothing here is worth inlining.
 override with_llvm = no

@@ -186,6 +186,7 @@ CALL oracle.view('c', 'c_materialized', $$WITH big AS MATERIALIZED (SELECT page,
 CALL oracle.view('c', 'c_with_table', $$WITH t AS (SELECT * FROM pages) SELECT a.title, b.title AS other, count(*) FROM {s} s JOIN t a USING (page) JOIN t b ON b.cat = a.cat GROUP BY 1, 2$$);
 CALL oracle.view('c', 'c_srf_below', $$SELECT letter, count(*) FROM (SELECT regexp_split_to_table(page || 'xy', '') AS letter FROM {s}) q GROUP BY letter$$);
 CALL oracle.view('c', 'c_words', $$SELECT word, count(*) FROM {s}, unnest(string_to_array(page || ' ' || coalesce(uid::text, 'nobody'), ' ')) AS word GROUP BY word$$);
+CALL oracle.view('c', 'c_srf_key', $$SELECT regexp_split_to_table(page, '') AS letter, uid, count(*), sum(amount) FROM {s} GROUP BY 1, 2$$);
 CALL oracle.view('c', 'c_ordered', $$SELECT page, count(*) FROM {s} GROUP BY page ORDER BY count(*) DESC, 1$$);
 -- no aggregate, no grouping: rows are appended
 CALL oracle.view('c', 't_star', $$SELECT * FROM {s}$$);

@@ -65,21 +65,27 @@ BEGIN
   INSERT INTO oracle.views VALUES (view, x, replace(query, '{s}', x || '_t'));
 END $$;
 
--- all that has been fed has been taken in
+-- All that has been fed is visible in all views of x.  streamx.wait() takes a
+-- round trip to the worker each: asked for one view, the others are compared
+-- with it by what they have taken in.
 CREATE PROCEDURE oracle.wait(x name) LANGUAGE plpgsql AS $$
 DECLARE
   behind text;
   started timestamptz := clock_timestamp();
 BEGIN
+  PERFORM streamx.wait((SELECT view::regclass FROM oracle.views WHERE source = x LIMIT 1));
   LOOP
-    SELECT string_agg(format('%s has %s of %s rows%s', v.view, c.rows_in, v.expected, ': ' || w.error), ', ')
+    SELECT string_agg(format('%s has %s of %s rows, %s %s', v.view, w.rows_in, v.expected, w.state, w.error), E'\n')
     INTO behind
     FROM oracle.views v JOIN streamx.view_counters c ON c.view = v.view::regclass
-      JOIN streamx.continuous_views w ON w.view = c.view
+      JOIN streamx.views w ON w.view = c.view
     WHERE v.source = x AND c.rows_in < v.expected;
     EXIT WHEN behind IS NULL;
     IF clock_timestamp() > started + interval '30 s' THEN
-      RAISE EXCEPTION 'not there after 30 s: %', behind;
+      RAISE EXCEPTION 'not there after 30 s' USING
+        detail = concat_ws(E'\n', behind, (SELECT string_agg(s::text, E'\n') FROM streamx.streams s),
+                           (SELECT string_agg(concat_ws(' ', backend_type, pid, wait_event), E'\n')
+                            FROM pg_stat_activity WHERE backend_type LIKE 'streamx%'));
     END IF;
     PERFORM pg_sleep(0.002);
   END LOOP;
