@@ -96,7 +96,8 @@ CREATE TABLE streamx.view_counters (
   rows_out       bigint NOT NULL DEFAULT 0,
   rows_late      bigint NOT NULL DEFAULT 0,
   dead_letters   bigint NOT NULL DEFAULT 0,
-  batches        bigint NOT NULL DEFAULT 0
+  batches        bigint NOT NULL DEFAULT 0,
+  watermark      timestamptz             -- of the view; windows that end before it (and lateness) are closed
 ) WITH (fillfactor = 50);
 REVOKE ALL ON streamx.view_counters FROM PUBLIC;
 COMMENT ON TABLE streamx.view_counters IS 'per view: rows taken in, rows written, late rows, dead letters, batches';
@@ -363,6 +364,10 @@ COMMENT ON FUNCTION cumulate(timestamp, interval, interval) IS 'end of each wind
 CREATE FUNCTION streamx.event_time(value anyelement) RETURNS anyelement
 AS 'MODULE_PATHNAME', 'streamx_event_time' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION streamx.event_time(anyelement) IS 'a timestamp or date as it is; an error if it is NULL or infinite: such a row is in no window';
+
+CREATE FUNCTION streamx.is_late(window_start anyelement) RETURNS boolean
+AS 'MODULE_PATHNAME', 'streamx_is_late' LANGUAGE C STABLE STRICT PARALLEL UNSAFE COST 1000;
+COMMENT ON FUNCTION streamx.is_late(anyelement) IS 'used while a batch runs: had the last window of a row closed before';
 
 -- in the key index of a result table whose keys are long
 CREATE FUNCTION streamx.key_digest(value anyelement) RETURNS uuid

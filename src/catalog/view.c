@@ -115,7 +115,8 @@ enum
 	COUNTERS_ROWS_LATE,
 	COUNTERS_DEAD_LETTERS,
 	COUNTERS_BATCHES,
-	COUNTERS_NATTS = COUNTERS_BATCHES
+	COUNTERS_WATERMARK,
+	COUNTERS_NATTS = COUNTERS_WATERMARK
 };
 
 /* columns of the other tables that name a view or a stream */
@@ -744,6 +745,7 @@ sx_view_insert(const SxView *view)
 
 		for (int i = 0; i < COUNTERS_NATTS; i++)
 			counters[i] = Int64GetDatum(0);
+		counters_nulls[COUNTERS_WATERMARK - 1] = true;
 		counters[COUNTERS_VIEW - 1] = ObjectIdGetDatum(view->relid);
 		insert_row(TABLE_COUNTERS, counters, counters_nulls);
 	}
@@ -867,6 +869,8 @@ sx_view_count(Oid relid, const SxViewCounters *delta)
 		values[COUNTERS_ROWS_LATE - 1] = Int64GetDatum(sum.rows_late);
 		values[COUNTERS_DEAD_LETTERS - 1] = Int64GetDatum(sum.dead_letters);
 		values[COUNTERS_BATCHES - 1] = Int64GetDatum(sum.batches);
+		values[COUNTERS_WATERMARK - 1] = Int64GetDatum(sum.watermark_us);
+		nulls[COUNTERS_WATERMARK - 1] = sum.watermark_us == PG_INT64_MIN;
 		changed = heap_modify_tuple(tuple, RelationGetDescr(rel),
 									values, nulls, replaces);
 		CatalogTupleUpdate(rel, &tuple->t_self, changed);
@@ -885,10 +889,19 @@ sx_view_counters(Oid relid, SxViewCounters *counters)
 	HeapTuple	tuple;
 
 	memset(counters, 0, sizeof(*counters));
+	counters->watermark_us = PG_INT64_MIN;
 	begin_scan(&scan, rel, COUNTERS_VIEW, relid);
 	tuple = systable_getnext(scan.sysscan);
 	if (HeapTupleIsValid(tuple))
+	{
+		bool		isnull;
+		Datum		watermark = heap_getattr(tuple, COUNTERS_WATERMARK,
+											 RelationGetDescr(rel), &isnull);
+
 		add_counters(counters, tuple, RelationGetDescr(rel));
+		if (!isnull)
+			counters->watermark_us = DatumGetTimestampTz(watermark);
+	}
 	end_scan(&scan);
 	table_close(rel, AccessShareLock);
 }

@@ -46,6 +46,7 @@ typedef struct SxViewCounters
 	int64		rows_late;
 	int64		dead_letters;
 	int64		batches;
+	int64		watermark_us;	/* of the view; PG_INT64_MIN: none yet */
 } SxViewCounters;
 
 /*

@@ -487,6 +487,12 @@ sx_ddl_create_view(const SxCreateView *stmt)
 	shape = sx_plan_analyze(stmt->query, name);
 	if (shape->strategy == SX_STRATEGY_MERGE && shape->grouped)
 		check_keys(shape, name);
+	if (view->final && shape->strategy == SX_STRATEGY_MERGE && shape->window == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot maintain continuous view \"%s\"", name),
+				 errdetail("With emit = 'final' rows appear when their window closes, but no grouping column is a window over the event time of a stream that has a watermark."),
+				 errhint("Give the stream the options event_time and watermark and group by tumble(event_time, size), or use emit = 'update'.")));
 
 	view->id = sx_view_next_id();
 	view->owner = GetUserId();

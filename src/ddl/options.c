@@ -73,10 +73,7 @@ read_emit(SxView *view, const char *name, const char *value)
 	if (strcmp(value, "update") == 0)
 		view->final = false;
 	else if (strcmp(value, "final") == 0)
-	{
 		view->final = true;
-		not_yet(name, value, "Use \"update\": rows change as data arrives.");
-	}
 	else
 		invalid_value(name, value, "Use \"update\" or \"final\".");
 }

@@ -25,6 +25,7 @@
 #include "optimizer/optimizer.h"
 #include "optimizer/tlist.h"
 #include "parser/parse_agg.h"
+#include "parser/parse_func.h"
 #include "parser/parsetree.h"
 #include "rewrite/rewriteHandler.h"
 #include "rewrite/rewriteManip.h"
@@ -546,6 +547,73 @@ rewrite_query(Query *query)
 	return sx_flatten_group_rte(linitial_node(Query, rewritten));
 }
 
+/* A query that counts the rows whose last window had closed before. */
+static Query *
+make_late_query(const Query *query, Expr *last_window)
+{
+	Query	   *late = copyObject(unconstify(Query *, query));
+	Aggref	   *count = makeNode(Aggref);
+	FromExpr   *from = late->jointree;
+	Oid			anytype = ANYELEMENTOID;
+	Oid			funcid = LookupFuncName(list_make2(makeString("streamx"),
+												   makeString("is_late")),
+										1, &anytype, false);
+	Expr	   *is_late;
+
+	count->aggfnoid = F_COUNT_;
+	count->aggtype = INT8OID;
+	count->aggtranstype = InvalidOid;
+	count->aggstar = true;
+	count->aggkind = AGGKIND_NORMAL;
+	count->aggsplit = AGGSPLIT_SIMPLE;
+	count->aggno = count->aggtransno = -1;
+	count->location = -1;
+	is_late = (Expr *) makeFuncExpr(funcid, BOOLOID, list_make1(copyObject(last_window)),
+									InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+	from->quals = from->quals ?
+		(Node *) makeBoolExpr(AND_EXPR, list_make2(from->quals, is_late), -1) :
+		(Node *) is_late;
+	late->targetList = list_make1(makeTargetEntry((Expr *) count, 1, pstrdup("late"), false));
+	late->groupClause = NIL;
+	late->havingQual = NULL;
+	late->sortClause = NIL;
+	late->hasAggs = true;
+	late->hasTargetSRFs = false;
+	return late;
+}
+
+/* Grouping columns that are windows over event time. */
+static void
+analyze_windows(SxShape *shape, Query *query)
+{
+	SxStream   *stream = sx_stream_get(shape->stream, InvalidOid);
+	int			i;
+
+	for (i = 0; i < shape->nkeys; i++)
+	{
+		TargetEntry *tle = get_sortgroupclause_tle(list_nth_node(SortGroupClause, query->groupClause, i),
+												   query->targetList);
+		int			arg;
+		FuncExpr   *call = sx_plan_window_call(query, (Node *) tle->expr, stream, &arg);
+
+		if (call == NULL)
+			continue;
+		if (stream->has_watermark && shape->window == NULL)
+		{
+			shape->window = sx_plan_window(call);
+			if (shape->window)
+			{
+				Expr	   *last = sx_plan_last_window(call, tle->expr);
+
+				shape->window_key = i;
+				if (last)
+					shape->late_query = make_late_query(query, last);
+			}
+		}
+		sx_plan_require_event_time(call, arg);
+	}
+}
+
 static void
 analyze_grouping(AnalyzeContext *cxt, SxShape *shape, Query *query)
 {
@@ -553,7 +621,6 @@ analyze_grouping(AnalyzeContext *cxt, SxShape *shape, Query *query)
 	ListCell   *lc;
 	ResultContext rc;
 	List	   *tlist = NIL;
-	SxStream   *stream;
 	int			i;
 
 	shape->strategy = SX_STRATEGY_MERGE;
@@ -614,20 +681,7 @@ analyze_grouping(AnalyzeContext *cxt, SxShape *shape, Query *query)
 			   ("Call it in a subquery in FROM, and group over that."));
 
 	/* what runs over a batch: the keys and the bare aggregates */
-	stream = sx_stream_get(shape->stream, InvalidOid);
-	for (i = 0; i < shape->nkeys; i++)
-	{
-		TargetEntry *tle = get_sortgroupclause_tle(list_nth_node(SortGroupClause, query->groupClause, i),
-												   query->targetList);
-		int			arg;
-		FuncExpr   *call = sx_plan_window_call(query, (Node *) tle->expr, stream, &arg);
-
-		if (call)
-		{
-			shape->window_key = i;
-			sx_plan_require_event_time(call, arg);
-		}
-	}
+	analyze_windows(shape, query);
 	for (i = 0; i < shape->nkeys; i++)
 	{
 		TargetEntry *tle = get_sortgroupclause_tle(list_nth_node(SortGroupClause, query->groupClause, i),

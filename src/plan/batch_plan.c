@@ -30,8 +30,8 @@ mark_partial_walker(Node *node, void *context)
 	return expression_tree_walker(node, mark_partial_walker, context);
 }
 
-PlannedStmt *
-sx_plan_batch(const SxShape *shape, double rows)
+static PlannedStmt *
+plan_for_batch(Query *query, double rows)
 {
 	PlannedStmt *stmt;
 
@@ -43,13 +43,26 @@ sx_plan_batch(const SxShape *shape, double rows)
 	sx_fdw_batch_rows = rows;
 	PG_TRY();
 	{
-		stmt = planner(copyObject(shape->batch_query), NULL, 0, NULL);
+		stmt = planner(copyObject(query), NULL, 0, NULL);
 	}
 	PG_FINALLY();
 	{
 		sx_fdw_batch_rows = 0;
 	}
 	PG_END_TRY();
+	return stmt;
+}
+
+PlannedStmt *
+sx_plan_late(const SxShape *shape, double rows)
+{
+	return plan_for_batch(shape->late_query, rows);
+}
+
+PlannedStmt *
+sx_plan_batch(const SxShape *shape, double rows)
+{
+	PlannedStmt *stmt = plan_for_batch(shape->batch_query, rows);
 
 	if (shape->strategy == SX_STRATEGY_MERGE && shape->npartials > 0)
 	{

@@ -14,6 +14,8 @@
 #include "nodes/plannodes.h"
 #include "nodes/primnodes.h"
 
+#include "window/window.h"
+
 typedef enum SxStrategy
 {
 	SX_STRATEGY_APPEND,			/* no aggregate: rows are appended */
@@ -75,8 +77,15 @@ typedef struct SxShape
 	/* What runs over a batch: see plan.c; rewritten, not yet planned. */
 	Query	   *batch_query;
 
-	/* key that is a window over event time, -1: none */
+	/*
+	 * The key that is a window over event time and when it ends; -1, NULL:
+	 * none, or the stream has no watermark, so that it never closes.
+	 */
 	int			window_key;
+	SxWindow   *window;
+
+	/* counts the rows of a batch that are late; NULL: cannot be told */
+	Query	   *late_query;
 } SxShape;
 
 /*
@@ -96,6 +105,9 @@ extern SxShape *sx_plan_analyze(Query *query, const char *viewname);
  * plan's rows are (keys ..., partial states ...).
  */
 extern PlannedStmt *sx_plan_batch(const SxShape *shape, double rows);
+
+/* Plan of a query that is not partial, over a batch of so many rows. */
+extern PlannedStmt *sx_plan_late(const SxShape *shape, double rows);
 
 /* The stored query of a view (its Query after parse analysis). */
 extern Query *sx_plan_stored_query(Oid query_view);

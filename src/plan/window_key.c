@@ -15,8 +15,10 @@
 #include "optimizer/optimizer.h"
 #include "parser/parse_func.h"
 #include "parser/parsetree.h"
+#include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
+#include "utils/timestamp.h"
 
 #include "plan/window_key.h"
 
@@ -116,6 +118,91 @@ sx_plan_window_call(Query *query, Node *expr, const SxStream *stream, int *arg)
 	if (*arg < 0 || !is_event_time(query, list_nth(call->args, *arg), stream))
 		return NULL;
 	return call;
+}
+
+/* The argument's value if it is a constant that is not NULL. */
+static Const *
+constant(const FuncExpr *call, int arg)
+{
+	Node	   *node;
+
+	if (arg >= list_length(call->args))
+		return NULL;
+	node = eval_const_expressions(NULL, copyObject(list_nth(call->args, arg)));
+	return IsA(node, Const) && !((Const *) node)->constisnull ? (Const *) node : NULL;
+}
+
+SxWindow *
+sx_plan_window(const FuncExpr *call)
+{
+	SxWindow   *window = palloc0(sizeof(SxWindow));
+	const char *name = get_func_name(call->funcid);
+	Const	   *size;
+
+	window->kind = SX_WINDOW_FIXED;
+	window->tz = call->funcresulttype == TIMESTAMPTZOID;
+	if (strcmp(name, "date_trunc") == 0)
+	{
+		Const	   *zone = constant(call, 2);
+
+		size = constant(call, 0);
+		if (size == NULL || (zone == NULL && list_length(call->args) > 2) ||
+			!sx_window_trunc_size(TextDatumGetCString(size->constvalue), &window->size))
+			return NULL;
+		if (zone)
+			window->zone = TextDatumGetCString(zone->constvalue);
+		return window;
+	}
+	if (strcmp(name, "hop") == 0)
+	{
+		window->kind = SX_WINDOW_HOP;
+		size = constant(call, 2);
+	}
+	else if (strcmp(name, "cumulate") == 0)
+	{
+		window->kind = SX_WINDOW_CUMULATE;
+		size = constant(call, 2);
+	}
+	else
+		size = constant(call, strcmp(name, "date_bin") == 0 ? 0 : 1);
+	if (size == NULL)
+		return NULL;
+	window->size = *DatumGetIntervalP(size->constvalue);
+
+	/* days of these are 24 hours, whatever the clocks do */
+	window->size.time += window->size.day * USECS_PER_DAY;
+	window->size.day = 0;
+	return window;
+}
+
+Expr *
+sx_plan_last_window(const FuncExpr *call, Expr *key)
+{
+	const char *name = get_func_name(call->funcid);
+	bool		hop = strcmp(name, "hop") == 0;
+	List	   *args;
+	Oid			types[3];
+	Oid			funcid;
+	int			i;
+	ListCell   *lc;
+
+	if (!call->funcretset)
+		return key;
+	if (!equal(call, key))
+		return NULL;			/* below a subquery */
+
+	/* the one that starts last: tumble(ts, slide [, origin]), (ts, size) */
+	args = list_make2(linitial(call->args), list_nth(call->args, hop ? 1 : 2));
+	if (list_length(call->args) > 3)
+		args = lappend(args, lfourth(call->args));
+	i = 0;
+	foreach(lc, args)
+		types[i++] = exprType(lfirst(lc));
+	funcid = LookupFuncName(list_make2(makeString(get_namespace_name(get_func_namespace(call->funcid))),
+									   makeString("tumble")),
+							i, types, false);
+	return (Expr *) makeFuncExpr(funcid, call->funcresulttype, copyObject(args),
+								 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
 }
 
 void

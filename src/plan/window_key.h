@@ -12,6 +12,7 @@
 #include "nodes/primnodes.h"
 
 #include "catalog/stream.h"
+#include "window/window.h"
 
 /*
  * sx_plan_window_call -- the call that makes an expression a window
@@ -23,6 +24,18 @@
  */
 extern FuncExpr *sx_plan_window_call(Query *query, Node *expr,
 									 const SxStream *stream, int *arg);
+
+/*
+ * sx_plan_window -- the window that a call makes; NULL: its size is no
+ * constant, so nobody knows when it ends
+ */
+extern SxWindow *sx_plan_window(const FuncExpr *call);
+
+/*
+ * An expression for the start of the last window of a row (over the level of
+ * the query at which key stands); NULL: it cannot be told there.
+ */
+extern Expr *sx_plan_last_window(const FuncExpr *call, Expr *key);
 
 /*
  * Wrap the event time of a call, in place, so that a row without one (NULL,

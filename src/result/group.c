@@ -175,6 +175,32 @@ group_free(SxGroups *groups, SxGroup *g)
 }
 
 void
+sx_groups_remove(SxGroups *groups, uint64 hash, const Datum *keys,
+				 const bool *nulls)
+{
+	SxGroup   **link;
+
+	if (groups->nbuckets == 0)
+		return;
+	for (link = &groups->buckets[hash & (groups->nbuckets - 1)]; *link;
+		 link = &(*link)->next)
+	{
+		SxGroup    *g = *link;
+
+		if (g->hash == hash &&
+			sx_keys_equal(groups->ops, groups->nkeys, g->keys, g->key_nulls,
+						  keys, nulls))
+		{
+			*link = g->next;
+			groups->bytes -= sx_group_bytes(groups, g);
+			group_free(groups, g);
+			groups->ngroups--;
+			return;
+		}
+	}
+}
+
+void
 sx_groups_evict(SxGroups *groups, uint32 batch)
 {
 	uint64		i;

@@ -68,6 +68,10 @@ extern void sx_groups_reset(SxGroups *groups);
 extern SxGroup *sx_groups_find(SxGroups *groups, uint64 hash,
 							   const Datum *keys, const bool *nulls);
 
+/* Forget one; nothing happens if it is not there. */
+extern void sx_groups_remove(SxGroups *groups, uint64 hash,
+							 const Datum *keys, const bool *nulls);
+
 /* Forget those that no batch since "batch" (incl.) has touched. */
 extern void sx_groups_evict(SxGroups *groups, uint32 batch);
 

@@ -18,6 +18,7 @@ sx_result_initialize(Oid viewid)
 	SxShape    *shape = sx_plan_analyze(sx_plan_stored_query(view->query), view->name);
 	SxScanInput input = {0};
 	SxRows		rows;
+	int64		dropped;
 	DestReceiver *dest;
 
 	if (shape->strategy != SX_STRATEGY_MERGE || shape->grouped)
@@ -32,6 +33,6 @@ sx_result_initialize(Oid viewid)
 	dest->rDestroy(dest);
 	CommandCounterIncrement();
 	UpdateActiveSnapshotCommandId();
-	sx_result_merge(sx_result_open(view, shape), &rows);
+	sx_result_merge(sx_result_open(view, shape), &rows, PG_INT64_MIN, &dropped);
 	PopActiveSnapshot();
 }

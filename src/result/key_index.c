@@ -36,6 +36,7 @@
 
 struct SxKeyIndex
 {
+	MemoryContext cxt;			/* of the scan, which is begun when needed */
 	SxWriter   *writer;
 	const SxShape *shape;
 	const SxKeyOps *ops;
@@ -276,6 +277,7 @@ sx_key_index_begin(SxWriter *writer, const SxShape *shape,
 	SxKeyIndex *ki = palloc0(sizeof(SxKeyIndex));
 	int			i;
 
+	ki->cxt = CurrentMemoryContext;
 	ki->writer = writer;
 	ki->shape = shape;
 	ki->ops = ops;
@@ -350,6 +352,7 @@ sx_key_index_find(SxKeyIndex *ki, const Datum *keys, const bool *nulls,
 {
 	ScanKeyData skey[INDEX_MAX_KEYS];
 	int			n = ki->shape->nkeys;
+	MemoryContext old;
 	int			i;
 
 	ItemPointerSetInvalid(tid);
@@ -380,6 +383,9 @@ sx_key_index_find(SxKeyIndex *ki, const Datum *keys, const bool *nulls,
 								   ki->eqproc[i], value);
 		}
 	}
+
+	/* the scan outlives the caller's context */
+	old = MemoryContextSwitchTo(ki->cxt);
 	if (ki->scan == NULL)
 		ki->scan = index_beginscan(ki->writer->rel, ki->index,
 								   GetActiveSnapshot(), n, 0);
@@ -398,5 +404,6 @@ sx_key_index_find(SxKeyIndex *ki, const Datum *keys, const bool *nulls,
 		break;
 	}
 	ExecClearTuple(ki->slot);
+	MemoryContextSwitchTo(old);
 	return ItemPointerIsValid(tid);
 }

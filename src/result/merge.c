@@ -319,18 +319,8 @@ sx_projection_init(SxProjection *proj, const SxShape *shape)
 
 /* ---- one view ---- */
 
-typedef struct StateTable
-{
-	SxWriter   *writer;
-	Relation	index;
-	IndexScanDesc scan;
-	TupleTableSlot *slot;
-	Datum	   *found;
-	bool	   *found_nulls;
-} StateTable;
-
-static void
-state_begin(StateTable *st, const SxView *view, const SxShape *shape)
+void
+sx_state_begin(SxStateTable *st, const SxView *view, const SxShape *shape)
 {
 	List	   *indexes;
 
@@ -353,8 +343,8 @@ state_begin(StateTable *st, const SxView *view, const SxShape *shape)
 	st->found_nulls = palloc0(sizeof(bool) * Max(shape->nkeys, 1));
 }
 
-static void
-state_end(StateTable *st)
+void
+sx_state_end(SxStateTable *st)
 {
 	ExecDropSingleTupleTableSlot(st->slot);
 	if (st->scan)
@@ -366,7 +356,7 @@ state_end(StateTable *st)
 
 /* Read the states of a group into the cache, if the table has it. */
 static bool
-state_load(StateTable *st, SxResult *r, SxGroup *g)
+state_load(SxStateTable *st, SxResult *r, SxGroup *g)
 {
 	const SxShape *shape = r->shape;
 	TableScanDesc seq = NULL;
@@ -423,7 +413,7 @@ state_load(StateTable *st, SxResult *r, SxGroup *g)
 
 /* Keep the live states in the cache and write them. */
 static void
-state_store(StateTable *st, SxResult *r, SxGroup *g)
+state_store(SxStateTable *st, SxResult *r, SxGroup *g)
 {
 	const SxShape *shape = r->shape;
 	TupleTableSlot *slot = st->writer->slot;
@@ -505,8 +495,8 @@ result_still_there(SxResult *r, SxWriter *w, SxGroup *g)
 }
 
 /* Write, or take away, the group's row.  Returns the number of rows changed. */
-static int
-result_store(SxResult *r, SxWriter *w, SxKeyIndex *index, SxGroup *g)
+int
+sx_result_store(SxResult *r, SxWriter *w, SxKeyIndex *index, SxGroup *g)
 {
 	const SxShape *shape = r->shape;
 	SxProjection *proj = &r->proj;
@@ -577,6 +567,7 @@ sx_result_open(const SxView *view, const SxShape *shape)
 
 	r->view = view;
 	r->shape = shape;
+	r->next_end_us = PG_INT64_MIN;
 	if (shape->strategy != SX_STRATEGY_MERGE)
 		return r;
 	r->keyops = palloc0(sizeof(SxKeyOps) * Max(shape->nkeys, 1));
@@ -679,10 +670,10 @@ static void
 merge_states(SxResult *r, const SxRows *rows, Change *changes)
 {
 	const SxShape *shape = r->shape;
-	StateTable	state;
+	SxStateTable state;
 	int64		i;
 
-	state_begin(&state, r->view, shape);
+	sx_state_begin(&state, r->view, shape);
 	for (i = 0; i < rows->nrows; i++)
 	{
 		const Datum *values = rows->values + i * rows->ncols;
@@ -717,7 +708,7 @@ merge_states(SxResult *r, const SxRows *rows, Change *changes)
 		sx_aggregates_reset(&r->aggs);
 		r->groups->bytes += sx_group_bytes(r->groups, g) - before;
 	}
-	state_end(&state);
+	sx_state_end(&state);
 }
 
 static int64
@@ -735,7 +726,7 @@ write_results(SxResult *r, Change *changes, int64 n)
 
 		CHECK_FOR_INTERRUPTS();
 		sx_aggregates_load(&r->aggs, g->states, g->state_nulls);
-		changed += result_store(r, writer, index, g);
+		changed += sx_result_store(r, writer, index, g);
 		sx_aggregates_reset(&r->aggs);
 	}
 	sx_key_index_end(index);
@@ -743,12 +734,45 @@ write_results(SxResult *r, Change *changes, int64 n)
 	return changed;
 }
 
+/* Leave out the groups of windows that are closed; note the others' ends. */
+static int64
+drop_closed(SxResult *r, SxRows *rows, int64 closed_us)
+{
+	int			n = rows->ncols;
+	int64		kept = 0;
+	int64		dropped;
+	int64		i;
+
+	for (i = 0; i < rows->nrows; i++)
+	{
+		int64		end = sx_window_end(r->shape->window,
+										DatumGetInt64(rows->values[i * n + r->shape->window_key]));
+
+		if (end <= closed_us)
+			continue;
+		if (r->next_end_us != PG_INT64_MIN)
+			r->next_end_us = Min(r->next_end_us, end);
+		if (kept != i)
+		{
+			memcpy(rows->values + kept * n, rows->values + i * n, sizeof(Datum) * n);
+			memcpy(rows->nulls + kept * n, rows->nulls + i * n, sizeof(bool) * n);
+		}
+		kept++;
+	}
+	dropped = rows->nrows - kept;
+	rows->nrows = kept;
+	return dropped;
+}
+
 int64
-sx_result_merge(SxResult *r, const SxRows *rows)
+sx_result_merge(SxResult *r, SxRows *rows, int64 closed_us, int64 *dropped)
 {
 	Change	   *changes;
-	int64		changed;
+	int64		changed = 0;
 
+	*dropped = 0;
+	if (r->shape->window)
+		*dropped = drop_closed(r, rows, closed_us);
 	if (rows->nrows == 0)
 		return 0;
 	Assert(rows->ncols == r->shape->nkeys + r->shape->npartials);
@@ -759,7 +783,8 @@ sx_result_merge(SxResult *r, const SxRows *rows)
 	LockRelationOid(r->view->relid, RowExclusiveLock);
 	changes = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Change) * rows->nrows);
 	merge_states(r, rows, changes);
-	changed = write_results(r, changes, rows->nrows);
+	if (!r->view->final)
+		changed = write_results(r, changes, rows->nrows);
 	pfree(changes);
 	return changed;
 }
@@ -767,6 +792,7 @@ sx_result_merge(SxResult *r, const SxRows *rows)
 void
 sx_result_forget(SxResult *r)
 {
+	r->next_end_us = PG_INT64_MIN;
 	if (r->groups)
 		sx_groups_reset(r->groups);
 }

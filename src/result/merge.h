@@ -8,13 +8,16 @@
 
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "executor/executor.h"
 #include "fmgr.h"
 #include "nodes/execnodes.h"
 #include "utils/sortsupport.h"
 
 #include "result/group.h"
+#include "result/key_index.h"
 #include "result/result.h"
+#include "result/writer.h"
 
 typedef struct SxPartialOps
 {
@@ -76,6 +79,28 @@ struct SxResult
 	SxGroups   *groups;
 	SxAggregates aggs;
 	SxProjection proj;
+	int64		next_end_us;	/* end of the window that closes first, as far
+								 * as known: no group's ends earlier;
+								 * PG_INT64_MIN: not known */
 };
+
+/* The state table, open for writing and for finding groups. */
+typedef struct SxStateTable
+{
+	SxWriter   *writer;
+	Relation	index;
+	IndexScanDesc scan;
+	TupleTableSlot *slot;
+	Datum	   *found;
+	bool	   *found_nulls;
+} SxStateTable;
+
+extern void sx_state_begin(SxStateTable *st, const SxView *view,
+						   const SxShape *shape);
+extern void sx_state_end(SxStateTable *st);
+
+/* Write, or take away, a group's row from its live states. */
+extern int	sx_result_store(SxResult *result, SxWriter *writer,
+							SxKeyIndex *index, SxGroup *group);
 
 #endif							/* SX_RESULT_MERGE_H */

@@ -27,10 +27,26 @@ extern SxResult *sx_result_open(const SxView *view, const SxShape *shape);
 /*
  * sx_result_merge -- fold a batch's partial states into the stored ones
  *
- * Writes state table and result table.  Returns the rows of the result that
- * were inserted, updated or deleted.
+ * Writes the state table, and the result table unless the view emits final
+ * rows.  Groups whose window ends at or before closed_us are left out:
+ * *dropped counts them.  Returns the rows of the result that were inserted,
+ * updated or deleted.
  */
-extern int64 sx_result_merge(SxResult *result, const SxRows *partials);
+extern int64 sx_result_merge(SxResult *result, SxRows *partials,
+							 int64 closed_us, int64 *dropped);
+
+/*
+ * sx_result_close -- windows that end at or before closed_us are closed
+ *
+ * Their states go; a view that emits final rows writes them now.  Returns the
+ * rows written.
+ */
+extern int64 sx_result_close(SxResult *result, int64 closed_us);
+
+/*
+ * Is there possibly a window to close?  Cheap; true while it has not looked.
+ */
+extern bool sx_result_can_close(const SxResult *result, int64 closed_us);
 
 /*
  * A receiver that appends rows to the result table; rDestroy finishes the

@@ -134,6 +134,54 @@ open_view(SxViewRun *run, BatchInput *in)
 	sx_owner_leave(&scope);
 }
 
+/* Rows that came when all their windows were closed. */
+static int64
+count_late(SxViewRun *run, const SxScanInput *input, int64 closed_us)
+{
+	DestReceiver *dest;
+	SxRows		rows;
+
+	if (run->shape->late_query == NULL)
+		return 0;
+	if (run->plan_late == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(run->cxt);
+
+		run->plan_late = sx_plan_late(run->shape, 100000);
+		MemoryContextSwitchTo(old);
+	}
+	dest = sx_exec_collector(&rows, CurrentMemoryContext);
+	sx_window_set_late(run->shape->window, closed_us);
+	PG_TRY();
+	{
+		sx_exec_run(run->plan_late, input, dest);
+	}
+	PG_FINALLY();
+	{
+		sx_window_set_late(NULL, PG_INT64_MIN);
+	}
+	PG_END_TRY();
+	dest->rDestroy(dest);
+	return DatumGetInt64(rows.values[0]);
+}
+
+/* Close the windows that the end of this batch closes. */
+static void
+close_windows(SxViewRun *run)
+{
+	int64		closed = sx_watermark_closed(run, run->next_watermark_us);
+	SxOwnerScope scope;
+
+	if (!sx_result_can_close(run->result, closed))
+		return;
+	sx_owner_enter(run->view, &scope);
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	run->counters.rows_out += sx_result_close(run->result, closed);
+	PopActiveSnapshot();
+	sx_owner_leave(&scope);
+}
+
 /* Run the view over rows [first, end) and write what comes out. */
 static void
 apply(SxViewRun *run, BatchInput *in, int64 first, int64 end)
@@ -162,12 +210,16 @@ apply(SxViewRun *run, BatchInput *in, int64 first, int64 end)
 	else
 	{
 		SxRows		rows;
+		int64		closed = sx_watermark_closed(run, run->watermark_us);
+		int64		dropped;
 
 		dest = sx_exec_collector(&rows, CurrentMemoryContext);
 		sx_exec_run(plan, &input, dest);
 		CommandCounterIncrement();
 		UpdateActiveSnapshotCommandId();
-		written = sx_result_merge(run->result, &rows);
+		written = sx_result_merge(run->result, &rows, closed, &dropped);
+		if (dropped > 0)
+			run->counters.rows_late += count_late(run, &input, closed);
 	}
 	dest->rDestroy(dest);
 	run->counters.rows_out += written;
@@ -368,7 +420,8 @@ run_view(SxViewRun *run, BatchInput *in, ViewOutcome *outcome)
 	memset(&run->counters, 0, sizeof(run->counters));
 	memset(outcome, 0, sizeof(*outcome));
 	run->counters.rows_in = in->nrows;
-	if (in->nrows == 0)
+	if (in->nrows == 0 && run->result &&
+		!sx_result_can_close(run->result, sx_watermark_closed(run, run->next_watermark_us)))
 		return;
 	context.callback = context_callback;
 	context.arg = run;
@@ -382,7 +435,10 @@ run_view(SxViewRun *run, BatchInput *in, ViewOutcome *outcome)
 		open_view(run, in);
 		/* the whole at once; it is divided only if it fails */
 		if (run_range(run, in, 0, in->nrows, outcome))
+		{
+			close_windows(run);
 			ReleaseCurrentSubTransaction();
+		}
 		else
 			RollbackAndReleaseCurrentSubTransaction();
 	}
@@ -569,6 +625,7 @@ batch_body(SxTask *task, SxBatch *list, List **leaving, TimestampTz *newest)
 	for (b = list; b; b = b->next)
 		nrejects += b->nrejects;
 	(void) keep_rejects(task, list);
+	sx_watermark_active(task, list);
 	after = positions_after(task, list, &nafter);
 	changed = palloc(sizeof(SxPosition) * Max(nafter, 1));
 	for (i = 0; i < nafter; i++)
@@ -582,6 +639,7 @@ batch_body(SxTask *task, SxBatch *list, List **leaving, TimestampTz *newest)
 		SxViewRun  *run = lfirst(lc);
 		ViewOutcome outcome;
 
+		run->next_watermark_us = sx_watermark_after(task, run, after, nafter);
 		run_view(run, &in, &outcome);
 		if (outcome.stopped)
 		{
@@ -601,15 +659,22 @@ batch_body(SxTask *task, SxBatch *list, List **leaving, TimestampTz *newest)
 		/* what did not decode is missing in every view */
 		run->counters.dead_letters += nrejects;
 		if (in.nrows > 0 || nrejects > 0)
-		{
 			run->counters.batches = 1;
+		run->counters.watermark_us = run->next_watermark_us;
+		if (run->counters.batches > 0 || run->next_watermark_us != run->watermark_us)
 			sx_view_count(run->relid, &run->counters);
-		}
 	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 
 	MemoryContextSwitchTo(batch_cxt);
+	foreach(lc, task->views)
+	{
+		SxViewRun  *run = lfirst(lc);
+
+		if (!list_member_ptr(*leaving, run))
+			run->watermark_us = run->next_watermark_us;
+	}
 	sx_task_set_positions(task, after, nafter);
 	return in.nrows;
 }
@@ -691,7 +756,7 @@ sx_batch_run(SxTask *task)
 						   (int64) sx_max_batch_kb * 1024,
 						   (SxBatch **) &list);
 		}
-		if (list)
+		if (list || (task->close_due && !sx_streams_stale()))
 			rows = batch_body(task, list, (List **) &leaving,
 							  (TimestampTz *) &newest);
 		else
@@ -732,6 +797,7 @@ sx_batch_run(SxTask *task)
 
 	task->failures = 0;
 	task->last_rows = rows;
+	task->close_due = false;
 	foreach(lc, task->views)
 	{
 		SxViewRun  *run = lfirst(lc);

@@ -287,6 +287,7 @@ find_view(SxStreamRun *stream, Oid relid, SxTask **task)
 static void
 add_view(SxStreamRun *stream, const SxView *view, int ready_fd)
 {
+	SxViewCounters counters;
 	SxPosition *positions;
 	int			n;
 	SxTask	   *task = NULL;
@@ -321,6 +322,8 @@ add_view(SxStreamRun *stream, const SxView *view, int ready_fd)
 	run->relid = view->relid;
 	run->cxt = cxt;
 	run->view = sx_view_get(view->relid);
+	sx_view_counters(view->relid, &counters);
+	run->watermark_us = counters.watermark_us;
 	if (run->view == NULL)
 	{
 		/* dropped this moment */

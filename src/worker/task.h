@@ -42,6 +42,9 @@ typedef struct SxViewRun
 	bool		stale;			/* something it depends on has changed */
 	int			failures;		/* in a row, of the kind that may pass */
 	SxViewCounters counters;	/* of the batch at hand */
+	PlannedStmt *plan_late;		/* counts late rows, made when there are some */
+	int64		watermark_us;	/* committed; PG_INT64_MIN: none */
+	int64		next_watermark_us;	/* as of the end of the batch at hand */
 	double		rate;			/* rows per second, smoothed */
 	TimestampTz rate_at;
 } SxViewRun;
@@ -62,6 +65,12 @@ typedef struct SxTask
 	int64		due_ms;			/* sources that are not threaded: next look */
 	int64		last_look_ms;
 	int64		idle_since_ms;	/* nothing came since, 0: not idle */
+	struct SxActivity *activity;	/* per partition, see watermark.c */
+	int			nactivity;
+	int64		silent_ms;		/* all partitions are idle since; 0: not */
+	int64		silent_from_us; /* watermark of the task then */
+	int64		tick_ms;		/* when idleness was looked at last */
+	bool		close_due;		/* run a batch even if nothing came */
 
 	/* joining another task: read up to these positions, no further */
 	SxPosition *limits;
@@ -121,6 +130,21 @@ typedef enum SxBatchOutcome
 } SxBatchOutcome;
 
 extern SxBatchOutcome sx_batch_run(SxTask *task);
+
+/* ---- watermark.c: how far event time has come for a task's views ---- */
+
+/* Rows of these partitions have come. */
+extern void sx_watermark_active(SxTask *task, const SxBatch *list);
+
+/* Look which partitions are idle.  True: a window may close by it. */
+extern bool sx_watermark_tick(SxTask *task);
+
+/* The view's watermark when the task stands at these positions; monotonic. */
+extern int64 sx_watermark_after(SxTask *task, const SxViewRun *run,
+								const SxPosition *positions, int n);
+
+/* Windows that end at or before this are closed for the view. */
+extern int64 sx_watermark_closed(const SxViewRun *run, int64 watermark_us);
 
 /* ---- join.c: views that have caught up share a reading ---- */
 

@@ -74,6 +74,11 @@ task_due(SxTask *task, int64 now, bool woken)
 		return 1000;
 	if (task->seek)
 		return 0;
+	if (task->close_due || sx_watermark_tick(task))
+	{
+		task->close_due = true;
+		return 0;
+	}
 	if (sx_reader_threaded(task->reader))
 	{
 		int64		since;

@@ -1,0 +1,116 @@
+/*-------------------------------------------------------------------------
+ * close.c
+ *		Windows that are closed: states go, final rows come.
+ *
+ * The state table is read through once when the first of its windows closes;
+ * it holds the groups of open windows only, so that is in proportion to what
+ * is open.  The end of the window that closes next is remembered meanwhile.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/tableam.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "compat.h"
+#include "result/merge.h"
+
+bool
+sx_result_can_close(const SxResult *r, int64 closed_us)
+{
+	return r->shape->window != NULL && closed_us != PG_INT64_MIN &&
+		r->next_end_us <= closed_us;
+}
+
+/* The group of a row of the state table, in the current context. */
+static SxGroup *
+group_of(SxResult *r, TupleTableSlot *slot)
+{
+	const SxShape *shape = r->shape;
+	SxGroup    *g = palloc0(sizeof(SxGroup));
+	bool		null;
+	int			i;
+
+	g->hash = (uint64) DatumGetInt64(slot_getattr(slot, 1, &null));
+	g->keys = palloc(sizeof(Datum) * Max(shape->nkeys, 1));
+	g->key_nulls = palloc(sizeof(bool) * Max(shape->nkeys, 1));
+	g->states = palloc(sizeof(Datum) * Max(shape->npartials, 1));
+	g->state_nulls = palloc(sizeof(bool) * Max(shape->npartials, 1));
+	for (i = 0; i < shape->nkeys; i++)
+	{
+		g->keys[i] = slot_getattr(slot, 2 + i, &g->key_nulls[i]);
+		if (!g->key_nulls[i] && r->keyops[i].len == -1)
+			g->keys[i] = PointerGetDatum(PG_DETOAST_DATUM_COPY(g->keys[i]));
+	}
+	for (i = 0; i < shape->npartials; i++)
+	{
+		g->states[i] = slot_getattr(slot, 2 + shape->nkeys + i, &g->state_nulls[i]);
+		if (!g->state_nulls[i] && r->aggs.partials[i].len == -1)
+			g->states[i] = PointerGetDatum(PG_DETOAST_DATUM_COPY(g->states[i]));
+	}
+	return g;
+}
+
+int64
+sx_result_close(SxResult *r, int64 closed_us)
+{
+	MemoryContext row_cxt;
+	SxStateTable state;
+	SxWriter   *writer = NULL;
+	SxKeyIndex *index = NULL;
+	TableScanDesc scan;
+	int64		next = PG_INT64_MAX;
+	int64		written = 0;
+
+	/* the result is locked before the state, as whoever drops them does */
+	LockRelationOid(r->view->relid, RowExclusiveLock);
+	if (r->view->final)
+	{
+		writer = sx_writer_begin(r->view->relid);
+		index = sx_key_index_begin(writer, r->shape, r->keyops);
+	}
+	row_cxt = AllocSetContextCreate(CurrentMemoryContext, "streamx window to close",
+									ALLOCSET_DEFAULT_SIZES);
+	sx_state_begin(&state, r->view, r->shape);
+	scan = table_beginscan(state.writer->rel, GetActiveSnapshot(), 0, NULL);
+	while (table_scan_getnextslot(scan, ForwardScanDirection, state.slot))
+	{
+		MemoryContext old = MemoryContextSwitchTo(row_cxt);
+		bool		null;
+		int64		key = DatumGetInt64(slot_getattr(state.slot, 2 + r->shape->window_key, &null));
+		int64		end = null ? PG_INT64_MAX : sx_window_end(r->shape->window, key);
+
+		CHECK_FOR_INTERRUPTS();
+		if (end > closed_us)
+			next = Min(next, end);
+		else
+		{
+			SxGroup    *g = group_of(r, state.slot);
+			ItemPointerData tid = state.slot->tts_tid;
+
+			if (writer)
+			{
+				sx_aggregates_load(&r->aggs, g->states, g->state_nulls);
+				written += sx_result_store(r, writer, index, g);
+				sx_aggregates_reset(&r->aggs);
+			}
+			sx_writer_delete(state.writer, &tid);
+			sx_groups_remove(r->groups, g->hash, g->keys, g->key_nulls);
+		}
+		MemoryContextSwitchTo(old);
+		MemoryContextReset(row_cxt);
+	}
+	table_endscan(scan);
+	sx_state_end(&state);
+	if (writer)
+	{
+		sx_key_index_end(index);
+		sx_writer_end(writer);
+	}
+	MemoryContextDelete(row_cxt);
+	r->next_end_us = next;
+	return written;
+}
