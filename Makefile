@@ -9,7 +9,9 @@ EXTENSION = streamx
 DATA = $(wildcard sql/streamx--*.sql)
 PGFILEDESC = "streamx - continuous views over streams"
 
-OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c))) \
+# src/syntax/ is a library of its own
+SYNTAX_OBJS = $(patsubst %.c,%.o,$(sort $(wildcard src/syntax/*.c)))
+OBJS = $(filter-out $(SYNTAX_OBJS),$(patsubst %.c,%.o,$(sort $(wildcard src/*.c src/*/*.c)))) \
        $(patsubst %.cpp,%.o,$(sort $(wildcard src/*/*.cpp)))
 
 PG_CPPFLAGS = -I$(srcdir)/src -MMD -MP
@@ -25,15 +27,32 @@ TAP_TESTS = 1
 PROVE_TESTS = test/t/*.pl
 
 # Tests by name, in their order.
-REGRESS_TESTS = ddl streams status aggregates extensions shapes failures refusals native windows event_time
+REGRESS_TESTS = ddl streams status aggregates extensions shapes failures refusals native windows event_time literal
 
 # No bitcode: the C++ object has none, and nothing here is worth inlining.
 override with_llvm = no
+
+EXTRA_CLEAN += $(OBJS:.o=.d) $(SYNTAX_OBJS) $(SYNTAX_OBJS:.o=.d) streamx_syntax$(DLSUFFIX) \
+       tmp_check_sql tmp_check_iso output_iso
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
--include $(OBJS:.o=.d)
+-include $(OBJS:.o=.d) $(SYNTAX_OBJS:.o=.d)
 
-EXTRA_CLEAN += $(OBJS:.o=.d) tmp_check_sql tmp_check_iso output_iso
+# PGXS makes one library of several objects: the second one here.
+all: streamx_syntax$(DLSUFFIX)
+
+streamx_syntax$(DLSUFFIX): $(SYNTAX_OBJS)
+	$(CC) $(CFLAGS) $(SYNTAX_OBJS) $(LDFLAGS) $(LDFLAGS_SL) -shared -o $@
+
+install: install-syntax
+install-syntax: all installdirs
+	$(INSTALL_SHLIB) streamx_syntax$(DLSUFFIX) '$(DESTDIR)$(pkglibdir)/'
+
+uninstall: uninstall-syntax
+uninstall-syntax:
+	rm -f '$(DESTDIR)$(pkglibdir)/streamx_syntax$(DLSUFFIX)'
+
+.PHONY: install-syntax uninstall-syntax
