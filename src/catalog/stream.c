@@ -23,6 +23,7 @@
 #include "commands/defrem.h"
 #include "foreign/foreign.h"
 #include "mb/pg_wchar.h"
+#include "nodes/nodes.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
@@ -659,4 +660,48 @@ sx_stream_get(Oid relid, Oid user)
 				 errmsg("stream %s has no topic", stream->name),
 				 errhint("Add the option \"topic\" to the foreign table.")));
 	return stream;
+}
+
+static bool
+same_column(const SxColumn *a, const SxColumn *b)
+{
+	int			i;
+
+	if (a->dropped || b->dropped)
+		return a->dropped == b->dropped;
+	if (strcmp(a->name, b->name) != 0 || a->typid != b->typid ||
+		a->typmod != b->typmod || a->metadata != b->metadata ||
+		a->epoch != b->epoch || a->npath != b->npath)
+		return false;
+	for (i = 0; i < a->npath; i++)
+	{
+		if (strcmp(a->path[i], b->path[i]) != 0)
+			return false;
+	}
+	return true;
+}
+
+bool
+sx_stream_same(const SxStream *a, const SxStream *b)
+{
+	int			i;
+
+	if (a->relid != b->relid || a->serverid != b->serverid ||
+		a->owner != b->owner || strcmp(a->kind, b->kind) != 0 ||
+		strcmp(a->name, b->name) != 0 ||
+		!equal(a->table_options, b->table_options) ||
+		!equal(a->server_options, b->server_options) ||
+		!equal(a->user_options, b->user_options) ||
+		a->schema->ncols != b->schema->ncols)
+		return false;
+
+	/* the expressions of its columns are not here */
+	if (strcmp(a->kind, "generator") == 0)
+		return false;
+	for (i = 0; i < a->schema->ncols; i++)
+	{
+		if (!same_column(&a->schema->cols[i], &b->schema->cols[i]))
+			return false;
+	}
+	return true;
 }

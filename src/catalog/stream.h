@@ -51,6 +51,12 @@ typedef struct SxStream
  */
 extern SxStream *sx_stream_get(Oid relid, Oid user);
 
+/*
+ * Do both mean the same stream with the same columns and options?  Then what
+ * was opened by one of them need not be opened anew.
+ */
+extern bool sx_stream_same(const SxStream *a, const SxStream *b);
+
 /* Is this relation a foreign table of the wrapper streamx?  Cheap. */
 extern bool sx_stream_is(Oid relid);
 

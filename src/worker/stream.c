@@ -73,7 +73,7 @@ relation_changed(Datum arg, Oid relid)
 	}
 }
 
-/* a server or user mapping: streams are opened anew */
+/* a server or user mapping: streams are looked at anew */
 static void
 server_changed(Datum arg, int cacheid, uint32 hash)
 {
@@ -454,6 +454,51 @@ add_stream(Oid relid)
 	return stream;
 }
 
+/*
+ * The stream's definition as it is now; false: nobody reads it.  Its readers
+ * are closed unless all is as before: many an invalidation means somebody
+ * else, and the clients of a socket would be cut off in vain.
+ */
+static bool
+refresh_definition(SxStreamRun *stream)
+{
+	MemoryContext cxt;
+	MemoryContext old;
+	SxStream   *def;
+	Oid			owner;
+
+	stream->stale = false;
+	if (sx_view_list_of_stream(stream->relid) == NIL)
+	{
+		close_tasks(stream);
+		return false;
+	}
+
+	/*
+	 * Views of one stream share a connection: the credentials are those that
+	 * the stream's owner has at the server.
+	 */
+	cxt = AllocSetContextCreate(CurTransactionContext,
+								"streamx stream definition",
+								ALLOCSET_SMALL_SIZES);
+	old = MemoryContextSwitchTo(cxt);
+	owner = sx_stream_get(stream->relid, InvalidOid)->owner;
+	def = sx_stream_get(stream->relid, owner);
+	if (stream->def && sx_stream_same(stream->def, def))
+	{
+		MemoryContextSwitchTo(old);
+		MemoryContextDelete(cxt);
+		return true;
+	}
+	close_tasks(stream);
+	stream->resolver = sx_fdw_resolver_create(def->schema);
+	MemoryContextSwitchTo(old);
+	MemoryContextSetParent(cxt, stream->cxt);
+	stream->def_cxt = cxt;
+	stream->def = def;
+	return true;
+}
+
 /* Definition and views of one stream, in a transaction. */
 static void
 sync_stream(SxStreamRun *stream, int ready_fd)
@@ -462,28 +507,8 @@ sync_stream(SxStreamRun *stream, int ready_fd)
 	ListCell   *lc;
 	SxTask	   *task;
 
-	if (stream->stale || stream->def == NULL)
-	{
-		MemoryContext old;
-		Oid			owner;
-
-		close_tasks(stream);
-		stream->stale = false;
-		if (sx_view_list_of_stream(stream->relid) == NIL)
-			return;
-
-		/*
-		 * Views of one stream share a connection: the credentials are those
-		 * that the stream's owner has at the server.
-		 */
-		owner = sx_stream_get(stream->relid, InvalidOid)->owner;
-		stream->def_cxt = AllocSetContextCreate(stream->cxt, "streamx stream definition",
-												ALLOCSET_SMALL_SIZES);
-		old = MemoryContextSwitchTo(stream->def_cxt);
-		stream->def = sx_stream_get(stream->relid, owner);
-		stream->resolver = sx_fdw_resolver_create(stream->def->schema);
-		MemoryContextSwitchTo(old);
-	}
+	if ((stream->stale || stream->def == NULL) && !refresh_definition(stream))
+		return;
 
 	foreach(lc, sx_view_list_of_stream(stream->relid))
 	{
