@@ -266,19 +266,19 @@ CALL oracle.view('x', 'x_product', $$SELECT t, product(1 + n / 1000), product(NU
 CALL oracle.view('x', 'x_user_all', $$SELECT span(i), different(t), most(i, k), from_ten(i), product(1 + n / 1000) FROM {s}$$);
 CALL oracle.run('x', '{1,2,3,4,5,50,51,150,200}');
 
--- ---- those that cannot be merged are refused, each of them ----
-CREATE FUNCTION refused(query text) RETURNS text LANGUAGE plpgsql AS $$
+-- ---- of those that cannot be merged the rows are held, of each of them (see recompute) ----
+CREATE FUNCTION held(query text) RETURNS text LANGUAGE plpgsql AS $$
 DECLARE
-  detail text;
-  hint text;
+  state regclass;
+  result text;
 BEGIN
-  PERFORM streamx.create_continuous_view('refused_view', query);
-  RETURN 'accepted';
-EXCEPTION WHEN OTHERS THEN
-  GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL, hint = PG_EXCEPTION_HINT;
-  RETURN concat_ws(' | ', SQLSTATE, SQLERRM, detail, hint);
+  PERFORM streamx.create_continuous_view('held_view', query);
+  SELECT v.state INTO state FROM streamx.continuous_views v WHERE view = 'held_view'::regclass;
+  SELECT string_agg(attname, ' ' ORDER BY attnum) INTO result FROM pg_attribute WHERE attrelid = state AND attnum > 0;
+  DROP TABLE held_view;
+  RETURN result;
 END $$;
-SELECT agg, refused(format('SELECT k, %s FROM a_s GROUP BY k', max(call)))
+SELECT agg, held(format('SELECT k, %s FROM a_s GROUP BY k', max(call)))
 FROM calls WHERE NOT merges GROUP BY agg ORDER BY agg::text COLLATE "C";
 
 \set ECHO none

@@ -18,15 +18,6 @@ CREATE TABLE tab (k int PRIMARY KEY, name text);
 CREATE TABLE shapes (n int GENERATED ALWAYS AS IDENTITY, q text);
 INSERT INTO shapes (q) VALUES
 -- aggregates
-  ('SELECT k, count(DISTINCT v) FROM s GROUP BY k'),
-  ('SELECT k, sum(DISTINCT v) + 1 FROM s GROUP BY k'),
-  ('SELECT k, sum(v ORDER BY id) FROM s GROUP BY k'),
-  ('SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY v) FROM s'),
-  ('SELECT mode() WITHIN GROUP (ORDER BY t) FROM s'),
-  ('SELECT rank(3) WITHIN GROUP (ORDER BY id) FROM s'),
-  ('SELECT array_agg(t) FROM s'),
-  ('SELECT k, string_agg(t, '','') FROM s GROUP BY k'),
-  ('SELECT k FROM s GROUP BY k HAVING count(DISTINCT v) > 1'),
   ('SELECT k, count(*) FILTER (WHERE v > (SELECT count(*) FROM s2)) FROM s GROUP BY k'),
 -- above the grouping
   ('SELECT k, rank() OVER (ORDER BY v) FROM s'),

@@ -289,8 +289,8 @@ create_stored_query(Oid schema, const char *name, Query *query, Oid owner)
 }
 
 /*
- * The state table: hash of the key, key, partial states.  Not read by users;
- * rows change with each batch that touches their group.
+ * The state table: hash of the key, key, partial states or what is held of each
+ * row.  Not read by users.
  */
 static Oid
 create_state(Oid schema, const char *name, const SxShape *shape, Oid owner)
@@ -320,7 +320,17 @@ create_state(Oid schema, const char *name, const SxShape *shape, Oid owner)
 									makeColumnDef(psprintf("p%d", i + 1), type, -1,
 												  get_typcollation(type)));
 	}
-	create->options = list_make4(string_option("fillfactor", "50"),
+	for (int i = 0; i < shape->nheld; i++)
+	{
+		const SxHeld *held = &shape->held[i];
+
+		create->tableElts = lappend(create->tableElts,
+									makeColumnDef(psprintf("c%d", i + 1), held->typid,
+												  held->typmod, held->collation));
+	}
+
+	/* held rows are never updated */
+	create->options = list_make4(string_option("fillfactor", shape->nheld > 0 ? "100" : "50"),
 								 string_option("autovacuum_vacuum_scale_factor", "0.1"),
 								 string_option("autovacuum_vacuum_cost_delay", "0"),
 								 string_option("autovacuum_analyze_scale_factor", "1"));
@@ -367,7 +377,7 @@ create_parts(SxView *view, Query *query, const SxShape *shape)
 	view->query = create_stored_query(schema, psprintf("v%d", view->id), query,
 									  view->owner);
 	depend_internally(view->query, view->relid);
-	if (shape->strategy == SX_STRATEGY_MERGE)
+	if (shape->strategy != SX_STRATEGY_APPEND)
 	{
 		view->state = create_state(schema, psprintf("s%d", view->id), shape,
 								   view->owner);
@@ -485,9 +495,9 @@ sx_ddl_create_view(const SxCreateView *stmt)
 	apply_aliases(stmt->query, stmt->aliases);
 	(void) check_rights_walker((Node *) stmt->query, NULL);
 	shape = sx_plan_analyze(stmt->query, name);
-	if (shape->strategy == SX_STRATEGY_MERGE && shape->grouped)
+	if (shape->strategy != SX_STRATEGY_APPEND && shape->grouped)
 		check_keys(shape, name);
-	if (view->final && shape->strategy == SX_STRATEGY_MERGE && shape->window == NULL)
+	if (view->final && shape->strategy != SX_STRATEGY_APPEND && shape->window == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cannot maintain continuous view \"%s\"", name),
@@ -497,7 +507,7 @@ sx_ddl_create_view(const SxCreateView *stmt)
 	view->id = sx_view_next_id();
 	view->owner = GetUserId();
 	view->relid = create_result(stmt, schema, columns_of(stmt->query), options);
-	if (shape->strategy == SX_STRATEGY_MERGE && shape->grouped && shape->nkeys > 0)
+	if (shape->strategy != SX_STRATEGY_APPEND && shape->grouped && shape->nkeys > 0)
 		create_key_index(view->relid, shape);
 	create_parts(view, stmt->query, shape);
 

@@ -112,25 +112,31 @@ sx_exec_collector(SxRows *rows, MemoryContext cxt)
 	return &c->pub;
 }
 
-void
-sx_exec_run(PlannedStmt *plan, const SxScanInput *input, DestReceiver *dest)
+pg_noinline void
+sx_exec_query(PlannedStmt *plan, ParamListInfo params, DestReceiver *dest)
 {
 	QueryDesc  *desc;
 
 	desc = CreateQueryDesc(plan, "", GetActiveSnapshot(), InvalidSnapshot,
-						   dest, NULL, NULL, 0);
+						   dest, params, NULL, 0);
+	ExecutorStart(desc, 0);
+	sx_executor_run(desc);
+	ExecutorFinish(desc);
+	ExecutorEnd(desc);
+	FreeQueryDesc(desc);
+}
+
+void
+sx_exec_run(PlannedStmt *plan, const SxScanInput *input, DestReceiver *dest)
+{
+	sx_fdw_bind(input);
 	PG_TRY();
 	{
-		sx_fdw_bind(input);
-		ExecutorStart(desc, 0);
-		sx_executor_run(desc);
-		ExecutorFinish(desc);
-		ExecutorEnd(desc);
+		sx_exec_query(plan, NULL, dest);
 	}
 	PG_FINALLY();
 	{
 		sx_fdw_bind(NULL);
 	}
 	PG_END_TRY();
-	FreeQueryDesc(desc);
 }

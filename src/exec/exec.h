@@ -8,6 +8,7 @@
 
 #include "postgres.h"
 
+#include "nodes/params.h"
 #include "nodes/plannodes.h"
 #include "tcop/dest.h"
 
@@ -38,5 +39,9 @@ extern DestReceiver *sx_exec_collector(SxRows *rows, MemoryContext cxt);
  */
 extern void sx_exec_run(PlannedStmt *plan, const SxScanInput *input,
 						DestReceiver *dest);
+
+/* The same for a plan over tables, with parameters. */
+extern void sx_exec_query(PlannedStmt *plan, ParamListInfo params,
+						  DestReceiver *dest);
 
 #endif							/* SX_EXEC_EXEC_H */

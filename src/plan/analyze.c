@@ -40,6 +40,7 @@
 #include "catalog/view.h"
 #include "compat.h"
 #include "plan/plan.h"
+#include "plan/recompute.h"
 #include "plan/window_key.h"
 
 typedef struct AnalyzeContext
@@ -369,8 +370,38 @@ same_partial(const SxPartial *a, const SxPartial *b)
 		equal(a->aggref->aggfilter, b->aggref->aggfilter);
 }
 
+/*
+ * Has the aggregate, as it is called, a state that can be stored and merged?
+ */
+static bool
+can_merge(Aggref *aggref)
+{
+	HeapTuple	tuple;
+	Form_pg_aggregate form;
+	Oid			inputtypes[FUNC_MAX_ARGS];
+	int			nargs;
+	Oid			transtype;
+	bool		result;
+
+	tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggref->aggfnoid));
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "cache lookup failed for aggregate %u", aggref->aggfnoid);
+	form = (Form_pg_aggregate) GETSTRUCT(tuple);
+	nargs = get_aggregate_argtypes(aggref, inputtypes);
+	transtype = resolve_aggregate_transtype(aggref->aggfnoid, form->aggtranstype,
+											inputtypes, nargs);
+	result = form->aggkind == AGGKIND_NORMAL && !aggref->aggdistinct &&
+		!aggref->aggorder && OidIsValid(form->aggcombinefn);
+	if (transtype == INTERNALOID)
+		result &= OidIsValid(form->aggserialfn) && OidIsValid(form->aggdeserialfn);
+	else
+		result &= get_typtype(transtype) != TYPTYPE_PSEUDO;
+	ReleaseSysCache(tuple);
+	return result;
+}
+
 static void
-analyze_aggregate(AnalyzeContext *cxt, SxShape *shape, Aggref *aggref)
+analyze_partial(SxShape *shape, Aggref *aggref)
 {
 	SxAggregate *agg = &shape->aggregates[shape->naggregates++];
 	SxPartial	partial;
@@ -381,30 +412,12 @@ analyze_aggregate(AnalyzeContext *cxt, SxShape *shape, Aggref *aggref)
 	int			nargs;
 	Datum		initval;
 	bool		initnull;
-	const char *name = format_procedure(aggref->aggfnoid);
 	int			i;
 
 	tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggref->aggfnoid));
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for aggregate %u", aggref->aggfnoid);
 	form = (Form_pg_aggregate) GETSTRUCT(tuple);
-
-	if (form->aggkind != AGGKIND_NORMAL)
-		REFUSE(cxt->viewname,
-			   ("Ordered-set aggregate %s has no state that can be merged.", name),
-			   ("Ordered-set aggregates are not maintained yet; for percentiles take an aggregate of the extension tdigest."));
-	if (aggref->aggdistinct)
-		REFUSE(cxt->viewname,
-			   ("Aggregate %s is called with DISTINCT.", name),
-			   ("DISTINCT in aggregates is not maintained yet; group by the column in a view of its own, or take hll_add_agg of the extension hll."));
-	if (aggref->aggorder)
-		REFUSE(cxt->viewname,
-			   ("Aggregate %s is called with ORDER BY.", name),
-			   ("ORDER BY in aggregates is not maintained yet."));
-	if (!OidIsValid(form->aggcombinefn))
-		REFUSE(cxt->viewname,
-			   ("Aggregate %s has no combine function.", name),
-			   ("Take an aggregate whose partial states can be merged, or add a combine function to it."));
 
 	nargs = get_aggregate_argtypes(aggref, inputtypes);
 	memset(&partial, 0, sizeof(partial));
@@ -415,23 +428,12 @@ analyze_aggregate(AnalyzeContext *cxt, SxShape *shape, Aggref *aggref)
 	partial.combinefn = form->aggcombinefn;
 	if (partial.transtype == INTERNALOID)
 	{
-		if (!OidIsValid(form->aggserialfn) || !OidIsValid(form->aggdeserialfn))
-			REFUSE(cxt->viewname,
-				   ("The state of aggregate %s cannot be stored: it has no serialization function.", name),
-				   ("Take an aggregate whose state can be serialized."));
 		partial.serialfn = form->aggserialfn;
 		partial.deserialfn = form->aggdeserialfn;
 		partial.stored_type = BYTEAOID;
 	}
 	else
-	{
-		if (get_typtype(partial.transtype) == TYPTYPE_PSEUDO)
-			REFUSE(cxt->viewname,
-				   ("The state of aggregate %s has the pseudo-type %s.", name,
-					format_type_be(partial.transtype)),
-				   ("Take an aggregate whose state can be stored."));
 		partial.stored_type = partial.transtype;
-	}
 
 	agg->aggref = aggref;
 	agg->finalfn = form->aggfinalfn;
@@ -659,7 +661,19 @@ analyze_grouping(AnalyzeContext *cxt, SxShape *shape, Query *query)
 	shape->aggregates = palloc0(sizeof(SxAggregate) * Max(list_length(aggrefs), 1));
 	shape->partials = palloc0(sizeof(SxPartial) * Max(list_length(aggrefs), 1));
 	foreach(lc, aggrefs)
-		analyze_aggregate(cxt, shape, lfirst_node(Aggref, lc));
+	{
+		if (!can_merge(lfirst_node(Aggref, lc)))
+			shape->strategy = SX_STRATEGY_RECOMPUTE;
+	}
+	foreach(lc, aggrefs)
+	{
+		if (shape->strategy == SX_STRATEGY_MERGE)
+			analyze_partial(shape, lfirst_node(Aggref, lc));
+		else
+			shape->aggregates[shape->naggregates++].aggref = lfirst_node(Aggref, lc);
+	}
+	if (shape->strategy == SX_STRATEGY_RECOMPUTE)
+		sx_plan_hold_rows(shape, query, cxt->viewname);
 
 	rc.cxt = cxt;
 	rc.shape = shape;
@@ -691,6 +705,11 @@ analyze_grouping(AnalyzeContext *cxt, SxShape *shape, Query *query)
 		tle->resno = i + 1;
 		tlist = lappend(tlist, tle);
 	}
+	for (i = 0; i < shape->nheld; i++)
+		tlist = lappend(tlist,
+						makeTargetEntry(copyObject(shape->held[i].expr),
+										shape->nkeys + i + 1,
+										psprintf("c%d", i + 1), false));
 	for (i = 0; i < shape->npartials; i++)
 		tlist = lappend(tlist,
 						makeTargetEntry((Expr *) shape->partials[i].aggref,
@@ -700,12 +719,18 @@ analyze_grouping(AnalyzeContext *cxt, SxShape *shape, Query *query)
 	query->havingQual = NULL;
 	query->hasAggs = shape->npartials > 0;
 	query->sortClause = NIL;
+	if (shape->strategy == SX_STRATEGY_RECOMPUTE)
+	{
+		query->groupClause = NIL;
+		foreach(lc, tlist)
+			lfirst_node(TargetEntry, lc)->ressortgroupref = 0;
+	}
 
 	/*
 	 * Without GROUP BY and without aggregates (a bare HAVING) there would be
 	 * no grouping left: refused above all as nobody means it.
 	 */
-	if (!shape->grouped && shape->npartials == 0)
+	if (!shape->grouped && shape->naggregates == 0)
 		REFUSE(cxt->viewname,
 			   ("The query has HAVING but neither GROUP BY nor an aggregate."),
 			   ("Use WHERE, or add the aggregates that are meant."));

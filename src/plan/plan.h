@@ -20,6 +20,8 @@ typedef enum SxStrategy
 {
 	SX_STRATEGY_APPEND,			/* no aggregate: rows are appended */
 	SX_STRATEGY_MERGE,			/* partial states are merged per group */
+	SX_STRATEGY_RECOMPUTE,		/* rows of open windows are held, groups that
+								 * a batch touches are computed again */
 } SxStrategy;
 
 /* One grouping column. */
@@ -43,6 +45,15 @@ typedef struct SxPartial
 	Oid			deserialfn;
 } SxPartial;
 
+/* What an aggregate needs of a row, held for recomputing. */
+typedef struct SxHeld
+{
+	Expr	   *expr;			/* as in the query */
+	Oid			typid;
+	int32		typmod;
+	Oid			collation;
+} SxHeld;
+
 /* One aggregate of select list or HAVING, over a partial. */
 typedef struct SxAggregate
 {
@@ -58,7 +69,7 @@ typedef struct SxShape
 	Oid			stream;			/* the stream that drives the view */
 	int			stream_natts;
 
-	/* merge only */
+	/* not append */
 	bool		grouped;		/* has GROUP BY; else one row, always there */
 	int			nkeys;
 	SxKey	   *keys;
@@ -66,6 +77,11 @@ typedef struct SxShape
 	SxPartial  *partials;
 	int			naggregates;
 	SxAggregate *aggregates;
+
+	/* recompute only: beside the keys, and the query over them, see plan.c */
+	int			nheld;
+	SxHeld	   *held;
+	Query	   *recompute_query;
 
 	/*
 	 * Over a row (keys ..., aggregates' values ...) as varno 1: the result
@@ -105,6 +121,12 @@ extern SxShape *sx_plan_analyze(Query *query, const char *viewname);
  * plan's rows are (keys ..., partial states ...).
  */
 extern PlannedStmt *sx_plan_batch(const SxShape *shape, double rows);
+
+/*
+ * Plan that computes the groups with given hashes ($1, bigint[]) from the
+ * rows held in a view's state table: (keys ..., aggregates' values ...).
+ */
+extern PlannedStmt *sx_plan_recompute(const SxShape *shape, Oid state);
 
 /* Plan of a query that is not partial, over a batch of so many rows. */
 extern PlannedStmt *sx_plan_late(const SxShape *shape, double rows);

@@ -67,6 +67,8 @@ sx_result_close(SxResult *r, int64 closed_us)
 
 	/* the result is locked before the state, as whoever drops them does */
 	LockRelationOid(r->view->relid, RowExclusiveLock);
+	if (r->shape->strategy == SX_STRATEGY_RECOMPUTE)
+		return sx_recompute_close(r, closed_us);
 	if (r->view->final)
 	{
 		writer = sx_writer_begin(r->view->relid);
@@ -94,7 +96,7 @@ sx_result_close(SxResult *r, int64 closed_us)
 			if (writer)
 			{
 				sx_aggregates_load(&r->aggs, g->states, g->state_nulls);
-				written += sx_result_store(r, writer, index, g);
+				written += sx_result_store(r, writer, index, g, NULL, NULL);
 				sx_aggregates_reset(&r->aggs);
 			}
 			sx_writer_delete(state.writer, &tid);

@@ -9,7 +9,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
-#include "result/result.h"
+#include "result/merge.h"
 
 void
 sx_result_initialize(Oid viewid)
@@ -21,12 +21,20 @@ sx_result_initialize(Oid viewid)
 	int64		dropped;
 	DestReceiver *dest;
 
-	if (shape->strategy != SX_STRATEGY_MERGE || shape->grouped)
+	if (shape->strategy == SX_STRATEGY_APPEND || shape->grouped)
 		return;
 
 	/* the aggregates of no rows at all */
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
+	if (shape->strategy == SX_STRATEGY_RECOMPUTE)
+	{
+		int64		hash = 0;
+
+		sx_recompute_groups(sx_result_open(view, shape), &hash, 1, PG_INT64_MAX);
+		PopActiveSnapshot();
+		return;
+	}
 	input.stream = shape->stream;
 	dest = sx_exec_collector(&rows, CurrentMemoryContext);
 	sx_exec_run(sx_plan_batch(shape, 1), &input, dest);

@@ -496,7 +496,8 @@ result_still_there(SxResult *r, SxWriter *w, SxGroup *g)
 
 /* Write, or take away, the group's row.  Returns the number of rows changed. */
 int
-sx_result_store(SxResult *r, SxWriter *w, SxKeyIndex *index, SxGroup *g)
+sx_result_store(SxResult *r, SxWriter *w, SxKeyIndex *index, SxGroup *g,
+				const Datum *values, const bool *nulls)
 {
 	const SxShape *shape = r->shape;
 	SxProjection *proj = &r->proj;
@@ -516,8 +517,16 @@ sx_result_store(SxResult *r, SxWriter *w, SxKeyIndex *index, SxGroup *g)
 		in->tts_isnull[i] = g->key_nulls[i];
 	}
 	for (i = 0; i < shape->naggregates; i++)
-		in->tts_values[shape->nkeys + i] =
-			sx_aggregates_finish(&r->aggs, i, &in->tts_isnull[shape->nkeys + i]);
+	{
+		if (values)
+		{
+			in->tts_values[shape->nkeys + i] = values[i];
+			in->tts_isnull[shape->nkeys + i] = nulls[i];
+		}
+		else
+			in->tts_values[shape->nkeys + i] =
+				sx_aggregates_finish(&r->aggs, i, &in->tts_isnull[shape->nkeys + i]);
+	}
 	if (shape->nkeys + shape->naggregates == 0)
 		in->tts_isnull[0] = true;
 	ExecStoreVirtualTuple(in);
@@ -568,11 +577,15 @@ sx_result_open(const SxView *view, const SxShape *shape)
 	r->view = view;
 	r->shape = shape;
 	r->next_end_us = PG_INT64_MIN;
-	if (shape->strategy != SX_STRATEGY_MERGE)
+	r->cxt = CurrentMemoryContext;
+	if (shape->strategy == SX_STRATEGY_APPEND)
 		return r;
 	r->keyops = palloc0(sizeof(SxKeyOps) * Max(shape->nkeys, 1));
 	for (i = 0; i < shape->nkeys; i++)
 		sx_key_ops_init(&r->keyops[i], &shape->keys[i]);
+	sx_projection_init(&r->proj, shape);
+	if (shape->strategy == SX_STRATEGY_RECOMPUTE)
+		return r;
 	sx_aggregates_init(&r->aggs, shape);
 	state_byval = palloc0(sizeof(bool) * Max(shape->npartials, 1));
 	for (i = 0; i < shape->npartials; i++)
@@ -587,7 +600,6 @@ sx_result_open(const SxView *view, const SxShape *shape)
 		r->keysort[i].ssup_collation = shape->keys[i].collation;
 		PrepareSortSupportFromOrderingOp(type->lt_opr, &r->keysort[i]);
 	}
-	sx_projection_init(&r->proj, shape);
 	return r;
 }
 
@@ -650,8 +662,8 @@ by_result_place(const void *pa, const void *pb, void *arg)
 }
 
 /* Keys too long for the index as it is change the index first. */
-static void
-check_key_sizes(SxResult *r, const SxRows *rows)
+void
+sx_result_check_keys(SxResult *r, const SxRows *rows)
 {
 	int64		i;
 
@@ -726,7 +738,7 @@ write_results(SxResult *r, Change *changes, int64 n)
 
 		CHECK_FOR_INTERRUPTS();
 		sx_aggregates_load(&r->aggs, g->states, g->state_nulls);
-		changed += sx_result_store(r, writer, index, g);
+		changed += sx_result_store(r, writer, index, g, NULL, NULL);
 		sx_aggregates_reset(&r->aggs);
 	}
 	sx_key_index_end(index);
@@ -735,8 +747,8 @@ write_results(SxResult *r, Change *changes, int64 n)
 }
 
 /* Leave out the groups of windows that are closed; note the others' ends. */
-static int64
-drop_closed(SxResult *r, SxRows *rows, int64 closed_us)
+int64
+sx_result_drop_closed(SxResult *r, SxRows *rows, int64 closed_us)
 {
 	int			n = rows->ncols;
 	int64		kept = 0;
@@ -772,12 +784,12 @@ sx_result_merge(SxResult *r, SxRows *rows, int64 closed_us, int64 *dropped)
 
 	*dropped = 0;
 	if (r->shape->window)
-		*dropped = drop_closed(r, rows, closed_us);
+		*dropped = sx_result_drop_closed(r, rows, closed_us);
 	if (rows->nrows == 0)
 		return 0;
 	Assert(rows->ncols == r->shape->nkeys + r->shape->npartials);
 	r->groups->batch++;
-	check_key_sizes(r, rows);
+	sx_result_check_keys(r, rows);
 
 	/* the result is locked before the state, as whoever drops them does */
 	LockRelationOid(r->view->relid, RowExclusiveLock);

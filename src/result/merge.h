@@ -76,9 +76,11 @@ struct SxResult
 	const SxShape *shape;
 	SxKeyOps   *keyops;
 	SortSupportData *keysort;	/* order of the keys */
-	SxGroups   *groups;
+	SxGroups   *groups;			/* merge only */
 	SxAggregates aggs;
 	SxProjection proj;
+	MemoryContext cxt;
+	PlannedStmt *recompute;		/* made when first needed */
 	int64		next_end_us;	/* end of the window that closes first, as far
 								 * as known: no group's ends earlier;
 								 * PG_INT64_MIN: not known */
@@ -99,8 +101,23 @@ extern void sx_state_begin(SxStateTable *st, const SxView *view,
 						   const SxShape *shape);
 extern void sx_state_end(SxStateTable *st);
 
-/* Write, or take away, a group's row from its live states. */
+/*
+ * Write, or take away, a group's row.  values: of the aggregates; NULL: from
+ * the live states.
+ */
 extern int	sx_result_store(SxResult *result, SxWriter *writer,
-							SxKeyIndex *index, SxGroup *group);
+							SxKeyIndex *index, SxGroup *group,
+							const Datum *values, const bool *nulls);
+
+/* Leave out the groups of windows that are closed; returns how many. */
+extern int64 sx_result_drop_closed(SxResult *result, SxRows *rows, int64 closed_us);
+
+/* Keys too long for the key index as it is change the index first. */
+extern void sx_result_check_keys(SxResult *result, const SxRows *rows);
+
+/* recompute.c's part of sx_result_close, and the row of a view without groups */
+extern int64 sx_recompute_close(SxResult *result, int64 closed_us);
+extern int64 sx_recompute_groups(SxResult *result, const int64 *hashes, int n,
+								 int64 closed_us);
 
 #endif							/* SX_RESULT_MERGE_H */

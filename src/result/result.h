@@ -36,6 +36,14 @@ extern int64 sx_result_merge(SxResult *result, SxRows *partials,
 							 int64 closed_us, int64 *dropped);
 
 /*
+ * sx_result_recompute -- hold a batch's rows, compute their groups again
+ *
+ * rows: (keys ..., what is held ...).  Otherwise as sx_result_merge.
+ */
+extern int64 sx_result_recompute(SxResult *result, SxRows *rows,
+								 int64 closed_us, int64 *dropped);
+
+/*
  * sx_result_close -- windows that end at or before closed_us are closed
  *
  * Their states go; a view that emits final rows writes them now.  Returns the

@@ -217,7 +217,9 @@ apply(SxViewRun *run, BatchInput *in, int64 first, int64 end)
 		sx_exec_run(plan, &input, dest);
 		CommandCounterIncrement();
 		UpdateActiveSnapshotCommandId();
-		written = sx_result_merge(run->result, &rows, closed, &dropped);
+		written = run->shape->strategy == SX_STRATEGY_MERGE ?
+			sx_result_merge(run->result, &rows, closed, &dropped) :
+			sx_result_recompute(run->result, &rows, closed, &dropped);
 		if (dropped > 0)
 			run->counters.rows_late += count_late(run, &input, closed);
 	}
