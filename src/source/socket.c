@@ -116,6 +116,7 @@ typedef struct SocketSource
 	int			epoll_fd;
 	int			timer_fd;
 	int			listen_fd[2];	/* -1: not there */
+	int			address;		/* which one of the host's is being tried */
 	Connection *connections;
 	int			nconnections;
 	int			backoff_ms;
@@ -405,17 +406,25 @@ look_up(SocketSource *s)
 	return result;
 }
 
+/*
+ * Begin to connect to the address whose turn it is, or the first one after
+ * it that takes us that far; with the last one, the round is over.
+ */
 static void
 start_connect(SocketSource *s)
 {
 	struct addrinfo *list = look_up(s);
 	struct addrinfo *a;
+	int			i = 0;
 	int			error = 0;
 
-	for (a = list; a != NULL; a = a->ai_next)
+	for (a = list; a != NULL; a = a->ai_next, i++)
 	{
-		int			fd = socket(a->ai_family, a->ai_socktype, a->ai_protocol);
+		int			fd;
 
+		if (i < s->address)
+			continue;
+		fd = socket(a->ai_family, a->ai_socktype, a->ai_protocol);
 		if (fd < 0 || !prepare_fd(fd))
 		{
 			error = errno;
@@ -427,6 +436,7 @@ start_connect(SocketSource *s)
 		{
 			if (add_connection(s, fd, true))
 			{
+				s->address = i;
 				if (s->conn != SX_CONN_DOWN)
 					s->conn = SX_CONN_CONNECTING;
 				freeaddrinfo(list);
@@ -438,14 +448,16 @@ start_connect(SocketSource *s)
 		error = errno;
 		close(fd);
 	}
+	s->address = 0;
 	if (list != NULL)
-	{
 		freeaddrinfo(list);
+
+	/* without an error of its own the last address has told one already */
+	if (error != 0)
 		set_error(s, SX_CONN_DOWN, ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION,
 				  "could not connect to host \"%s\" port %s: %s",
 				  s->host != NULL ? s->host : "localhost", s->port,
 				  strerror(error));
-	}
 	arm_timer(s);
 }
 
@@ -475,7 +487,16 @@ start_listen(SocketSource *s)
 		{
 			error = errno;
 			close(fd);
-			continue;
+			if (error == EADDRNOTAVAIL)
+				continue;		/* a family that this machine does not have */
+
+			/* clients would reach somebody else at that address */
+			while (n > 0)
+			{
+				close(s->listen_fd[--n]);
+				s->listen_fd[n] = -1;
+			}
+			break;
 		}
 		s->listen_fd[n++] = fd;
 	}
@@ -545,6 +566,7 @@ finish_connect(SocketSource *s, Connection *c)
 	if (error == 0)
 	{
 		c->connecting = false;
+		s->address = 0;
 		set_up(s);
 		return;
 	}
@@ -553,7 +575,10 @@ finish_connect(SocketSource *s, Connection *c)
 			  s->host != NULL ? s->host : "localhost", s->port,
 			  strerror(error));
 	drop_connection(s, c);
-	arm_timer(s);
+
+	/* a name may stand for several addresses: the next one, at once */
+	s->address++;
+	start_connect(s);
 }
 
 /* Read a connection's turn. */
