@@ -130,8 +130,26 @@ BEGIN
 END $$;
 SELECT n_tup_ins > 0 AS inserts, n_tup_upd > 0 AS updates FROM pg_stat_all_tables WHERE relid = 'published'::regclass;
 
+-- a stream goes at once with the types of its columns, or with everything
+CREATE SCHEMA app;
+CREATE TYPE app.mood AS ENUM ('sad', 'happy');
+CREATE FOREIGN TABLE app.s (m app.mood, i int[]) SERVER streamx;
+CREATE VIEW app.v WITH (streamx.continuous) AS SELECT m, count(*) FROM app.s GROUP BY m;
+INSERT INTO app.s VALUES ('happy', '{1,2}');
+SELECT streamx.wait('app.v');
+TABLE app.v;
 SET client_min_messages = warning;
+DROP SCHEMA app CASCADE;
+SELECT count(*) FROM streamx.journals WHERE NOT EXISTS (SELECT FROM pg_class WHERE oid = stream);
+SELECT typname FROM pg_type WHERE typnamespace = 'streamx_state'::regnamespace AND typtype = 'd';
 DROP EXTENSION streamx CASCADE;
+CREATE SCHEMA app;
+CREATE EXTENSION streamx SCHEMA app;
+CREATE FOREIGN TABLE app.s (n int) SERVER streamx;
+CREATE VIEW app.v WITH (streamx.continuous) AS SELECT n, count(*) FROM app.s GROUP BY n;
+INSERT INTO app.s VALUES (1);
+DROP SCHEMA app CASCADE;
+SELECT nspname FROM pg_namespace WHERE nspname LIKE 'streamx%';
 DROP TABLE mended, fired, texts;
 DROP FUNCTION f, fire;
 REVOKE CREATE ON SCHEMA public FROM regress_streamx_owner;

@@ -43,6 +43,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "catalog/dependency.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
@@ -130,6 +131,24 @@ run_as_owner(const char *sql)
 		elog(ERROR, "SPI_execute failed: %s", sql);
 	SPI_finish();
 	SetUserIdAndSecContext(save_user, save_sec);
+}
+
+/*
+ * A table or domain of the journal goes with its stream: as one of what is
+ * dropped along, so that it does no harm if that holds more, such as the type
+ * of a column, or all of schema streamx_state.
+ */
+static void
+depend_on_stream(Oid classid, Oid part, Oid stream)
+{
+	ObjectAddress part_address;
+	ObjectAddress stream_address;
+
+	ObjectAddressSet(part_address, classid, part);
+	ObjectAddressSet(stream_address, RelationRelationId, stream);
+	deleteDependencyRecordsForSpecific(classid, part, DEPENDENCY_AUTO,
+									   RelationRelationId, stream);
+	recordDependencyOn(&part_address, &stream_address, DEPENDENCY_AUTO);
 }
 
 static bool
@@ -464,6 +483,10 @@ slot_column_type(const SxJournal *journal, int slot, int version, Oid typid)
 							  format_type_extended(typid, -1,
 												   FORMAT_TYPE_TYPEMOD_GIVEN |
 												   FORMAT_TYPE_FORCE_QUALIFY)));
+		CommandCounterIncrement();
+		domain = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
+								 CStringGetDatum(name), ObjectIdGetDatum(schema));
+		depend_on_stream(TypeRelationId, domain, journal->stream);
 		break;
 	}
 	return psprintf("streamx_state.%s[]", name);
@@ -746,6 +769,8 @@ make_segment(SxJournal *journal, Relation stream, bool socket)
 	CommandCounterIncrement();
 	journal->segments[journal->nsegments] =
 		get_relname_relid(name, get_namespace_oid("streamx_state", false));
+	depend_on_stream(RelationRelationId, journal->segments[journal->nsegments],
+					 journal->stream);
 	journal->closed[journal->nsegments] = GetCurrentTimestamp();
 	journal->nsegments++;
 }
@@ -791,6 +816,7 @@ SxJournal *
 sx_journal_prepare(Relation stream)
 {
 	SxJournal  *journal = sx_journal_read_latest(RelationGetRelid(stream));
+	int			i;
 
 	if (journal != NULL && (journal->ncolumns == 0 ?
 							RelationGetDescr(stream)->natts == 0 ||
@@ -805,6 +831,13 @@ sx_journal_prepare(Relation stream)
 	journal = sx_journal_read_latest(RelationGetRelid(stream));
 	if (journal == NULL)
 		return make_journal(stream);
+	if (journal->system != (int64) GetSystemIdentifier())
+	{
+		/* a dump does not carry it */
+		for (i = 0; i < journal->nsegments; i++)
+			depend_on_stream(RelationRelationId, journal->segments[i],
+							 journal->stream);
+	}
 	if (is_socket(RelationGetRelid(stream)))
 	{
 		journal->era = sx_journal_era_now(journal);
