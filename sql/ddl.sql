@@ -93,7 +93,6 @@ CREATE VIEW bad WITH (streamx.continuous, streamx.late = 'keep') AS SELECT page 
 CREATE VIEW bad WITH (streamx.continuous, streamx.retention = '1 day') AS SELECT page FROM clicks;
 CREATE VIEW bad WITH (streamx.continuous, streamx.final_column = 'f') AS SELECT page FROM clicks;
 CREATE VIEW bad WITH (streamx.continuous, streamx.sink = 'clicks') AS SELECT page FROM clicks;
-CREATE VIEW bad WITH (streamx.continuous, streamx.notify = 'ch') AS SELECT page FROM clicks;
 CREATE OR REPLACE VIEW v1 WITH (streamx.continuous) AS SELECT page FROM clicks;
 CREATE VIEW bad WITH (streamx.continuous) AS SELECT page FROM clicks WITH CHECK OPTION;
 CREATE TEMP VIEW bad WITH (streamx.continuous) AS SELECT page FROM clicks;

@@ -22,9 +22,15 @@ CREATE VIEW h WITH (streamx.continuous, streamx.emit = 'final') AS
 CREATE VIEW c WITH (streamx.continuous, streamx.emit = 'final') AS
   SELECT cumulate(ts, '20 s', '1 minute') AS w_end, count(*) FROM e GROUP BY w_end;
 CREATE VIEW g WITH (streamx.continuous) AS SELECT k, count(*) FROM e GROUP BY k;
+CREATE VIEW fc WITH (streamx.continuous, streamx.final_column = 'closed') AS
+  SELECT tumble(ts, '1 minute') AS w, count(*), count(DISTINCT k) AS ks FROM e GROUP BY w;
+CREATE VIEW r WITH (streamx.continuous, streamx.retention = '2 minutes', streamx.final_column = 'closed') AS
+  SELECT date_bin('1 minute', ts, '2026-01-01') AS w, count(*) FROM e GROUP BY w;
 
 -- what a final view needs
 CREATE VIEW bad WITH (streamx.continuous, streamx.emit = 'final') AS
+  SELECT k, count(*) FROM e GROUP BY k;
+CREATE VIEW bad WITH (streamx.continuous, streamx.retention = '1 day') AS
   SELECT k, count(*) FROM e GROUP BY k;
 CREATE FOREIGN TABLE no_watermark (ts timestamptz, k text) SERVER streamx
   OPTIONS (event_time 'ts');
@@ -53,6 +59,9 @@ SELECT wait_all();
 SELECT * FROM f ORDER BY w, k;
 SELECT * FROM counters;
 
+SELECT * FROM fc ORDER BY w;
+SELECT * FROM r ORDER BY w;
+
 -- a late row: not where its windows are closed, else it counts; a row that
 -- WHERE excludes is not late
 INSERT INTO e VALUES ('2026-01-01 00:00:30Z', 'a', 100), ('2026-01-01 00:00:02Z', 'a', 0);
@@ -70,6 +79,10 @@ SELECT wait_all();
 SELECT * FROM f ORDER BY w, k;
 SELECT * FROM l ORDER BY w;
 SELECT * FROM counters;
+
+-- rows of windows that closed long ago are gone
+SELECT * FROM fc ORDER BY w;
+SELECT * FROM r ORDER BY w;
 
 -- states of closed windows are gone
 SELECT v.view, (xpath('/row/n/text()', query_to_xml(format('SELECT count(*) AS n FROM %s', v.state), false, true, '')))[1]::text::int AS groups

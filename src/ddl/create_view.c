@@ -462,9 +462,34 @@ set_start(const SxView *view, Oid streamid)
 	PopActiveSnapshot();
 }
 
+/* What needs windows that close. */
+static void
+check_closing(const SxView *view, const SxShape *shape, const char *name)
+{
+	const char *option;
+
+	if (shape->window != NULL)
+		return;
+	if (view->final && shape->strategy != SX_STRATEGY_APPEND)
+		option = "emit = 'final'";
+	else if (view->has_retention)
+		option = "retention";
+	else if (view->final_column)
+		option = "final_column";
+	else
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot maintain continuous view \"%s\"", name),
+			 errdetail("Option %s needs windows that close, but no grouping column is a window over the event time of a stream that has a watermark.",
+					   option),
+			 errhint("Give the stream the options event_time and watermark and group by tumble(event_time, size), or leave the option out.")));
+}
+
 ObjectAddress
 sx_ddl_create_view(const SxCreateView *stmt)
 {
+	List	   *columns;
 	SxView	   *view = palloc0(sizeof(SxView));
 	char	   *name = stmt->relation->relname;
 	ObjectAddress address = InvalidObjectAddress;
@@ -497,16 +522,19 @@ sx_ddl_create_view(const SxCreateView *stmt)
 	shape = sx_plan_analyze(stmt->query, name);
 	if (shape->strategy != SX_STRATEGY_APPEND && shape->grouped)
 		check_keys(shape, name);
-	if (view->final && shape->strategy != SX_STRATEGY_APPEND && shape->window == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot maintain continuous view \"%s\"", name),
-				 errdetail("With emit = 'final' rows appear when their window closes, but no grouping column is a window over the event time of a stream that has a watermark."),
-				 errhint("Give the stream the options event_time and watermark and group by tumble(event_time, size), or use emit = 'update'.")));
+	check_closing(view, shape, name);
 
 	view->id = sx_view_next_id();
 	view->owner = GetUserId();
-	view->relid = create_result(stmt, schema, columns_of(stmt->query), options);
+	columns = columns_of(stmt->query);
+	if (view->final_column)
+	{
+		ColumnDef  *column = makeColumnDef(view->final_column, BOOLOID, -1, InvalidOid);
+
+		column->is_not_null = true;
+		columns = lappend(columns, column);
+	}
+	view->relid = create_result(stmt, schema, columns, options);
 	if (shape->strategy != SX_STRATEGY_APPEND && shape->grouped && shape->nkeys > 0)
 		create_key_index(view->relid, shape);
 	create_parts(view, stmt->query, shape);

@@ -103,7 +103,6 @@ read_retention(SxView *view, const char *name, const char *value)
 {
 	view->has_retention = true;
 	view->retention_us = read_interval(name, value);
-	not_yet(name, value, "Leave it out and delete old rows from the result table.");
 }
 
 static void
@@ -139,7 +138,6 @@ static void
 read_final_column(SxView *view, const char *name, const char *value)
 {
 	view->final_column = pstrdup(value);
-	not_yet(name, value, "Leave it out.");
 }
 
 static void
@@ -151,8 +149,9 @@ read_sink(SxView *view, const char *name, const char *value)
 static void
 read_notify(SxView *view, const char *name, const char *value)
 {
+	if (value[0] == '\0' || strlen(value) >= NAMEDATALEN)
+		invalid_value(name, value, "Use the name of a channel, as in LISTEN.");
 	view->notify = pstrdup(value);
-	not_yet(name, value, "Leave it out, or use a trigger that calls pg_notify().");
 }
 
 static const ViewOption view_options[] = {

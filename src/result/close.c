@@ -10,8 +10,12 @@
 #include "postgres.h"
 
 #include "access/tableam.h"
+#include "access/xact.h"
+#include "executor/spi.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -54,8 +58,62 @@ group_of(SxResult *r, TupleTableSlot *slot)
 	return g;
 }
 
+/* Take away the rows of windows that ended this long ago. */
+static void
+remove_old(SxResult *r, int64 closed_us)
+{
+	const SxWindow *window = r->shape->window;
+	int64		until = closed_us - r->view->retention_us;
+	Oid			type = r->shape->keys[r->shape->window_key].typid;
+	Datum		bound;
+	StringInfoData sql;
+
+	/* the last start of a window that ends by then */
+	if (window->kind != SX_WINDOW_CUMULATE)
+		until = sx_window_start(window, until);
+	bound = Int64GetDatum(until);
+	initStringInfo(&sql);
+	appendStringInfo(&sql, "DELETE FROM %s WHERE %s OPERATOR(pg_catalog.<=) $1",
+					 quote_qualified_identifier(get_namespace_name(get_rel_namespace(r->view->relid)),
+												get_rel_name(r->view->relid)),
+					 quote_identifier(get_attname(r->view->relid,
+												  r->shape->keys[r->shape->window_key].resno, false)));
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (SPI_execute_with_args(sql.data, 1, &type, &bound, NULL, false, 0) != SPI_OK_DELETE)
+		elog(ERROR, "could not remove old rows: %s", sql.data);
+	SPI_finish();
+	CommandCounterIncrement();
+	UpdateActiveSnapshotCommandId();
+}
+
+static int64 close_groups(SxResult *r, int64 closed_us);
+
 int64
 sx_result_close(SxResult *r, int64 closed_us)
+{
+	int64		written;
+
+	/* the result is locked before the state, as whoever drops them does */
+	LockRelationOid(r->view->relid, RowExclusiveLock);
+	r->closing = true;
+	PG_TRY();
+	{
+		written = r->shape->strategy == SX_STRATEGY_RECOMPUTE ?
+			sx_recompute_close(r, closed_us) : close_groups(r, closed_us);
+	}
+	PG_FINALLY();
+	{
+		r->closing = false;
+	}
+	PG_END_TRY();
+	if (r->view->has_retention)
+		remove_old(r, closed_us);
+	return written;
+}
+
+static int64
+close_groups(SxResult *r, int64 closed_us)
 {
 	MemoryContext row_cxt;
 	SxStateTable state;
@@ -65,11 +123,7 @@ sx_result_close(SxResult *r, int64 closed_us)
 	int64		next = PG_INT64_MAX;
 	int64		written = 0;
 
-	/* the result is locked before the state, as whoever drops them does */
-	LockRelationOid(r->view->relid, RowExclusiveLock);
-	if (r->shape->strategy == SX_STRATEGY_RECOMPUTE)
-		return sx_recompute_close(r, closed_us);
-	if (r->view->final)
+	if (r->view->final || r->view->final_column)
 	{
 		writer = sx_writer_begin(r->view->relid);
 		index = sx_key_index_begin(writer, r->shape, r->keyops);

@@ -546,6 +546,11 @@ sx_result_store(SxResult *r, SxWriter *w, SxKeyIndex *index, SxGroup *g,
 		for (i = 0; i < proj->ncols; i++)
 			out->tts_values[i] = ExecEvalExpr(proj->exprs[i], econtext,
 											  &out->tts_isnull[i]);
+		if (r->view->final_column)
+		{
+			out->tts_values[proj->ncols] = BoolGetDatum(r->closing || r->view->final);
+			out->tts_isnull[proj->ncols] = false;
+		}
 		ExecStoreVirtualTuple(out);
 	}
 	MemoryContextSwitchTo(old);

@@ -80,6 +80,7 @@ struct SxResult
 	SxAggregates aggs;
 	SxProjection proj;
 	MemoryContext cxt;
+	bool		closing;		/* rows are written as their window closes */
 	PlannedStmt *recompute;		/* made when first needed */
 	int64		next_end_us;	/* end of the window that closes first, as far
 								 * as known: no group's ends earlier;

@@ -197,7 +197,7 @@ sx_recompute_close(SxResult *r, int64 closed_us)
 		tids[n++] = state.slot->tts_tid;
 	}
 	table_endscan(scan);
-	if (r->view->final && n > 0)
+	if ((r->view->final || r->view->final_column) && n > 0)
 		written = sx_recompute_groups(r, hashes, unique_hashes(hashes, (int) n), closed_us);
 	for (i = 0; i < n; i++)
 		sx_writer_delete(state.writer, &tids[i]);

@@ -22,9 +22,9 @@ static int64 late_bound = PG_INT64_MIN;
 PG_FUNCTION_INFO_V1(streamx_is_late);
 
 static int64
-plus_size(const SxWindow *window, int64 start)
+plus(const SxWindow *window, int64 start, const Interval *span)
 {
-	Datum		size = IntervalPGetDatum(&window->size);
+	Datum		size = IntervalPGetDatum(unconstify(Interval *, span));
 	Datum		ts = Int64GetDatum(start);
 
 	if (TIMESTAMP_NOT_FINITE(start))
@@ -37,6 +37,24 @@ plus_size(const SxWindow *window, int64 start)
 	ts = DirectFunctionCall2(timestamp_pl_interval, ts, size);
 	return DatumGetInt64(DirectFunctionCall2(timestamp_zone,
 											 CStringGetTextDatum(window->zone), ts));
+}
+
+static int64
+plus_size(const SxWindow *window, int64 start)
+{
+	return plus(window, start, &window->size);
+}
+
+int64
+sx_window_start(const SxWindow *window, int64 end)
+{
+	Interval	back = {
+		.time = -window->size.time,
+		.day = -window->size.day,
+		.month = -window->size.month,
+	};
+
+	return plus(window, end, &back);
 }
 
 int64

@@ -28,6 +28,9 @@ typedef struct SxWindow
 /* From the grouping column's value; microseconds, TimestampTz. */
 extern int64 sx_window_end(const SxWindow *window, int64 key);
 
+/* The greatest time whose window (if one started there) ends by "end". */
+extern int64 sx_window_start(const SxWindow *window, int64 end);
+
 /* Size that date_trunc cuts to; false: no such unit. */
 extern bool sx_window_trunc_size(const char *unit, Interval *size);
 

@@ -22,6 +22,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "commands/async.h"
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
@@ -278,6 +279,7 @@ typedef struct ViewOutcome
 {
 	bool		stopped;		/* error says why */
 	bool		again;			/* later */
+	int64		retried;		/* rows before this one get no second try */
 	ErrorData  *error;
 } ViewOutcome;
 
@@ -369,6 +371,18 @@ run_part(SxViewRun *run, BatchInput *in, int64 first, int64 end, int64 *rest,
 			*rest = first + (end - first) / 2;
 		FreeErrorData(edata);
 		return run_range(run, in, first, *rest, outcome);
+	}
+
+	/*
+	 * A key that is there already may be somebody else's row, committed since
+	 * our snapshot: a new one finds it.
+	 */
+	if (edata->sqlerrcode == ERRCODE_UNIQUE_VIOLATION && outcome->retried <= first)
+	{
+		outcome->retried = first + 1;
+		FreeErrorData(edata);
+		*rest = first;
+		return true;
 	}
 
 	/* the row */
@@ -662,6 +676,8 @@ batch_body(SxTask *task, SxBatch *list, List **leaving, TimestampTz *newest)
 		run->counters.dead_letters += nrejects;
 		if (in.nrows > 0 || nrejects > 0)
 			run->counters.batches = 1;
+		if (run->view->notify && run->counters.rows_out > 0)
+			Async_Notify(run->view->notify, run->view->name);
 		run->counters.watermark_us = run->next_watermark_us;
 		if (run->counters.batches > 0 || run->next_watermark_us != run->watermark_us)
 			sx_view_count(run->relid, &run->counters);
