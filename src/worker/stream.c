@@ -296,7 +296,13 @@ add_view(SxStreamRun *stream, const SxView *view, int ready_fd)
 	MemoryContext old;
 	ListCell   *lc;
 
+	/*
+	 * As of now: the view may be younger than the transaction's snapshot, and
+	 * the worker that had the stream before has committed until it gave it up.
+	 */
+	PushActiveSnapshot(GetLatestSnapshot());
 	positions = sx_checkpoint_load(view->relid, stream->relid, &n);
+	PopActiveSnapshot();
 	foreach(lc, stream->tasks)
 	{
 		SxTask	   *t = lfirst(lc);
@@ -322,8 +328,6 @@ add_view(SxStreamRun *stream, const SxView *view, int ready_fd)
 	run->relid = view->relid;
 	run->cxt = cxt;
 	run->view = sx_view_get(view->relid);
-	sx_view_counters(view->relid, &counters);
-	run->watermark_us = counters.watermark_us;
 	if (run->view == NULL)
 	{
 		/* dropped this moment */
@@ -331,6 +335,8 @@ add_view(SxStreamRun *stream, const SxView *view, int ready_fd)
 		MemoryContextDelete(cxt);
 		return;
 	}
+	sx_view_counters(view->relid, &counters);
+	run->watermark_us = counters.watermark_us;
 	run->relations = list_make3_oid(view->relid, view->query, stream->relid);
 	if (OidIsValid(view->state))
 		run->relations = lappend_oid(run->relations, view->state);

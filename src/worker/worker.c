@@ -257,9 +257,9 @@ sx_worker_main(Datum arg)
 				stream->status_ms = now;
 			}
 		}
-		woken = false;
 		if (sx_streams_stale())
-			continue;
+			continue;			/* woken: some have not been looked at */
+		woken = false;
 
 		/* descriptors of sources that the main thread reads itself */
 		foreach(ls, sx_streams)
