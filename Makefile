@@ -22,12 +22,15 @@ SHLIB_LINK = -lrdkafka -lsimdjson -lstdc++ -lpthread
 # pg_regress and isolation start servers of their own
 REGRESS = $(REGRESS_TESTS)
 REGRESS_OPTS = --temp-instance=tmp_check_sql --temp-config=test/streamx.conf --no-locale --encoding=UTF8
-ISOLATION_OPTS = --temp-instance=tmp_check_iso --temp-config=test/streamx.conf --inputdir=test/isolation
+ISOLATION_OPTS = --temp-instance=tmp_check_iso --temp-config=test/streamx.conf --inputdir=test/isolation \
+                 --no-locale --encoding=UTF8
 TAP_TESTS = 1
 PROVE_TESTS = test/t/*.pl
 
 # Tests by name, in their order.
 REGRESS_TESTS = ddl streams status aggregates extensions shapes failures refusals native windows event_time literal
+
+ISOLATION = native-concurrent native-long native-savepoints native-prepared result-locks
 
 # No bitcode: the C++ object has none, and nothing here is worth inlining.
 override with_llvm = no
