@@ -11,16 +11,18 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "checkpoint/checkpoint.h"
-#include "source/journal.h"
+#include "miscadmin.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "checkpoint/checkpoint.h"
+#include "source/journal.h"
 #include "worker/task.h"
 
 #define CLOSE_ROWS		100000	/* near enough to wait for */
 #define HOLD_MS			5000	/* longest wait */
 #define AGAIN_MS		2000	/* pause after one that did not work out */
+#define LOOK_AGAIN_MS	100		/* between looks whether native ones are the same */
 
 static int64
 offset_of(SxPosition *positions, int n, int32 partition)
@@ -69,30 +71,50 @@ same_place(SxTask *a, SxTask *b)
 	return strcmp(pa->snapshot, pb->snapshot) == 0;
 }
 
-/* The count differs when views were created at different times: see above. */
+/*
+ * The count differs when views were created at different times: see above.
+ * In a transaction; what goes wrong (a lock) is no matter of other streams.
+ */
 static bool
 same_native_place(SxTask *a, SxTask *b)
 {
-	bool		same;
+	MemoryContext old = CurrentMemoryContext;
+	volatile bool same = false;
 
 	if (a->npositions != 1 || b->npositions != 1 ||
 		a->positions[0].snapshot == NULL || b->positions[0].snapshot == NULL)
 		return false;
-	StartTransactionCommand();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	same = sx_journal_same(a->stream->relid, a->positions[0].snapshot,
-						   b->positions[0].snapshot);
-	if (same)
+	PG_TRY();
 	{
-		ListCell   *lc;
+		StartTransactionCommand();
+		PushActiveSnapshot(GetTransactionSnapshot());
+		same = sx_journal_same(a->stream->relid, a->positions[0].snapshot,
+							   b->positions[0].snapshot);
+		if (same)
+		{
+			ListCell   *lc;
 
-		/* b's views take a's position over */
-		foreach(lc, b->views)
-			sx_checkpoint_rename(((SxViewRun *) lfirst(lc))->relid,
-								 b->stream->relid, &a->positions[0]);
+			/* b's views take a's position over */
+			foreach(lc, b->views)
+				sx_checkpoint_rename(((SxViewRun *) lfirst(lc))->relid,
+									 b->stream->relid, &a->positions[0]);
+		}
+		PopActiveSnapshot();
+		CommitTransactionCommand();
 	}
-	PopActiveSnapshot();
-	CommitTransactionCommand();
+	PG_CATCH();
+	{
+		HOLD_INTERRUPTS();
+		EmitErrorReport();
+		FlushErrorState();
+		AbortOutOfAnyTransaction();
+		RESUME_INTERRUPTS();
+		same = false;
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(old);
+	if (!same)
+		b->join_after_ms = sx_now_ms() + LOOK_AGAIN_MS;
 	return same;
 }
 
@@ -231,7 +253,8 @@ sx_join_tasks(SxStreamRun *stream)
 		if (task->npositions == 0 || main_task->npositions == 0)
 			continue;
 		if (same_place(main_task, task) ||
-			(!sx_reader_threaded(task->reader) && same_native_place(main_task, task)))
+			(!sx_reader_threaded(task->reader) && now >= task->join_after_ms &&
+			 same_native_place(main_task, task)))
 		{
 			let_go(main_task);
 			let_go(task);

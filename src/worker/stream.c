@@ -349,20 +349,31 @@ add_view(SxStreamRun *stream, const SxView *view, int ready_fd)
 void
 sx_view_prepare(SxViewRun *run)
 {
-	MemoryContext old = MemoryContextSwitchTo(run->cxt);
-	List	   *relations;
+	/* the transaction's until it is whole: it may fail, again and again */
+	MemoryContext cxt = AllocSetContextCreate(CurTransactionContext,
+											  "streamx plan of a view",
+											  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+	SxShape    *shape;
+	PlannedStmt *small;
+	PlannedStmt *big;
+	SxResult   *result;
 	ListCell   *lc;
 
-	run->shape = sx_plan_analyze(sx_plan_stored_query(run->view->query),
-								 run->view->name);
-	run->plan_small = sx_plan_batch(run->shape, 100);
-	run->plan_big = sx_plan_batch(run->shape, 100000);
-	relations = run->relations;
-	foreach(lc, run->plan_big->relationOids)
-		relations = list_append_unique_oid(relations, lfirst_oid(lc));
-	run->relations = relations;
-	run->result = sx_result_open(run->view, run->shape);
+	shape = sx_plan_analyze(sx_plan_stored_query(run->view->query),
+							run->view->name);
+	small = sx_plan_batch(shape, 100);
+	big = sx_plan_batch(shape, 100000);
+	result = sx_result_open(run->view, shape);
+	MemoryContextSwitchTo(run->cxt);
+	foreach(lc, big->relationOids)
+		run->relations = list_append_unique_oid(run->relations, lfirst_oid(lc));
 	MemoryContextSwitchTo(old);
+	MemoryContextSetParent(cxt, run->cxt);
+	run->shape = shape;
+	run->plan_small = small;
+	run->plan_big = big;
+	run->result = result;
 }
 
 /* ---- streams ---- */
