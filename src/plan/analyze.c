@@ -460,6 +460,8 @@ analyze_partial(SxShape *shape, Aggref *aggref)
 		otherinit = SysCacheGetAttr(AGGFNOID, othertuple,
 									Anum_pg_aggregate_agginitval, &othernull);
 		if (other->aggtransfn == form->aggtransfn && othernull == initnull &&
+			other->aggfinalmodify != AGGMODIFY_READ_WRITE &&
+			form->aggfinalmodify != AGGMODIFY_READ_WRITE &&
 			(initnull || strcmp(TextDatumGetCString(initval),
 								TextDatumGetCString(otherinit)) == 0))
 			agg->partial = i;
@@ -511,6 +513,9 @@ result_mutator(Node *node, ResultContext *rc)
 		}
 		elog(ERROR, "aggregate not found among those of the query");
 	}
+	if (IsA(node, GroupingFunc))
+		return (Node *) makeConst(INT4OID, -1, InvalidOid, sizeof(int32),
+								  Int32GetDatum(0), false, true);	/* no sets */
 	if (IsA(node, SubLink))
 		REFUSE(rc->cxt->viewname,
 			   ("There is a subquery in the select list or HAVING, over grouped rows."),
