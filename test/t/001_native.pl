@@ -49,7 +49,7 @@ $node->safe_psql('postgres', 'CREATE EXTENSION streamx');
 
 $node->safe_psql('postgres', <<'SQL');
 CREATE FOREIGN TABLE s (ts timestamptz, k text, n bigint, x numeric) SERVER streamx
-  OPTIONS (event_time 'ts', watermark '1 minute');
+  OPTIONS (event_time 'ts', watermark '100 days');
 CREATE TABLE batch (ts timestamptz, k text, n bigint, x numeric);
 CREATE VIEW v WITH (streamx.continuous) AS
   SELECT tumble(ts, '1 minute') AS minute, k, count(*), sum(n) AS sum_n, avg(x) AS avg_x,

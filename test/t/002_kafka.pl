@@ -89,7 +89,7 @@ $kafka->create_topic('clicks', $partitions);
 clicks($events);
 sql(<<"SQL");
 CREATE FOREIGN TABLE clicks (ts timestamptz, page text, amount numeric, f double precision, n bigint)
-  SERVER broker OPTIONS (topic 'clicks', format 'json', event_time 'ts', watermark '10 seconds');
+  SERVER broker OPTIONS (topic 'clicks', format 'json', event_time 'ts', watermark '1 hour');
 CREATE VIEW first_view WITH (streamx.continuous) AS $query FROM clicks GROUP BY minute, page;
 SQL
 exact('first_view', 'what was there');

@@ -45,7 +45,7 @@ sql(<<"SQL");
 CREATE SERVER broker TYPE 'kafka' FOREIGN DATA WRAPPER streamx OPTIONS (bootstrap_servers '$bootstrap');
 CREATE FOREIGN TABLE events (ts timestamptz, page int, amount numeric, f double precision, n bigint,
   part int OPTIONS (metadata 'partition'), pos bigint OPTIONS (metadata 'offset'))
-  SERVER broker OPTIONS (topic 'events', event_time 'ts', watermark '10 seconds');
+  SERVER broker OPTIONS (topic 'events', event_time 'ts', watermark '20 seconds');
 CREATE TABLE campaigns (page int PRIMARY KEY, campaign text);
 INSERT INTO campaigns SELECT i, 'campaign ' || i % 10 FROM generate_series(0, 149) AS i;
 CREATE VIEW per_minute WITH (streamx.continuous) AS
@@ -57,6 +57,11 @@ CREATE VIEW total WITH (streamx.continuous) AS SELECT count(*), sum(n) AS sum_n,
 CREATE VIEW joined WITH (streamx.continuous) AS
   SELECT campaign, date_trunc('minute', ts) AS minute, count(*), sum(amount) AS sum_amount
   FROM events JOIN campaigns USING (page) WHERE f > 0 GROUP BY campaign, minute;
+CREATE VIEW closed WITH (streamx.continuous, streamx.emit = 'final') AS
+  SELECT tumble(ts, '10 seconds') AS start, page % 50 AS page, count(*), sum(amount) AS sum_amount FROM events GROUP BY start, 2;
+CREATE VIEW held WITH (streamx.continuous) AS
+  SELECT tumble(ts, '10 seconds') AS start, count(DISTINCT page) AS pages, percentile_disc(0.5) WITHIN GROUP (ORDER BY n) AS median
+  FROM events WHERE page < 100 GROUP BY start;
 SQL
 
 # ---- the events: a file per round and partition, partly out of order
@@ -129,7 +134,7 @@ cmp_ok($killed + $postmasters, '>=', 20, 'killed at 20 moments at least');
 
 # ---- what has become of it
 
-$node->caught_up($_, $timeout) foreach qw(per_minute each_row total joined);
+$node->caught_up($_, $timeout) foreach qw(per_minute each_row total joined closed held);
 
 sql('CREATE UNLOGGED TABLE produced_json (doc jsonb)');
 foreach my $file (map { @$_ } @files)
@@ -150,7 +155,9 @@ is(sql('SELECT count(*), count(DISTINCT (part, pos)), count(DISTINCT n) FROM eac
 is(sql('SELECT count(*) FROM (SELECT part FROM each_row GROUP BY part HAVING max(pos) - min(pos) + 1 <> count(*) OR min(pos) <> 0) AS gaps'),
 	0, 'no offset is missing');
 is(sql('SELECT count(*) FROM streamx.dead_letters'), 0, 'no dead letters');
+is(sql('SELECT sum(rows_late) FROM streamx.views'), 0, 'no late rows');
 
+my $watermark = sql(q(SELECT min(watermark) FROM streamx.progress WHERE view = 'closed'::regclass));
 foreach my $source ('events', 'produced')
 {
 	my $what = $source eq 'events' ? 'the query over the stream' : 'a recount of what was produced';
@@ -167,6 +174,14 @@ foreach my $source ('events', 'produced')
 		"SELECT campaign, date_trunc('minute', ts), count(*), sum(amount)
 		 FROM $source JOIN campaigns USING (page) WHERE f > 0 GROUP BY 1, 2",
 		"a join: equal to $what");
+	$node->same('SELECT * FROM closed',
+		"SELECT tumble(ts, '10 seconds'), page % 50, count(*), sum(amount) FROM $source
+		 GROUP BY 1, 2 HAVING tumble(ts, '10 seconds') + interval '10 seconds' <= '$watermark'",
+		"final rows: equal to $what, as far as windows have closed");
+	$node->same('SELECT * FROM held',
+		"SELECT tumble(ts, '10 seconds'), count(DISTINCT page), percentile_disc(0.5) WITHIN GROUP (ORDER BY n)
+		 FROM $source WHERE page < 100 GROUP BY 1",
+		"aggregates that cannot be merged: equal to $what");
 }
 is(sql("SELECT string_agg(difference, E'\\n') FROM streamx.verify('$_')"), '', "streamx.verify says so too: $_")
   foreach qw(per_minute total joined);
