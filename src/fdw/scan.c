@@ -94,7 +94,9 @@ sx_fdw_bind(const SxScanInput *input)
 {
 	register_once();
 	bound_input = input;
-	last_row = -1;
+	/* when it is unbound after an error, the row is still to be asked for */
+	if (input != NULL)
+		last_row = -1;
 }
 
 int64
