@@ -138,6 +138,7 @@ CALL oracle.view('g', 'g_never', $$SELECT k, count(*) FROM {s} GROUP BY k HAVING
 CALL oracle.view('g', 'g_null', $$SELECT k, count(*) FROM {s} GROUP BY k HAVING nullif(sum(v), 3) <> 0$$);
 CALL oracle.view('g', 'g_key', $$SELECT k, count(*) FROM {s} GROUP BY k HAVING k > 1 OR bool_or(v > 100)$$);
 CALL oracle.view('g', 'g_other', $$SELECT k FROM {s} GROUP BY k HAVING max(v) - min(v) = 10$$);
+CALL oracle.view('g', 'g_grouping', $$SELECT k, grouping(k) AS none, count(*) FROM {s} GROUP BY k HAVING grouping(k) = 0$$);
 CALL oracle.run('g', '{1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,33,60}');
 SELECT oracle.found('g', $$UPDATE g_t SET v = 1000 WHERE id = 60$$) > 0 AS found;
 
