@@ -160,6 +160,7 @@ sx_collation_is_deterministic(Oid collation)
 
 #include "catalog/pg_class.h"
 #include "catalog/pg_database.h"
+#include "catalog/pg_extension.h"
 #include "catalog/pg_namespace.h"
 #include "utils/acl.h"
 
@@ -176,10 +177,13 @@ sx_collation_is_deterministic(Oid collation)
 	object_ownercheck(NamespaceRelationId, oid, role)
 #define sx_database_ownercheck(oid, role) \
 	object_ownercheck(DatabaseRelationId, oid, role)
+#define sx_extension_ownercheck(oid, role) \
+	object_ownercheck(ExtensionRelationId, oid, role)
 #else
 #define sx_class_ownercheck pg_class_ownercheck
 #define sx_namespace_ownercheck pg_namespace_ownercheck
 #define sx_database_ownercheck pg_database_ownercheck
+#define sx_extension_ownercheck pg_extension_ownercheck
 #endif
 
 /* ERROR unless the user may read what the query itself names; 16 moved it */

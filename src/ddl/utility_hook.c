@@ -14,6 +14,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "commands/event_trigger.h"
+#include "commands/extension.h"
 #include "commands/tablecmds.h"
 #include "foreign/foreign.h"
 #include "miscadmin.h"
@@ -25,6 +26,7 @@
 #include "utils/syscache.h"
 
 #include "catalog/stream.h"
+#include "compat.h"
 #include "ddl/ddl.h"
 #include "fdw/options.h"
 #include "result/key_index.h"
@@ -245,6 +247,25 @@ follow_stream(Oid relid)
 	sx_worker_wake();
 }
 
+/* DROP EXTENSION of ours, by somebody who may. */
+static bool
+names_streamx(const DropStmt *stmt)
+{
+	ListCell   *lc;
+
+	foreach(lc, stmt->objects)
+	{
+		if (strcmp(strVal(lfirst(lc)), "streamx") == 0)
+		{
+			Oid			extension = get_extension_oid("streamx", true);
+
+			return OidIsValid(extension) &&
+				sx_extension_ownercheck(extension, GetUserId());
+		}
+	}
+	return false;
+}
+
 static void
 alter_table(const Utility *utility)
 {
@@ -365,6 +386,8 @@ process_with_extension(Utility *utility)
 			{
 				const DropStmt *stmt = (DropStmt *) parsetree;
 
+				if (stmt->removeType == OBJECT_EXTENSION && names_streamx(stmt))
+					sx_worker_stop_until_end();
 				if (stmt->removeType == OBJECT_INDEX && sx_key_index_changing)
 				{
 					rebuild_key_index(utility);

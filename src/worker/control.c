@@ -32,6 +32,7 @@ static shmem_request_hook_type prev_shmem_request = NULL;
 static shmem_startup_hook_type prev_shmem_startup = NULL;
 static bool preloaded = false;
 static bool wake_at_commit = false;
+static bool release_at_end = false;
 
 static Size
 control_size(void)
@@ -260,12 +261,16 @@ wake_xact_callback(XactEvent event, void *arg)
 	{
 		case XACT_EVENT_COMMIT:
 		case XACT_EVENT_PREPARE:
+			if (release_at_end)
+				sx_worker_release_database(MyDatabaseId);
 			if (wake_at_commit)
 				sx_worker_wake_now();
-			wake_at_commit = false;
+			wake_at_commit = release_at_end = false;
 			break;
 		case XACT_EVENT_ABORT:
-			wake_at_commit = false;
+			if (release_at_end)
+				sx_worker_release_database(MyDatabaseId);
+			wake_at_commit = release_at_end = false;
 			break;
 		default:
 			break;
@@ -350,6 +355,13 @@ sx_worker_release_database(Oid dbid)
 	sx_control->changes++;
 	sx_control_set_latch(sx_control->launcher_procno);
 	LWLockRelease(sx_control->lock);
+}
+
+void
+sx_worker_stop_until_end(void)
+{
+	release_at_end = true;
+	sx_worker_stop_database(MyDatabaseId);
 }
 
 bool

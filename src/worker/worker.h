@@ -42,6 +42,12 @@ extern void sx_worker_wake_stream(Oid stream);
 extern void sx_worker_stop_database(Oid dbid);
 extern void sx_worker_release_database(Oid dbid);
 
+/*
+ * The same for the database one is in, until the transaction ends: what is
+ * dropped now is not in a worker's hands.
+ */
+extern void sx_worker_stop_until_end(void);
+
 /* Is the library in shared_preload_libraries? */
 extern bool sx_worker_preloaded(void);
 
