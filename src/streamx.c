@@ -34,6 +34,7 @@ Datum
 streamx_require_preload(PG_FUNCTION_ARGS)
 {
 	sx_worker_require_preloaded();
-	sx_worker_wake();			/* there may be something to do here from now on */
+	sx_worker_wake();			/* there may be something to do here from now
+								 * on */
 	PG_RETURN_VOID();
 }

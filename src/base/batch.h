@@ -31,14 +31,16 @@ typedef enum SxDecodeAs
 	SX_AS_FLOAT4,
 	SX_AS_FLOAT8,
 	SX_AS_TEXT,					/* text, and varchar without length */
-	SX_AS_BYTEA,				/* raw format: the bytes; others: input function */
+	SX_AS_BYTEA,				/* raw format: the bytes; others: input
+								 * function */
 	SX_AS_TIMESTAMPTZ,
 	SX_AS_TIMESTAMP,
 	SX_AS_DATE,
 	SX_AS_UUID,
 	SX_AS_JSON,					/* json: text of the value, as it is */
 	SX_AS_JSONB,				/* JSON text of the value, through jsonb_in */
-	SX_AS_ARRAY,				/* JSON array: as array literal through array_in */
+	SX_AS_ARRAY,				/* JSON array: as array literal through
+								 * array_in */
 } SxDecodeAs;
 
 /* Column option "metadata": the value comes from the message's envelope. */

@@ -325,6 +325,7 @@ digest_of(const SxKey *key, Datum value)
 	FmgrInfo	flinfo;
 	Const		arg;
 	FuncExpr	expr;
+
 	LOCAL_FCINFO(fcinfo, 1);
 
 	/* the function finds its argument's type in the expression */

@@ -248,6 +248,7 @@ sx_aggregates_finish(SxAggregates *aggs, int i, bool *isnull)
 	MemoryContext old;
 	Datum		result;
 	int			k;
+
 	LOCAL_FCINFO(fcinfo, FUNC_MAX_ARGS);
 
 	*isnull = aggs->live_nulls[ops->partial];

@@ -757,8 +757,8 @@ make_segment(SxJournal *journal, Relation stream, bool socket)
 
 	/*
 	 * Nothing is ever deleted, and what is emptied is young again; when the
-	 * age of a segment that is not emptied comes near a wraparound, autovacuum
-	 * freezes it all the same.
+	 * age of a segment that is not emptied comes near a wraparound,
+	 * autovacuum freezes it all the same.
 	 */
 	appendStringInfoString(&sql,
 						   ") USING heap WITH (autovacuum_enabled = false, toast.autovacuum_enabled = false, toast_tuple_target = 8160)");

@@ -325,7 +325,8 @@ add_range(Diff *diff, int *max, int era, int64 lo, int64 hi)
 			palloc(sizeof(Range) * *max) :
 			repalloc(diff->ranges, sizeof(Range) * *max);
 	}
-	diff->ranges[diff->nranges++] = (Range) {
+	diff->ranges[diff->nranges++] = (Range)
+	{
 		era, lo, hi, 0
 	};
 }
@@ -385,7 +386,8 @@ cut_ranges(Diff *diff, const Key *key)
 			continue;
 		if (r.era == key->era && r.lo <= key->xid)
 		{
-			ranges[n++] = (Range) {
+			ranges[n++] = (Range)
+			{
 				r.era, key->xid, key->xid + 1, key->seq
 			};
 			r.lo = key->xid + 1;

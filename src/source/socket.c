@@ -135,8 +135,8 @@ typedef struct SocketSource
 	int64		origin;			/* "from now on", as of the first seek */
 	int64		next_offset;	/* -1: from now on, not looked up yet */
 	int64		end_offset;		/* of the journal, when last seen */
-	int64		hint;			/* no chunk that begins before has next_offset;
-								 * -1: unknown */
+	int64		hint;			/* no chunk that begins before has
+								 * next_offset; -1: unknown */
 	bool		at_end;
 	MemoryContext poll_cxt;
 } SocketSource;
@@ -283,8 +283,8 @@ split(SocketSource *s, Connection *c, const char *bytes, size_t len)
 /* ---- connections -------------------------------------------------------- */
 
 static void
-set_error(SocketSource *s, SxConnState conn, int errorcode, const char *fmt,...)
-pg_attribute_printf(4, 5);
+			set_error(SocketSource *s, SxConnState conn, int errorcode, const char *fmt,...)
+			pg_attribute_printf(4, 5);
 
 static void
 set_error(SocketSource *s, SxConnState conn, int errorcode, const char *fmt,...)

@@ -85,15 +85,15 @@ typedef struct SxSourceOps
 	void		(*release) (SxSource *source);
 
 	/*
-	 * Row sources, main thread in a transaction: append up to
-	 * batch->maxrows - batch->nrows rows and set positions.  Returns rows
-	 * appended (0: nothing to read now).
+	 * Row sources, main thread in a transaction: append up to batch->maxrows
+	 * - batch->nrows rows and set positions.  Returns rows appended (0:
+	 * nothing to read now).
 	 */
 	int			(*fill) (SxSource *source, SxBatch *batch);
 
 	/*
-	 * Optional, main thread in a transaction of its own: take in what
-	 * arrived (socket: lines to the journal).  Returns true if anything did.
+	 * Optional, main thread in a transaction of its own: take in what arrived
+	 * (socket: lines to the journal).  Returns true if anything did.
 	 */
 	bool		(*intake) (SxSource *source);
 

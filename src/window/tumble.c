@@ -177,7 +177,7 @@ streamx_tumble_date(PG_FUNCTION_ARGS)
 	Timestamp	ts = date2timestamp_opt_overflow(PG_GETARG_DATEADT(0), NULL);
 	bool		given = PG_NARGS() > 2;
 	Timestamp	origin = given ?
-		date2timestamp_opt_overflow(PG_GETARG_DATEADT(2), NULL) : 0;
+	date2timestamp_opt_overflow(PG_GETARG_DATEADT(2), NULL) : 0;
 
 	PG_RETURN_TIMESTAMP(sx_window_tumble(false, ts, PG_GETARG_INTERVAL_P(1),
 										 given, origin));

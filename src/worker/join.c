@@ -22,7 +22,8 @@
 #define CLOSE_ROWS		100000	/* near enough to wait for */
 #define HOLD_MS			5000	/* longest wait */
 #define AGAIN_MS		2000	/* pause after one that did not work out */
-#define LOOK_AGAIN_MS	100		/* between looks whether native ones are the same */
+#define LOOK_AGAIN_MS	100		/* between looks whether native ones are the
+								 * same */
 
 static int64
 offset_of(SxPosition *positions, int n, int32 partition)

@@ -90,8 +90,8 @@ function_changed(Datum arg, int cacheid, uint32 hash)
 
 	foreach(ls, sx_streams)
 		foreach(lt, ((SxStreamRun *) lfirst(ls))->tasks)
-			foreach(lv, ((SxTask *) lfirst(lt))->views)
-			((SxViewRun *) lfirst(lv))->stale = any_stale = true;
+		foreach(lv, ((SxTask *) lfirst(lt))->views)
+		((SxViewRun *) lfirst(lv))->stale = any_stale = true;
 }
 
 void
@@ -298,7 +298,8 @@ add_view(SxStreamRun *stream, const SxView *view, int ready_fd)
 
 	/*
 	 * As of now: the view may be younger than the transaction's snapshot, and
-	 * the worker that had the stream before has committed until it gave it up.
+	 * the worker that had the stream before has committed until it gave it
+	 * up.
 	 */
 	PushActiveSnapshot(GetLatestSnapshot());
 	positions = sx_checkpoint_load(view->relid, stream->relid, &n);

@@ -153,7 +153,8 @@ static void
 session_settings(void)
 {
 	static const char *const settings[][2] = {
-		{"synchronous_commit", "off"},	/* what a crash takes back is read again */
+		{"synchronous_commit", "off"},	/* what a crash takes back is read
+										 * again */
 		{"max_parallel_workers_per_gather", "0"},
 		{"jit", "off"},
 		{"lock_timeout", "2s"},
