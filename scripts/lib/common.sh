@@ -298,7 +298,7 @@ sx_start_server() {
 	}
 	SX_PORT=$(sx_free_port 54320)
 	{
-		printf "shared_preload_libraries = 'streamx'\nlisten_addresses = '127.0.0.1'\n"
+		printf "shared_preload_libraries = 'streamx, streamx_syntax'\nlisten_addresses = '127.0.0.1'\n"
 		printf "port = %s\nunix_socket_directories = '%s'\n" "$SX_PORT" "$SX_SOCKET"
 		for setting in "$@"; do
 			printf "%s = '%s'\n" "${setting%%=*}" "${setting#*=}"
