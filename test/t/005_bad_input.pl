@@ -254,7 +254,7 @@ is(sql(q(SELECT position FROM streamx.dead_letters WHERE stream = 'stop'::regcla
 $kafka->create_topic('values', 2);
 $kafka->produce('values', 0, map { { partition => $_ % 2, value => qq({"g": "g@{[$_ % 3]}", "x": @{[$_ % 10 == 7 ? 0 : 1]}, "f": 1, "n": $_}) } } 0 .. 999);
 $kafka->produce('values', 0, '{"g": "huge", "x": 1, "f": 1e308, "n": 1000}', '{"g": "huge", "x": 1, "f": 1.1e308, "n": 1001}',
-	'{"g": "huge", "x": 1, "f": -1e308, "n": 1002}', '{"g": "refused", "x": 1, "f": 1, "n": 1003}', '{"g": "last", "x": 1, "f": 1, "n": 1004}');
+	'{"g": "huge", "x": 1, "f": 1, "n": 1002}', '{"g": "refused", "x": 1, "f": 1, "n": 1003}', '{"g": "last", "x": 1, "f": 1, "n": 1004}');
 sql(<<'SQL');
 CREATE FOREIGN TABLE values_ (g text, x int, f float8, n int, pos bigint OPTIONS (metadata 'offset'), part int OPTIONS (metadata 'partition'))
   SERVER broker OPTIONS (topic 'values');
