@@ -97,7 +97,9 @@ note "$third kB after a third, $two kB after two";
 cmp_ok($third, '<', 400_000, 'the worker is not large');
 # queues and arenas find their sizes with the first events
 flat($third, 24_000, "$sent events");
-flat($two, 4_000, 'the last third of them');
+# how much of them is filled when one looks varies by some MB; a leak of
+# 25 bytes a row would be more than this
+flat($two, 16_000, 'the last third of them');
 cmp_ok(sql(q(SELECT batches FROM streamx.views WHERE view = 'per_page'::regclass)), '>', $events / 10_000, 'in many batches');
 
 # ---- thousands of small transactions of a native stream
