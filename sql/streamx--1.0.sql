@@ -264,7 +264,9 @@ FROM pg_catalog.pg_foreign_table t
        GROUP BY r.stream) v ON v.stream = t.ftrelid
      LEFT JOIN (
        SELECT q.stream, sum(q.lag_rows)::bigint AS lag_rows,
-              coalesce(min(q.watermark) FILTER (WHERE NOT q.idle), max(q.watermark)) AS watermark
+              -- one that has seen no event time yet holds it back
+              CASE WHEN bool_or(q.watermark IS NULL AND NOT q.idle) THEN NULL
+                   ELSE coalesce(min(q.watermark) FILTER (WHERE NOT q.idle), max(q.watermark)) END AS watermark
        FROM streamx.partitions q
        GROUP BY q.stream) p ON p.stream = t.ftrelid;
 GRANT SELECT ON streamx.streams TO PUBLIC;
@@ -291,7 +293,7 @@ SELECT c.view,
        CASE WHEN c.paused OR c.sqlstate IS NOT NULL THEN 0
             ELSE coalesce(f.rows_per_second, 0) END AS rows_per_second,
        f.latency,
-       p.watermark,
+       n.watermark,
        coalesce(f.state_bytes, 0) + coalesce(pg_catalog.pg_total_relation_size(c.state), 0) AS state_bytes,
        c.sqlstate,
        f.last_batch,
@@ -301,16 +303,12 @@ FROM streamx.continuous_views c
      LEFT JOIN streamx.view_counters n ON n.view = c.view
      LEFT JOIN streamx.view_figures() f ON f.view = c.view
      LEFT JOIN (
-       -- of its streams the least; of a stream that of its partitions that are not idle
-       SELECT w.view, min(w.watermark) AS watermark, sum(w.lag_rows)::bigint AS lag_rows
-       FROM (SELECT g.view, coalesce(min(g.watermark) FILTER (WHERE NOT q.idle), max(g.watermark)) AS watermark,
-                    -- what native views count is their own
-                    sum(q.end_offset - g.next_offset) FILTER (WHERE g.snapshot IS NULL) AS lag_rows
-             FROM streamx.progress g
-                  LEFT JOIN streamx.partitions q
-                    ON q.stream = g.stream AND q.partition = g.partition
-             GROUP BY g.view, g.stream) w
-       GROUP BY w.view) p ON p.view = c.view;
+       -- what native views count is their own
+       SELECT g.view, (sum(q.end_offset - g.next_offset) FILTER (WHERE g.snapshot IS NULL))::bigint AS lag_rows
+       FROM streamx.progress g
+            LEFT JOIN streamx.partitions q
+              ON q.stream = g.stream AND q.partition = g.partition
+       GROUP BY g.view) p ON p.view = c.view;
 GRANT SELECT ON streamx.views TO PUBLIC;
 COMMENT ON VIEW streamx.views IS 'every continuous view: state, counters, figures';
 COMMENT ON COLUMN streamx.views.error IS 'why it has stopped, for those who may read the view';
