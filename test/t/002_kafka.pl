@@ -233,6 +233,38 @@ is(sql('SELECT count(*) FROM w AS a JOIN w AS b USING (part, pos)'), 300, 'a joi
 is(sql('PREPARE p(int) AS SELECT count(*) FROM w WHERE part = $1 AND pos < 7; EXECUTE p(0); EXECUTE p(5)'),
 	"7\n0", 'parameters');
 
+# ---- partitions that begin one after the other
+
+$kafka->create_topic('skewed', 3);
+sub hour_of
+{
+	my ($partition) = @_;
+
+	$kafka->produce('skewed', $partition,
+		map { sprintf '{"ts": "2026-03-01T00:%02d:%02dZ", "n": %d}', $_ / 60, $_ % 60, $_ } 1 .. 3000);
+	return;
+}
+hour_of(0);
+sql(<<'SQL');
+CREATE FOREIGN TABLE skewed (ts timestamptz, n int) SERVER broker
+  OPTIONS (topic 'skewed', event_time 'ts', watermark '1 second', idle_timeout '1 hour');
+CREATE VIEW skewed_minutes WITH (streamx.continuous) AS
+  SELECT tumble(ts, '1 minute') AS minute, count(*), sum(n) FROM skewed GROUP BY minute;
+SQL
+foreach my $partition (1 .. 2)
+{
+	$node->caught_up('skewed_minutes');
+	is(sql(q(SELECT watermark FROM streamx.views WHERE view = 'skewed_minutes'::regclass)),
+		'', "partition $partition, from which nothing has come yet, holds the watermark back");
+	$node->restart if $partition == 2;
+	hour_of($partition);
+}
+$node->caught_up('skewed_minutes');
+$node->same('TABLE skewed_minutes', q(SELECT tumble(ts, '1 minute'), count(*), sum(n) FROM skewed GROUP BY 1),
+	'... so that its rows are not late');
+is(sql(q(SELECT rows_late, watermark FROM streamx.views WHERE view = 'skewed_minutes'::regclass)),
+	'0|2026-03-01 00:49:59+00', '... and then goes on');
+
 # ---- INSERT
 
 $kafka->create_topic('out', 2);
