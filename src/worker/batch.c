@@ -279,6 +279,7 @@ typedef struct ViewOutcome
 {
 	bool		stopped;		/* error says why */
 	bool		again;			/* later */
+	bool		left_out;		/* the same, but nothing is wrong */
 	int64		retried;		/* rows before this one get no second try */
 	ErrorData  *error;
 } ViewOutcome;
@@ -438,7 +439,15 @@ run_view(SxViewRun *run, BatchInput *in, ViewOutcome *outcome)
 	run->counters.rows_in = in->nrows;
 	if (in->nrows == 0 && run->result &&
 		!sx_result_can_close(run->result, sx_watermark_closed(run, run->next_watermark_us)))
+	{
+		/*
+		 * Nothing to do but to save progress: not beside somebody who drops
+		 * the view, who takes its progress away.
+		 */
+		outcome->left_out = !ConditionalLockRelationOid(run->relid, RowExclusiveLock) ||
+			run->stale;
 		return;
+	}
 	context.callback = context_callback;
 	context.arg = run;
 	context.previous = error_context_stack;
@@ -657,6 +666,11 @@ batch_body(SxTask *task, SxBatch *list, List **leaving, TimestampTz *newest)
 
 		run->next_watermark_us = sx_watermark_after(task, run, after, nafter);
 		run_view(run, &in, &outcome);
+		if (outcome.left_out)
+		{
+			*leaving = lappend(*leaving, run);
+			continue;
+		}
 		if (outcome.stopped)
 		{
 			stop_view(task, run, outcome.error);
