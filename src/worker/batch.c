@@ -105,6 +105,16 @@ lock_relations(const PlannedStmt *plan)
 	}
 }
 
+/* With a lock held: has what we know of the view changed since? */
+static void
+check_current(const SxViewRun *run, const BatchInput *in)
+{
+	if (run->stale || in->task->stream->stale)
+		ereport(ERROR,
+				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+				 errmsg("definition of continuous view \"%s\" has changed", run->view->name)));
+}
+
 /*
  * What the view needs before any of its rows: its plan, and locks on all that
  * it reads and writes, which stay until the end of the batch however often
@@ -118,16 +128,16 @@ open_view(SxViewRun *run, BatchInput *in)
 
 	sx_owner_enter(run->view, &scope);
 	PushActiveSnapshot(GetTransactionSnapshot());
+
+	/* the result before its parts, as whoever drops it does */
+	LockRelationOid(run->relid, RowExclusiveLock);
+	check_current(run, in);
 	if (run->shape == NULL || run->result == NULL)
 		sx_view_prepare(run);
 	lock_relations(run->plan_big);
-	LockRelationOid(run->relid, RowExclusiveLock);
 	if (OidIsValid(run->view->state))
 		LockRelationOid(run->view->state, RowExclusiveLock);
-	if (run->stale || in->task->stream->stale)
-		ereport(ERROR,
-				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
-				 errmsg("definition of continuous view \"%s\" has changed", run->view->name)));
+	check_current(run, in);
 
 	/* what is checked at COMMIT would fail for no row, and as superuser */
 	AfterTriggerSetState(immediate);

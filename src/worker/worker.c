@@ -158,6 +158,7 @@ session_settings(void)
 		{"max_parallel_workers_per_gather", "0"},
 		{"jit", "off"},
 		{"lock_timeout", "2s"},
+		{"deadlock_timeout", "10ms"},	/* rather we than a user */
 		{"statement_timeout", "0"},
 		{"idle_in_transaction_session_timeout", "0"},
 		{"default_transaction_read_only", "off"},
