@@ -72,6 +72,23 @@ sub started
 
 =pod
 
+=item StreamxCluster->needs_program(name)
+
+Skips the test file where there is none of that name; under CI it fails.
+
+=cut
+
+sub needs_program
+{
+	my ($class, $name) = @_;
+
+	return if grep { -x "$_/$name" } split /:/, $ENV{PATH};
+	die "$name is not installed\n" if $ENV{CI};
+	plan skip_all => "$name is not installed";
+}
+
+=pod
+
 =item $node->set_conf(name => value ...)
 
 By ALTER SYSTEM and a reload.

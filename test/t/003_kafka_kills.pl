@@ -26,6 +26,7 @@ my $seed = $ENV{STREAMX_TEST_SEED} // int(time * 1000) % 1_000_000_007;
 my $partitions = 4;
 my $timeout = 60 + $events / 10_000;
 
+StreamxCluster->needs_program('kcat');
 my $kafka = StreamxKafka->new;
 my $node = StreamxCluster->started('main', "timezone = 'UTC'",
 	'streamx.max_batch_rows = 1500', 'max_wal_size = 4GB', 'shared_buffers = 256MB');

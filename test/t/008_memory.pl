@@ -18,6 +18,7 @@ use StreamxKafka;
 use Test::More;
 
 my $events = $ENV{STREAMX_TEST_EVENTS} || ($ENV{STREAMX_LONG} ? 10_000_000 : 2_000_000);
+StreamxCluster->needs_program('kcat');
 my $kafka = StreamxKafka->new;
 my $node = StreamxCluster->started('main', "timezone = 'UTC'", 'streamx.workers = 1',
 	'max_wal_size = 4GB', 'shared_buffers = 256MB', 'streamx.max_batch_rows = 5000');
