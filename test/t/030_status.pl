@@ -72,11 +72,11 @@ is( sql(q{SELECT partition, next_offset, end_offset, lag_rows, watermark FROM st
 	'streamx.partitions');
 is( sql(q{SELECT kind, state, error, workers, rows_in, lag_rows, lag, watermark FROM streamx.streams
 		  WHERE stream = 'events'::regclass}),
-	'kafka|running||1|900|0|00:00:00|2026-03-01 10:08:15+00',
-	'streamx.streams');
+	'kafka|running||1|900|0|00:00:00|',
+	'streamx.streams: a partition without a watermark holds it back');
 is( sql(q{SELECT state, error, rows_in, rows_out > 0, rows_late, dead_letters, batches > 0,
 		  rows_per_second > 0, latency >= '0', watermark, state_bytes > 0 FROM streamx.views}),
-	'running||900|t|0|0|t|t|t|2026-03-01 10:08:15+00|t',
+	'running||900|t|0|0|t|t|t||t',
 	'streamx.views');
 
 # ---- where a view began ----
