@@ -46,7 +46,8 @@ sql(<<"SQL");
 CREATE SERVER broker TYPE 'kafka' FOREIGN DATA WRAPPER streamx OPTIONS (bootstrap_servers '$bootstrap');
 CREATE FOREIGN TABLE events (ts timestamptz, page int, amount numeric, f double precision, n bigint,
   part int OPTIONS (metadata 'partition'), pos bigint OPTIONS (metadata 'offset'))
-  SERVER broker OPTIONS (topic 'events', event_time 'ts', watermark '20 seconds');
+  SERVER broker OPTIONS (topic 'events', event_time 'ts', watermark '20 seconds',
+    idle_timeout '0');
 CREATE TABLE campaigns (page int PRIMARY KEY, campaign text);
 INSERT INTO campaigns SELECT i, 'campaign ' || i % 10 FROM generate_series(0, 149) AS i;
 CREATE VIEW per_minute WITH (streamx.continuous) AS
