@@ -6,7 +6,7 @@
  * One SxDecoder per thread.  Types without a native decoder, and values that
  * the native one is not sure about, are added to the batch as deferred cells;
  * the worker resolves those with the type's input function
- * (sx_exec_resolve_deferred).
+ * (sx_fdw_resolve_deferred).
  *-------------------------------------------------------------------------
  */
 #ifndef SX_DECODE_DECODE_H

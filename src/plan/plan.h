@@ -78,7 +78,7 @@ typedef struct SxShape
 	int			naggregates;
 	SxAggregate *aggregates;
 
-	/* recompute only: beside the keys, and the query over them, see plan.c */
+	/* recompute only: beside the keys, and the query over them, see recompute.c */
 	int			nheld;
 	SxHeld	   *held;
 	Query	   *recompute_query;
@@ -90,7 +90,7 @@ typedef struct SxShape
 	List	   *result_exprs;	/* of Expr */
 	Expr	   *having;
 
-	/* What runs over a batch: see plan.c; rewritten, not yet planned. */
+	/* What runs over a batch: see analyze.c; rewritten, not yet planned. */
 	Query	   *batch_query;
 
 	/*
