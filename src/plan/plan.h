@@ -78,7 +78,10 @@ typedef struct SxShape
 	int			naggregates;
 	SxAggregate *aggregates;
 
-	/* recompute only: beside the keys, and the query over them, see recompute.c */
+	/*
+	 * recompute only: beside the keys, and the query over them, see
+	 * recompute.c
+	 */
 	int			nheld;
 	SxHeld	   *held;
 	Query	   *recompute_query;
