@@ -1,0 +1,574 @@
+
+=pod
+
+=head1 NAME
+
+StreamxQueries - random rows and queries, from a seed
+
+=head1 SYNOPSIS
+
+  my $gen = StreamxQueries->new(4711);
+  my $set = $gen->dataset('d1', 'late');
+  my $query = $gen->query($set);
+
+The same seed gives the same rows and queries on every machine.
+
+A data set has rows with NULLs, duplicates and disorder, and the ends of its
+batches (cuts).  Kinds:
+
+  plain   the stream has no watermark
+  clean   a watermark that no row comes after
+  late    a watermark that some rows come after
+
+A query is given twice: as it stands in the continuous view, over the stream,
+and as the batch that has to give the same, over a table with the rows that
+have been fed.  That table has one column more, wm: the watermark when the
+row's batch began.  The batch leaves out what the watermark shuts out.
+
+Expressions raise no errors and have no result that depends on the order of
+rows, so that a difference is a fault.
+
+=cut
+
+package StreamxQueries;
+
+use strict;
+use warnings;
+
+use constant WATERMARK => 5;		# seconds
+
+# Microseconds since then are event times.
+use constant EPOCH => '2026-01-01 00:00:00Z';
+
+sub new
+{
+	my ($class, $seed) = @_;
+	return bless { state => ($seed * 2 + 1) & 0x7fffffff }, $class;
+}
+
+# 0 .. n - 1; the generator of Park and Miller
+sub _below
+{
+	my ($self, $n) = @_;
+	$self->{state} = ($self->{state} * 48271) % 0x7fffffff || 1;
+	return int($self->{state} / 0x7fffffff * $n);
+}
+
+sub _chance
+{
+	my ($self, $percent) = @_;
+	return $self->_below(100) < $percent;
+}
+
+sub _pick
+{
+	my ($self, @from) = @_;
+	return $from[ $self->_below(scalar @from) ];
+}
+
+# n different ones
+sub _some
+{
+	my ($self, $n, @from) = @_;
+	my @some;
+
+	while (@some < $n && @from)
+	{
+		push @some, splice @from, $self->_below(scalar @from), 1;
+	}
+	return @some;
+}
+
+# ---- rows ----
+
+my %literal = (
+	i => sub { $_[0]->_below(41) - 20 },
+	b => sub { ($_[0]->_below(2000) - 1000) * 1_000_003 },
+	n => sub { sprintf '%.*f', $_[0]->_pick(0, 2, 2, 2), ($_[0]->_below(20001) - 10000) / 100 },
+	f => sub { ($_[0]->_below(401) - 200) / 4 },
+	t => sub { "'" . $_[0]->_pick('a' .. 'e', '', 'B') . "'" },
+	o => sub { $_[0]->_pick('true', 'false') },
+	d => sub { sprintf "'2026-01-%02d'", 1 + $_[0]->_below(4) },
+	z => sub { sprintf "'2026-01-01 %02d:00Z'", $_[0]->_below(5) },
+	j => sub {
+		sprintf "'%s'", $_[0]->_pick('1', '"x"', '{"a": 1}', '{"a": [1, 2]}', 'null', '[]');
+	},
+	r => sub { "'{" . join(',', map { $_[0]->_pick(1 .. 3, 'NULL') } 1 .. $_[0]->_below(3)) . "}'" },
+);
+
+my %type = (
+	i => 'int', b => 'bigint', n => 'numeric', f => 'float8', t => 'text',
+	o => 'boolean', d => 'date', z => 'timestamptz', j => 'jsonb', r => 'int[]');
+
+sub dataset
+{
+	my ($self, $name, $kind) = @_;
+	my @columns = ('id', 'ts', $self->_some(5 + $self->_below(5), sort keys %type));
+	my $nrows = 20 + $self->_below(60);
+	my $nulls = $self->_pick(0, 5, 30);
+	my $now = 0;
+	my $newest = 0;
+	my (@rows, @cuts);
+
+	# these are in every set: the queries need something to work on
+	foreach my $column ('i', 't', 'n')
+	{
+		push @columns, $column unless grep { $_ eq $column } @columns;
+	}
+	foreach my $id (1 .. $nrows)
+	{
+		my $at;
+		my @row;
+
+		$now += $self->_below(4_000_000) unless $self->_chance(15);
+		$now += 30_000_000 if $self->_chance(3);
+		$at = $now;
+		if ($self->_chance(30))
+		{
+			$at -= $self->_below(WATERMARK * 1_000_000);
+		}
+		elsif ($kind eq 'late' && $self->_chance(15))
+		{
+			$at -= $self->_below(90_000_000);
+		}
+		$at -= $at % 1_000_000 if $self->_chance(50);
+		$at = 0 if $at < 0;
+		# disorder is within the watermark
+		$at = $newest - WATERMARK * 1_000_000 + 1
+		  if $kind eq 'clean' && $at <= $newest - WATERMARK * 1_000_000;
+		$newest = $at if $at > $newest;
+		if (@rows && $self->_chance(8))
+		{
+			@row = @{ $rows[ $self->_below(scalar @rows) ] };
+			@row[ 0, 1 ] = ($id, $at);
+		}
+		else
+		{
+			@row = ($id, $at, map { $self->_chance($nulls) ? 'NULL' : $literal{$_}->($self) }
+				  @columns[ 2 .. $#columns ]);
+		}
+		$row[1] = undef if $nulls && $self->_chance(3);
+		push @rows, \@row;
+	}
+	@cuts = sort { $a <=> $b } $self->_some(1 + $self->_below(5), 1 .. $nrows - 1);
+	return bless {
+		name => $name,
+		kind => $kind,
+		columns => \@columns,
+		rows => \@rows,
+		cuts => [ @cuts, $nrows ],
+		dimension => [ map { [ "'$_'", $literal{i}->($self) ] } 'a' .. 'd', 'd', 'x' ],
+	}, 'StreamxQueries::Set';
+}
+
+package StreamxQueries::Set;
+
+# Statements that make the table of input rows and the table to join with.
+sub ddl
+{
+	my ($set) = @_;
+	my $x = $set->{name};
+	my $columns = join ', ', map {
+		$_ eq 'id' ? 'id int' : $_ eq 'ts' ? 'ts timestamptz' : "$_ $type{$_}"
+	} @{ $set->{columns} };
+	my $rows = join ",\n", map {
+		my ($id, $at, @rest) = @$_;
+		'(' . join(', ', $id, _time($at), @rest) . ')'
+	} @{ $set->{rows} };
+	my $dimension = join ', ', map { '(' . join(', ', @$_) . ')' } @{ $set->{dimension} };
+
+	return "CREATE TABLE ${x}_in ($columns);\nINSERT INTO ${x}_in VALUES\n$rows;\n"
+	  . "CREATE TABLE ${x}_dim (k text, v int);\nINSERT INTO ${x}_dim VALUES $dimension;\n";
+}
+
+sub _time
+{
+	my ($us) = @_;
+	return 'NULL' unless defined $us;
+	return sprintf "timestamptz '%s' + interval '%d us'", StreamxQueries::EPOCH, $us;
+}
+
+sub options
+{
+	my ($set) = @_;
+	return '' if $set->{kind} eq 'plain';
+	return sprintf "OPTIONS (event_time 'ts', watermark '%d s', idle_timeout '0')",
+	  StreamxQueries::WATERMARK;
+}
+
+# The watermark after the rows up to this id, as SQL.
+sub watermark
+{
+	my ($set, $id) = @_;
+	my @times = grep { defined } map { $_->[1] } @{ $set->{rows} }[ 0 .. $id - 1 ];
+	my $newest;
+
+	return "'-infinity'::timestamptz" if $set->{kind} eq 'plain' || !@times;
+	($newest) = sort { $b <=> $a } @times;
+	return '(' . _time($newest) . sprintf(" - interval '%d s')", StreamxQueries::WATERMARK);
+}
+
+package StreamxQueries;
+
+# ---- expressions over a row of alias a ----
+
+sub _has
+{
+	my ($set, $column) = @_;
+	return scalar grep { $_ eq $column } @{ $set->{columns} };
+}
+
+sub _keys
+{
+	my ($self, $set, $n) = @_;
+	my @from = ('a.t', 'a.i % 5', 'upper(a.t)', "coalesce(a.t, '-')", 'a.i', 'a.n', 'a.i > 0',
+		"CASE WHEN a.i > 5 THEN 'high' WHEN a.i IS NULL THEN NULL ELSE 'low' END");
+
+	foreach my $column ('o', 'd', 'z', 'r', 'f', 'b')
+	{
+		push @from, "a.$column" if _has($set, $column);
+	}
+	return $self->_some($n, @from);
+}
+
+sub _condition
+{
+	my ($self, $set) = @_;
+	my @from = ('a.i > 3', 'a.i <> 0', "a.t = 'b'", "a.t IN ('a', 'c', 'e')", 'a.n IS NOT NULL',
+		'a.i BETWEEN -10 AND 10', 'a.n > 5.5', "a.t LIKE '%a%'", 'a.i IS NULL', 'length(a.t) > 0');
+	my $text;
+
+	push @from, 'a.o', 'NOT a.o' if _has($set, 'o');
+	push @from, "a.d >= '2026-01-02'" if _has($set, 'd');
+	push @from, "a.j \@> '{\"a\": 1}'" if _has($set, 'j');
+	$text = $self->_pick(@from);
+	$text = "($text " . $self->_pick('AND', 'OR') . ' ' . $self->_pick(@from) . ')'
+	  if $self->_chance(40);
+	return $text;
+}
+
+sub _where
+{
+	my ($self, $set) = @_;
+	return $self->_chance(40) ? ' WHERE ' . $self->_condition($set) : '';
+}
+
+# Aggregates that merge, and those for which rows are held.
+sub _aggregates
+{
+	my ($self, $set, $n) = @_;
+	my @merge = ('count(*)', 'count(a.t)', 'sum(a.i)', 'sum(a.n)', 'avg(a.i)', 'avg(a.n)', 'min(a.t)',
+		'max(a.i)', 'min(a.n)', 'sum(a.i::bigint)', 'bool_and(a.i > 0)', 'bool_or(a.i > 10)',
+		'bit_and(a.i)', 'bit_xor(a.i)', 'stddev(a.i)', 'var_pop(a.n)', 'max(a.ts)', 'min(a.id)',
+		'coalesce(sum(a.i), 0) + count(*)', "max(a.n) - min(a.n)", 'count(*) > 2');
+	my @hold = ('count(DISTINCT a.t)', 'sum(DISTINCT a.i)', "string_agg(a.t, ',' ORDER BY a.id)",
+		'array_agg(a.i ORDER BY a.id DESC)', 'percentile_cont(0.5) WITHIN GROUP (ORDER BY a.i)',
+		'percentile_disc(0.25) WITHIN GROUP (ORDER BY a.n)', 'mode() WITHIN GROUP (ORDER BY a.t)',
+		'array_agg(DISTINCT a.i ORDER BY a.i)', 'jsonb_agg(a.t ORDER BY a.id)',
+		'rank(3) WITHIN GROUP (ORDER BY a.i)', '(array_agg(a.t ORDER BY a.id))[1]');
+	my @from = @merge;
+
+	push @merge, 'sum(a.f)', 'avg(a.f)', 'max(a.f)' if _has($set, 'f');
+	push @merge, 'bool_and(a.o)' if _has($set, 'o');
+	push @merge, 'max(a.d)' if _has($set, 'd');
+	push @hold, "jsonb_object_agg(a.id, a.j ORDER BY a.id)" if _has($set, 'j');
+	push @from, @hold if $self->_chance(25);
+	return map {
+		# a filter binds to a call that stands alone
+		/^\w+\([^()]*\)$/ && $self->_chance(20)
+		  ? "$_ FILTER (WHERE " . $self->_condition($set) . ')' : $_
+	} $self->_some($n, @from);
+}
+
+sub _having
+{
+	my ($self) = @_;
+	return '' unless $self->_chance(25);
+	return ' HAVING ' . $self->_pick('count(*) > 1', 'count(*) % 2 = 0', 'sum(a.i) > 0', 'max(a.t) IS NOT NULL');
+}
+
+# "expr AS name, ..."
+sub _columns
+{
+	my ($prefix, @exprs) = @_;
+	my $n = 0;
+	return map { $n++; "$_ AS $prefix$n" } @exprs;
+}
+
+sub _names
+{
+	my ($prefix, $n) = @_;
+	return map { "$prefix$_" } 1 .. $n;
+}
+
+# ---- windows ----
+
+# {view, batch}: the call; end: of the window from "w"; span: seconds
+sub _window
+{
+	my ($self, $set) = @_;
+	my $size = $self->_pick(4, 10, 15, 60);
+	my $kind = $self->_pick('tumble', 'tumble', 'origin', 'bin', 'trunc', 'hop', 'hop', 'cumulate');
+	my $step;
+	my $call;
+
+	if ($kind eq 'hop' || $kind eq 'cumulate')
+	{
+		my ($n, $arguments);
+
+		$n = $self->_pick(1, 2, 3, 5);
+		$step = $kind eq 'hop' && $self->_chance(20) ? 3 : 2;
+		$size = $step * $n;
+		$size += 1 if $kind eq 'hop' && $self->_chance(15);
+		$arguments = "a.ts, '$step s', '$size s'";
+		return {
+			view => "$kind($arguments)",
+			batch => $set->{kind} eq 'plain' ? "$kind($arguments)" : "batch.$kind($arguments, a.wm)",
+			end => $kind eq 'hop' ? "interval '$size s'" : "interval '0'",
+			several => 1,
+		};
+	}
+	$call = "tumble(a.ts, '$size s')" if $kind eq 'tumble';
+	$call = "tumble(a.ts, '$size s', '2026-01-01 00:00:01Z')" if $kind eq 'origin';
+	$call = "date_bin('$size s', a.ts, '2026-01-01 00:00:00Z')" if $kind eq 'bin';
+	if ($kind eq 'trunc')
+	{
+		$size = 60;
+		$call = "date_trunc('minute', a.ts)";
+	}
+	return { view => $call, batch => $call, end => "interval '$size s'" };
+}
+
+# What stands for the source: the stream, or the rows that count.
+sub _sources
+{
+	my ($set, $window) = @_;
+	my $x = $set->{name};
+	my $where = '';
+
+	if ($window && $set->{kind} ne 'plain')
+	{
+		# a row without an event time is in no window
+		$where = ' WHERE a.ts IS NOT NULL';
+		$where .= " AND $window->{batch} + $window->{end} > a.wm" unless $window->{several};
+	}
+	return ("${x}_s", "(SELECT a.* FROM ${x}_t a$where)");
+}
+
+# ---- queries ----
+
+# View and batch from one text with {s}, {w} (the window) and {closed}; only: the
+# rows of the batch that the view has.
+sub _render
+{
+	my ($set, $shape, $text, $window, %more) = @_;
+	my ($stream, $table) = _sources($set, $window);
+	my %query = (shape => $shape, view => $text, batch => $text, %more);
+
+	$query{view} =~ s/\{s\}/$stream/g;
+	$query{batch} =~ s/\{s\}/$table/g;
+	$query{view} =~ s/\{closed\}/true/g;
+	if ($window)
+	{
+		$query{view} =~ s/\{w\}/$window->{view}/g;
+		$query{batch} =~ s/\{w\}/$window->{batch}/g;
+		$query{batch} =~ s/\{closed\}/$window->{closed}/g if $window->{closed};
+	}
+	$query{batch} = "SELECT * FROM ($query{batch}) q WHERE $query{only}" if $query{only};
+	return \%query;
+}
+
+my %shapes = (
+	transform => sub {
+		my ($self, $set) = @_;
+		my @exprs = $self->_keys($set, 1 + $self->_below(3));
+		return _render($set, 'transform', 'SELECT ' . join(', ', 'a.id', _columns('c', @exprs))
+			  . ' FROM {s} a' . $self->_where($set));
+	},
+
+	grouped => sub {
+		my ($self, $set) = @_;
+		my @keys = $self->_keys($set, 1 + $self->_below(2));
+		my @aggs = $self->_aggregates($set, $self->_below(4));
+		return _render($set, 'grouped', 'SELECT ' . join(', ', _columns('k', @keys), _columns('x', @aggs))
+			  . ' FROM {s} a' . $self->_where($set) . ' GROUP BY ' . join(', ', _names('k', scalar @keys))
+			  . $self->_having);
+	},
+
+	total => sub {
+		my ($self, $set) = @_;
+		my @aggs = $self->_aggregates($set, 1 + $self->_below(4));
+		return _render($set, 'total', 'SELECT ' . join(', ', _columns('x', @aggs)) . ' FROM {s} a'
+			  . $self->_where($set));
+	},
+
+	window => sub {
+		my ($self, $set) = @_;
+		my $window = $self->_window($set);
+		my @keys = $self->_keys($set, $self->_below(3));
+		my @aggs = $self->_aggregates($set, 1 + $self->_below(3));
+		my $having = $self->_having;
+		my %more;
+
+		if ($set->{kind} ne 'plain' && $self->_chance(40))
+		{
+			%more = (options => ", emit => 'final'",
+				only => "w + $window->{end} <= batch.watermark('$set->{name}')");
+		}
+		return _render($set, $more{options} ? 'final' : 'window',
+			'SELECT ' . join(', ', '{w} AS w', _columns('k', @keys), _columns('x', @aggs))
+			  . ' FROM {s} a' . $self->_where($set) . ' GROUP BY '
+			  . join(', ', 'w', _names('k', scalar @keys)) . $having, $window, %more);
+	},
+
+	session => sub {
+		my ($self, $set) = @_;
+		my $gap = $self->_pick(2, 3, 5, 10);
+		my @keys = $self->_some($self->_below(2), 'a.t', 'a.i > 0', 'a.i % 3');
+		my @aggs = $self->_aggregates($set, 1 + $self->_below(3));
+		my $w = "session(a.ts, '$gap s')";
+		my $window = { view => $w, batch => $w, several => 1,
+			closed => "max(a.ts) + interval '$gap s' <= batch.watermark('$set->{name}')" };
+		my $final = $set->{kind} eq 'clean' && $self->_chance(30);
+
+		return undef if $set->{kind} eq 'late';
+		return _render($set, 'session',
+			'SELECT ' . join(', ', '{w} AS w', _columns('k', @keys), _columns('x', @aggs))
+			  . ' FROM {s} a' . $self->_where($set) . ' GROUP BY '
+			  . join(', ', 'w', _names('k', scalar @keys))
+			  . ($final ? ' HAVING {closed}' : $self->_having), $window,
+			$final ? (options => ", emit => 'final'") : ());
+	},
+
+	sets => sub {
+		my ($self, $set) = @_;
+		my @keys = ($self->_keys($set, 2));
+		my @aggs = $self->_aggregates($set, 1 + $self->_below(2));
+		my $by = $self->_pick('ROLLUP (k1, k2)', 'CUBE (k1, k2)', 'GROUPING SETS ((k1), (k2))',
+			'GROUPING SETS ((k1, k2), ())', 'k1, ROLLUP (k2)');
+
+		# the names of the select list are none of its own input's
+		return _render($set, 'sets',
+			'SELECT k1, k2, grouping(k1, k2) AS g, ' . join(', ', _columns('x', @aggs))
+			  . " FROM (SELECT a.*, $keys[0] AS k1, $keys[1] AS k2 FROM {s} a" . $self->_where($set)
+			  . ") a GROUP BY $by");
+	},
+
+	distinct => sub {
+		my ($self, $set) = @_;
+		return _render($set, 'distinct', 'SELECT DISTINCT '
+			  . join(', ', _columns('k', $self->_keys($set, 1 + $self->_below(3))))
+			  . ' FROM {s} a' . $self->_where($set));
+	},
+
+	latest => sub {
+		my ($self, $set) = @_;
+		my ($key) = $self->_keys($set, 1);
+		my $order = $self->_pick('a.id DESC', 'a.i, a.id', 'a.n DESC NULLS LAST, a.id');
+		return _render($set, 'latest', "SELECT DISTINCT ON ($key) $key AS k, a.id, a.i, a.t FROM {s} a"
+			  . $self->_where($set) . " ORDER BY $key, $order");
+	},
+
+	ranked => sub {
+		my ($self, $set) = @_;
+		my ($key) = $self->_keys($set, 1);
+		my $n = $self->_pick(1, 2, 3);
+		return _render($set, 'ranked', "SELECT k, id, i, rn FROM (SELECT $key AS k, a.id, a.i, "
+			  . "row_number() OVER (PARTITION BY $key ORDER BY a.i DESC NULLS LAST, a.id) AS rn FROM {s} a"
+			  . $self->_where($set) . ") q WHERE rn <= $n");
+	},
+
+	levels => sub {
+		my ($self, $set) = @_;
+		my $windowed = $self->_chance(50);
+		my $window = $windowed ? $self->_window($set) : undef;
+		my ($inner) = $windowed ? '{w}' : $self->_keys($set, 1);
+		my ($key) = $self->_keys($set, 1);
+		my ($agg) = $self->_pick('count(*)', 'sum(a.i)', 'max(a.i)');
+		my $outer = $self->_pick(
+			'SELECT w, max(x) AS x1, count(*) AS x2 FROM {q} q GROUP BY w',
+			'SELECT k, sum(x) AS x1, avg(x) AS x2 FROM {q} q GROUP BY k HAVING count(*) > 1',
+			'SELECT max(x) AS x1, count(*) AS x2 FROM {q} q',
+			'SELECT w, k, x, row_number() OVER (PARTITION BY w ORDER BY x DESC NULLS LAST, k) AS rn FROM {q} q',
+			'SELECT w, k, x FROM (SELECT w, k, x, rank() OVER (PARTITION BY w ORDER BY x DESC) AS rn FROM {q} q) r WHERE rn <= 2',
+			'SELECT w, k, x, lag(x) OVER (PARTITION BY k ORDER BY w) AS previous FROM {q} q',
+			'SELECT DISTINCT ON (w) w, k, x FROM {q} q ORDER BY w, x DESC NULLS LAST, k',
+			'SELECT DISTINCT k, x FROM {q} q',
+			'SELECT w, k, x FROM {q} q ORDER BY x DESC NULLS LAST, w, k LIMIT 3',
+			'SELECT w, k, x::numeric / nullif(sum(x) OVER (PARTITION BY w), 0) AS share FROM {q} q');
+
+		$outer =~ s/\{q\}/(SELECT $inner AS w, $key AS k, $agg AS x FROM {s} a GROUP BY w, k)/;
+		return _render($set, 'levels', $outer, $window);
+	},
+
+	joined => sub {
+		my ($self, $set) = @_;
+		my $dim = "$set->{name}_dim";
+		my $join = $self->_pick("JOIN $dim m ON m.k = a.t", "LEFT JOIN $dim m ON m.k = a.t",
+			"LEFT JOIN $dim m ON m.k = a.t AND m.v > a.i",
+			"CROSS JOIN LATERAL (SELECT max(v) AS v, count(*) AS n FROM $dim m WHERE m.v < a.i) m",
+			"LEFT JOIN LATERAL (SELECT v FROM $dim m WHERE m.k = a.t ORDER BY v DESC LIMIT 1) m ON true");
+
+		if ($self->_chance(50))
+		{
+			return _render($set, 'joined', "SELECT a.id, a.t, m.v FROM {s} a $join" . $self->_where($set));
+		}
+		return _render($set, 'joined', 'SELECT m.v, ' . join(', ', _columns('x', $self->_aggregates($set, 2)))
+			  . " FROM {s} a $join" . $self->_where($set) . ' GROUP BY m.v');
+	},
+
+	united => sub {
+		my ($self, $set) = @_;
+		my $branch = 'SELECT a.id, a.t AS k, a.i AS v FROM {s} a' . $self->_where($set)
+		  . ' UNION ALL SELECT -a.id, upper(a.t), a.i + 1 FROM {s} a' . $self->_where($set);
+		return _render($set, 'united', $branch) if $self->_chance(40);
+		return _render($set, 'united',
+			"SELECT k, count(*) AS x1, sum(v) AS x2, max(id) AS x3 FROM ($branch) u GROUP BY k");
+	},
+
+	related => sub {
+		my ($self, $set) = @_;
+		my $kind = $self->_pick('JOIN', 'JOIN', 'LEFT JOIN');
+		my $span = $self->_pick(2, 5, 10);
+		my $on = "a.t = b.t AND b.ts BETWEEN a.ts - interval '1 s' AND a.ts + interval '$span s'";
+		my $window = { view => '', batch => '', several => 1 };
+
+		return undef if $set->{kind} ne 'clean';
+		# unmatched rows come when the watermark has passed them
+		return _render($set, 'related', "SELECT a.id, b.id AS other, a.i, b.n FROM {s} a JOIN {s} b ON $on", $window)
+		  if $kind eq 'JOIN';
+		return _render($set, 'related', "SELECT a.id, b.id AS other FROM {s} a LEFT JOIN {s} b ON $on"
+			  . " WHERE {closed}",
+			{ %$window, closed => "(b.id IS NOT NULL OR a.ts + interval '$span s' < batch.watermark('$set->{name}'))" });
+	},
+
+	nested => sub {
+		my ($self, $set) = @_;
+		my ($key) = $self->_keys($set, 1);
+		my @aggs = $self->_aggregates($set, 2);
+		return _render($set, 'nested', 'WITH a AS (SELECT * FROM {s} a' . $self->_where($set)
+			  . ") SELECT $key AS k, " . join(', ', _columns('x', @aggs)) . ' FROM a GROUP BY 1'
+			  . $self->_having);
+	},
+);
+
+sub query
+{
+	my ($self, $set, @only) = @_;
+	my $query;
+
+	until ($query)
+	{
+		my $shape = $self->_pick(@only ? @only : (sort(keys %shapes), ('window') x 3, 'grouped'));
+
+		$query = $shapes{$shape}->($self, $set);
+	}
+	return $query;
+}
+
+sub shapes
+{
+	return sort keys %shapes;
+}
+
+1;

@@ -1,0 +1,186 @@
+
+# Random queries over random rows: each continuous view equals the same query
+# run as a batch over the rows fed so far, after each batch.  What the system
+# refuses, it refuses with SQLSTATE 0A000.
+#
+# STREAMX_SEED=n repeats a run.  The long form runs ten times as many queries
+# from a seed of its own.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../lib";
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use StreamxCluster;
+use StreamxQueries;
+use Test::More;
+
+use constant QUERIES_IN_A_SET => 24;
+
+my $long = $ENV{STREAMX_LONG};
+my $wanted = $ENV{STREAMX_QUERIES} // ($long ? 5000 : 500);
+my $seed = $ENV{STREAMX_SEED} // ($long ? time : 20261122);
+my @shapes = split / /, $ENV{STREAMX_SHAPES} // '';
+
+# session() is not there yet
+@shapes = grep { $_ ne 'session' } StreamxQueries->shapes unless @shapes;
+
+my (%refusals, %made);
+
+my $node = StreamxCluster->started('main', "TimeZone = 'UTC'", 'streamx.workers = 2');
+
+diag("seed $seed");
+$node->safe_psql('postgres', slurp_file("$FindBin::RealBin/../lib/oracle.sql"));
+$node->safe_psql('postgres', <<'SQL');
+CREATE SCHEMA batch;
+-- the watermark of each data set
+CREATE TABLE batch.watermarks (source name PRIMARY KEY, watermark timestamptz NOT NULL);
+CREATE FUNCTION batch.watermark(source name) RETURNS timestamptz LANGUAGE sql STABLE AS
+$$ SELECT w.watermark FROM batch.watermarks w WHERE w.source = $1 $$;
+-- windows of a row that were open at its watermark
+CREATE FUNCTION batch.hop(ts timestamptz, slide interval, size interval, wm timestamptz)
+RETURNS SETOF timestamptz LANGUAGE sql STABLE AS
+$$ SELECT w FROM hop(ts, slide, size) w WHERE w + size > wm $$;
+CREATE FUNCTION batch.cumulate(ts timestamptz, step interval, size interval, wm timestamptz)
+RETURNS SETOF timestamptz LANGUAGE sql STABLE AS
+$$ SELECT w FROM cumulate(ts, step, size) w WHERE w > wm $$;
+-- a view that was refused
+CREATE TABLE batch.refused (view name, sqlstate text, error text);
+
+CREATE PROCEDURE batch.view(x name, view name, query text, batch text, emit text)
+LANGUAGE plpgsql AS $$
+DECLARE
+  detail text;
+BEGIN
+  BEGIN
+    PERFORM streamx.create_continuous_view(quote_ident(view), query, emit => emit,
+                                           batch_interval => '1 ms');
+    INSERT INTO oracle.views VALUES (view, x, batch);
+  EXCEPTION WHEN OTHERS THEN
+    GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+    INSERT INTO batch.refused VALUES (view, SQLSTATE, concat_ws(': ', SQLERRM, detail));
+  END;
+END $$;
+SQL
+
+sub quoted
+{
+	my ($text) = @_;
+	return "\$q\$$text\$q\$";
+}
+
+# One data set with its views, fed cut by cut; returns the numbers of views
+# made, of views refused, of rows compared, and what went wrong.
+sub run_set
+{
+	my ($gen, $name) = @_;
+	my $kind = ('plain', 'clean', 'late')[ $gen->_below(3) ];
+	my $set = $gen->dataset($name, $kind);
+	my @queries = map { $gen->query($set, @shapes) } 1 .. QUERIES_IN_A_SET;
+	my $options = quoted($set->options);
+	my $script = "SET client_min_messages = notice;\n" . $set->ddl
+	  . "CALL oracle.source('$name', $options);\n"
+	  . "ALTER TABLE ${name}_t ADD COLUMN wm timestamptz;\n";
+	my $previous = 0;
+	my ($stdout, $stderr, $rc, $made, $refused, $compared, $wrong);
+	my $n = 0;
+
+	foreach my $query (@queries)
+	{
+		$n++;
+		$script .= sprintf "CALL batch.view('%s', '%s_v%d', %s, %s, '%s');\n", $name, $name, $n,
+		  quoted($query->{view}), quoted($query->{batch}), $query->{options} ? 'final' : 'update';
+	}
+	$script .= "INSERT INTO batch.watermarks VALUES ('$name', '-infinity');\n";
+	foreach my $cut (@{ $set->{cuts} })
+	{
+		my $before = $set->watermark($previous);
+		my $after = $set->watermark($cut);
+
+		if ($gen->_chance(15))
+		{
+			$script .= "SELECT FROM oracle.views v, streamx.pause(v.view::regclass) WHERE source = '$name';\n"
+			  . "SELECT FROM oracle.views v, streamx.resume(v.view::regclass) WHERE source = '$name';\n";
+		}
+		$script .= <<"SQL";
+BEGIN;
+SELECT FROM oracle.feed('$name', $previous, $cut);
+UPDATE ${name}_t SET wm = $before WHERE id > $previous AND id <= $cut;
+UPDATE batch.watermarks SET watermark = $after WHERE source = '$name';
+COMMIT;
+CALL oracle.wait('$name');
+SELECT 'compared', sum(d.n), sum(d.differences) FROM oracle.views v, oracle.differences(v) d WHERE source = '$name';
+SQL
+		$previous = $cut;
+	}
+	$script .= <<"SQL";
+SELECT 'refused', view, sqlstate, error FROM batch.refused;
+SELECT 'view', view, state, error FROM streamx.views WHERE state IN ('stopped', 'paused');
+SQL
+	($rc, $stdout, $stderr) = $node->psql('postgres', $script, timeout => 180);
+	$wrong = $rc == 0 ? '' : "psql ended with $rc\n";
+	$refused = 0;
+	$compared = 0;
+	foreach my $line (split /\n/, $stdout)
+	{
+		my ($what, @values) = split /\|/, $line;
+
+		next unless defined $what;
+		if ($what eq 'compared')
+		{
+			$compared += $values[0] || 0;
+			$wrong .= "$values[1] differences\n" if ($values[1] // 0) > 0;
+		}
+		elsif ($what eq 'refused')
+		{
+			$refused++;
+			$wrong .= "refused otherwise than with 0A000: $line\n" if $values[1] ne '0A000';
+			$refusals{$values[2]}++;
+		}
+		elsif ($what eq 'view')
+		{
+			$wrong .= "$line\n";
+		}
+	}
+	if ($wrong ne '')
+	{
+		$wrong .= join "\n", $stderr, '';
+		for my $i (1 .. @queries)
+		{
+			next unless $wrong =~ /${name}_v$i\b/;
+			$wrong .= "${name}_v$i ($queries[$i - 1]{shape}): $queries[$i - 1]{view}\n  batch: $queries[$i - 1]{batch}\n";
+		}
+	}
+	$made{ $queries[$_]{shape} }++ for 0 .. $#queries;
+	$node->psql('postgres', "TRUNCATE batch.refused, oracle.views, batch.watermarks;\n"
+		. "SET client_min_messages = warning;\n"
+		. "DROP FOREIGN TABLE ${name}_s CASCADE; DROP TABLE ${name}_t, ${name}_in, ${name}_dim CASCADE;");
+	return (@queries - $refused, $refused, $compared, $wrong);
+}
+
+my ($done, $refused, $compared, $sets) = (0, 0, 0, 0);
+
+while ($done < $wanted && $sets < $wanted)
+{
+	my $gen = StreamxQueries->new($seed + $sets);
+	my ($n, $not, $rows, $wrong) = run_set($gen, "d$sets");
+
+	$done += $n;
+	$refused += $not;
+	$compared += $rows;
+	is($wrong, '', "data set $sets of seed $seed: $n views equal the batch");
+	$sets++;
+	last if $wrong ne '' && !$node->safe_psql('postgres', 'SELECT 1');
+}
+diag("$done queries over $sets data sets, $refused refused, $compared result rows compared");
+diag(join ', ', map { "$_ $made{$_}" } sort keys %made);
+diag("refused $refusals{$_}: $_") for sort keys %refusals;
+cmp_ok($done, '>=', $wanted, "$wanted queries were run");
+cmp_ok($compared, '>', 10 * $done, 'and had rows to compare');
+$node->log_is_clean if $node->can('log_is_clean');
+$node->stop;
+
+done_testing();
