@@ -84,7 +84,7 @@ sub _some
 my %literal = (
 	i => sub { $_[0]->_below(41) - 20 },
 	b => sub { ($_[0]->_below(2000) - 1000) * 1_000_003 },
-	n => sub { sprintf '%.*f', $_[0]->_pick(0, 2, 2, 2), ($_[0]->_below(20001) - 10000) / 100 },
+	n => sub { sprintf '%.2f', ($_[0]->_below(20001) - 10000) / 100 },
 	f => sub { ($_[0]->_below(401) - 200) / 4 },
 	t => sub { "'" . $_[0]->_pick('a' .. 'e', '', 'B') . "'" },
 	o => sub { $_[0]->_pick('true', 'false') },
