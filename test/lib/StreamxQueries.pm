@@ -20,6 +20,8 @@ batches (cuts).  Kinds:
   clean   a watermark that no row comes after
   late    a watermark that some rows come after
 
+A part of the rows goes to a second stream as well.
+
 A query is given twice: as it stands in the continuous view, over the stream,
 and as the batch that has to give the same, over a table with the rows that
 have been fed.  That table has one column more, wm: the watermark when the
@@ -181,6 +183,16 @@ sub ddl
 	  . "CREATE TABLE ${x}_dim (k text, v int);\nINSERT INTO ${x}_dim VALUES $dimension;\n";
 }
 
+# Statements that make the second stream.
+sub second_ddl
+{
+	my ($set) = @_;
+	my $columns = join ', ', map {
+		$_ eq 'id' ? 'id int' : $_ eq 'ts' ? 'ts timestamptz' : "$_ $type{$_}"
+	} @{ $set->{columns} };
+	return "CREATE FOREIGN TABLE $set->{name}_r ($columns) SERVER streamx " . $set->options . ";\n";
+}
+
 sub _time
 {
 	my ($us) = @_;
@@ -196,11 +208,18 @@ sub options
 	  StreamxQueries::WATERMARK;
 }
 
-# The watermark after the rows up to this id, as SQL.
+# Which rows the second stream has, as SQL.
+sub second
+{
+	return 'id % 3 <> 1';
+}
+
+# The watermark after the rows up to this id, as SQL; of the second stream.
 sub watermark
 {
-	my ($set, $id) = @_;
-	my @times = grep { defined } map { $_->[1] } @{ $set->{rows} }[ 0 .. $id - 1 ];
+	my ($set, $id, $second) = @_;
+	my @times = grep { defined } map { $_->[1] }
+	  grep { !$second || $_->[0] % 3 != 1 } @{ $set->{rows} }[ 0 .. $id - 1 ];
 	my $newest;
 
 	return "'-infinity'::timestamptz" if $set->{kind} eq 'plain' || !@times;
@@ -367,6 +386,11 @@ sub _render
 
 	$query{view} =~ s/\{s\}/$stream/g;
 	$query{batch} =~ s/\{s\}/$table/g;
+	$query{second} = 1 if $text =~ /\{r\}/;
+	$stream =~ s/_s$/_r/;
+	$table =~ s/_t a/_rt a/;
+	$query{view} =~ s/\{r\}/$stream/g;
+	$query{batch} =~ s/\{r\}/$table/g;
 	$query{view} =~ s/\{closed\}/true/g;
 	if ($window)
 	{
@@ -519,8 +543,9 @@ my %shapes = (
 
 	united => sub {
 		my ($self, $set) = @_;
+		my $other = $self->_pick('{s}', '{r}', '{r}');
 		my $branch = 'SELECT a.id, a.t AS k, a.i AS v FROM {s} a' . $self->_where($set)
-		  . ' UNION ALL SELECT -a.id, upper(a.t), a.i + 1 FROM {s} a' . $self->_where($set);
+		  . " UNION ALL SELECT -a.id, upper(a.t), a.i + 1 FROM $other a" . $self->_where($set);
 		return _render($set, 'united', $branch) if $self->_chance(40);
 		return _render($set, 'united',
 			"SELECT k, count(*) AS x1, sum(v) AS x2, max(id) AS x3 FROM ($branch) u GROUP BY k");
@@ -528,18 +553,26 @@ my %shapes = (
 
 	related => sub {
 		my ($self, $set) = @_;
-		my $kind = $self->_pick('JOIN', 'JOIN', 'LEFT JOIN');
-		my $span = $self->_pick(2, 5, 10);
-		my $on = "a.t = b.t AND b.ts BETWEEN a.ts - interval '1 s' AND a.ts + interval '$span s'";
-		my $window = { view => '', batch => '', several => 1 };
+		my $span = $self->_pick(0, 2, 5, 10);
+		my ($left, $right) = @{ $self->_pick([ '{s}', '{s}' ], [ '{s}', '{r}' ], [ '{r}', '{s}' ]) };
+		my $kind = $self->_pick('JOIN', 'JOIN', 'LEFT JOIN', 'RIGHT JOIN', 'FULL JOIN');
+		my $on = $self->_pick('a.t = b.t AND ', 'a.t = b.t AND ', 'a.i > 0 AND a.t = b.t AND b.i < 5 AND ', '')
+		  . "b.ts BETWEEN a.ts - interval '1 s' AND a.ts + interval '$span s'";
+		my $now = sprintf "batch.watermark('%s')", $set->{name} . ("$left$right" =~ /r/ ? '_r' : '');
+		my ($text, $window);
 
 		return undef if $set->{kind} ne 'clean';
-		# unmatched rows come when the watermark has passed them
-		return _render($set, 'related', "SELECT a.id, b.id AS other, a.i, b.n FROM {s} a JOIN {s} b ON $on", $window)
-		  if $kind eq 'JOIN';
-		return _render($set, 'related', "SELECT a.id, b.id AS other FROM {s} a LEFT JOIN {s} b ON $on"
-			  . " WHERE {closed}",
-			{ %$window, closed => "(b.id IS NOT NULL OR a.ts + interval '$span s' < batch.watermark('$set->{name}'))" });
+		$on = "a.t = b.t AND b.ts >= a.ts - interval '1 s' AND b.ts - a.ts <= interval '$span s'"
+		  if $kind eq 'FULL JOIN';
+
+		# unmatched rows come when the watermark has passed what they match
+		$window = { view => '', batch => '', several => 1,
+			closed => "(a.id IS NOT NULL AND b.id IS NOT NULL OR a.ts + interval '$span s' < $now"
+			  . " OR b.ts + interval '1 s' < $now)" };
+		$text = $self->_chance(70) ? 'SELECT a.id, b.id AS other, a.i, b.n'
+		  : 'SELECT a.t AS k, count(*) AS x1, count(b.id) AS x2, sum(a.i) AS x3';
+		return _render($set, 'related', "$text FROM $left a $kind $right b ON $on WHERE {closed}"
+			  . ($text =~ /count/ ? ' GROUP BY k' : ''), $window);
 	},
 
 	nested => sub {

@@ -1,0 +1,25 @@
+src/base/batch.o: src/base/batch.c \
+ /opt/pg-lead/include/postgresql/15/server/postgres.h \
+ /opt/pg-lead/include/postgresql/15/server/c.h \
+ /opt/pg-lead/include/postgresql/15/server/postgres_ext.h \
+ /opt/pg-lead/include/postgresql/15/server/pg_config_ext.h \
+ /opt/pg-lead/include/postgresql/15/server/pg_config.h \
+ /opt/pg-lead/include/postgresql/15/server/pg_config_manual.h \
+ /opt/pg-lead/include/postgresql/15/server/pg_config_os.h \
+ /opt/pg-lead/include/postgresql/15/server/port.h \
+ /opt/pg-lead/include/postgresql/15/server/utils/elog.h \
+ /opt/pg-lead/include/postgresql/15/server/utils/errcodes.h \
+ /opt/pg-lead/include/postgresql/15/server/utils/palloc.h \
+ src/base/batch.h
+/opt/pg-lead/include/postgresql/15/server/postgres.h:
+/opt/pg-lead/include/postgresql/15/server/c.h:
+/opt/pg-lead/include/postgresql/15/server/postgres_ext.h:
+/opt/pg-lead/include/postgresql/15/server/pg_config_ext.h:
+/opt/pg-lead/include/postgresql/15/server/pg_config.h:
+/opt/pg-lead/include/postgresql/15/server/pg_config_manual.h:
+/opt/pg-lead/include/postgresql/15/server/pg_config_os.h:
+/opt/pg-lead/include/postgresql/15/server/port.h:
+/opt/pg-lead/include/postgresql/15/server/utils/elog.h:
+/opt/pg-lead/include/postgresql/15/server/utils/errcodes.h:
+/opt/pg-lead/include/postgresql/15/server/utils/palloc.h:
+src/base/batch.h:

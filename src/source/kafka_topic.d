@@ -1,0 +1,35 @@
+src/source/kafka_topic.o: src/source/kafka_topic.c \
+ /opt/pg-lead/include/postgresql/15/server/postgres.h \
+ /opt/pg-lead/include/postgresql/15/server/c.h \
+ /opt/pg-lead/include/postgresql/15/server/postgres_ext.h \
+ /opt/pg-lead/include/postgresql/15/server/pg_config_ext.h \
+ /opt/pg-lead/include/postgresql/15/server/pg_config.h \
+ /opt/pg-lead/include/postgresql/15/server/pg_config_manual.h \
+ /opt/pg-lead/include/postgresql/15/server/pg_config_os.h \
+ /opt/pg-lead/include/postgresql/15/server/port.h \
+ /opt/pg-lead/include/postgresql/15/server/utils/elog.h \
+ /opt/pg-lead/include/postgresql/15/server/utils/errcodes.h \
+ /opt/pg-lead/include/postgresql/15/server/utils/palloc.h \
+ src/source/kafka_source.h src/source/kafka_client.h src/catalog/stream.h \
+ src/base/batch.h \
+ /opt/pg-lead/include/postgresql/15/server/nodes/pg_list.h \
+ /opt/pg-lead/include/postgresql/15/server/nodes/nodes.h \
+ src/source/source.h
+/opt/pg-lead/include/postgresql/15/server/postgres.h:
+/opt/pg-lead/include/postgresql/15/server/c.h:
+/opt/pg-lead/include/postgresql/15/server/postgres_ext.h:
+/opt/pg-lead/include/postgresql/15/server/pg_config_ext.h:
+/opt/pg-lead/include/postgresql/15/server/pg_config.h:
+/opt/pg-lead/include/postgresql/15/server/pg_config_manual.h:
+/opt/pg-lead/include/postgresql/15/server/pg_config_os.h:
+/opt/pg-lead/include/postgresql/15/server/port.h:
+/opt/pg-lead/include/postgresql/15/server/utils/elog.h:
+/opt/pg-lead/include/postgresql/15/server/utils/errcodes.h:
+/opt/pg-lead/include/postgresql/15/server/utils/palloc.h:
+src/source/kafka_source.h:
+src/source/kafka_client.h:
+src/catalog/stream.h:
+src/base/batch.h:
+/opt/pg-lead/include/postgresql/15/server/nodes/pg_list.h:
+/opt/pg-lead/include/postgresql/15/server/nodes/nodes.h:
+src/source/source.h:

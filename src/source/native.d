@@ -1,0 +1,231 @@
+src/source/native.o: src/source/native.c \
+ /opt/pg-lead/include/postgresql/15/server/postgres.h \
+ /opt/pg-lead/include/postgresql/15/server/c.h \
+ /opt/pg-lead/include/postgresql/15/server/postgres_ext.h \
+ /opt/pg-lead/include/postgresql/15/server/pg_config_ext.h \
+ /opt/pg-lead/include/postgresql/15/server/pg_config.h \
+ /opt/pg-lead/include/postgresql/15/server/pg_config_manual.h \
+ /opt/pg-lead/include/postgresql/15/server/pg_config_os.h \
+ /opt/pg-lead/include/postgresql/15/server/port.h \
+ /opt/pg-lead/include/postgresql/15/server/utils/elog.h \
+ /opt/pg-lead/include/postgresql/15/server/utils/errcodes.h \
+ /opt/pg-lead/include/postgresql/15/server/utils/palloc.h \
+ /opt/pg-lead/include/postgresql/15/server/access/detoast.h \
+ /opt/pg-lead/include/postgresql/15/server/access/genam.h \
+ /opt/pg-lead/include/postgresql/15/server/access/sdir.h \
+ /opt/pg-lead/include/postgresql/15/server/access/skey.h \
+ /opt/pg-lead/include/postgresql/15/server/access/attnum.h \
+ /opt/pg-lead/include/postgresql/15/server/access/stratnum.h \
+ /opt/pg-lead/include/postgresql/15/server/fmgr.h \
+ /opt/pg-lead/include/postgresql/15/server/nodes/tidbitmap.h \
+ /opt/pg-lead/include/postgresql/15/server/storage/itemptr.h \
+ /opt/pg-lead/include/postgresql/15/server/storage/block.h \
+ /opt/pg-lead/include/postgresql/15/server/storage/off.h \
+ /opt/pg-lead/include/postgresql/15/server/storage/itemid.h \
+ /opt/pg-lead/include/postgresql/15/server/utils/dsa.h \
+ /opt/pg-lead/include/postgresql/15/server/port/atomics.h \
+ /opt/pg-lead/include/postgresql/15/server/port/atomics/arch-x86.h \
+ /opt/pg-lead/include/postgresql/15/server/port/atomics/generic-gcc.h \
+ /opt/pg-lead/include/postgresql/15/server/port/atomics/fallback.h \
+ /opt/pg-lead/include/postgresql/15/server/port/atomics/generic.h \
+ /opt/pg-lead/include/postgresql/15/server/storage/dsm.h \
+ /opt/pg-lead/include/postgresql/15/server/storage/dsm_impl.h \
+ /opt/pg-lead/include/postgresql/15/server/storage/lockdefs.h \
+ /opt/pg-lead/include/postgresql/15/server/utils/relcache.h \
+ /opt/pg-lead/include/postgresql/15/server/access/tupdesc.h \
+ /opt/pg-lead/include/postgresql/15/server/access/xlogdefs.h \
+ /opt/pg-lead/include/postgresql/15/server/catalog/pg_attribute.h \
+ /opt/pg-lead/include/postgresql/15/server/catalog/genbki.h \
+ /opt/pg-lead/include/postgresql/15/server/catalog/pg_attribute_d.h \
+ /opt/pg-lead/include/postgresql/15/server/nodes/pg_list.h \
+ /opt/pg-lead/include/postgresql/15/server/nodes/nodes.h \
+ /opt/pg-lead/include/postgresql/15/server/nodes/bitmapset.h \
+ /opt/pg-lead/include/postgresql/15/server/utils/snapshot.h \
+ /opt/pg-lead/include/postgresql/15/server/access/htup.h \
+ /opt/pg-lead/include/postgresql/15/server/datatype/timestamp.h \
+ /opt/pg-lead/include/postgresql/15/server/lib/pairingheap.h \
+ /opt/pg-lead/include/postgresql/15/server/lib/stringinfo.h \
+ /opt/pg-lead/include/postgresql/15/server/storage/buf.h \
+ /opt/pg-lead/include/postgresql/15/server/access/htup_details.h \
+ /opt/pg-lead/include/postgresql/15/server/access/transam.h \
+ /opt/pg-lead/include/postgresql/15/server/access/tupmacs.h \
+ /opt/pg-lead/include/postgresql/15/server/catalog/pg_type_d.h \
+ /opt/pg-lead/include/postgresql/15/server/common/int.h \
+ /opt/pg-lead/include/postgresql/15/server/storage/bufpage.h \
+ /opt/pg-lead/include/postgresql/15/server/storage/item.h \
+ /opt/pg-lead/include/postgresql/15/server/access/relation.h \
+ /opt/pg-lead/include/postgresql/15/server/nodes/primnodes.h \
+ /opt/pg-lead/include/postgresql/15/server/access/xact.h \
+ /opt/pg-lead/include/postgresql/15/server/access/xlogreader.h \
+ /opt/pg-lead/include/postgresql/15/server/access/xlogrecord.h \
+ /opt/pg-lead/include/postgresql/15/server/access/rmgr.h \
+ /opt/pg-lead/include/postgresql/15/server/access/rmgrlist.h \
+ /opt/pg-lead/include/postgresql/15/server/port/pg_crc32c.h \
+ /opt/pg-lead/include/postgresql/15/server/port/pg_bswap.h \
+ /opt/pg-lead/include/postgresql/15/server/storage/relfilenode.h \
+ /opt/pg-lead/include/postgresql/15/server/common/relpath.h \
+ /opt/pg-lead/include/postgresql/15/server/catalog/catversion.h \
+ /opt/pg-lead/include/postgresql/15/server/storage/backendid.h \
+ /opt/pg-lead/include/postgresql/15/server/storage/sinval.h \
+ /opt/pg-lead/include/postgresql/15/server/access/xlog.h \
+ /opt/pg-lead/include/postgresql/15/server/miscadmin.h \
+ /opt/pg-lead/include/postgresql/15/server/datatype/timestamp.h \
+ /opt/pg-lead/include/postgresql/15/server/pgtime.h \
+ /opt/pg-lead/include/postgresql/15/server/storage/bufmgr.h \
+ /opt/pg-lead/include/postgresql/15/server/utils/snapmgr.h \
+ /opt/pg-lead/include/postgresql/15/server/utils/resowner.h \
+ /opt/pg-lead/include/postgresql/15/server/storage/lmgr.h \
+ /opt/pg-lead/include/postgresql/15/server/storage/lock.h \
+ /opt/pg-lead/include/postgresql/15/server/storage/lwlock.h \
+ /opt/pg-lead/include/postgresql/15/server/storage/proclist_types.h \
+ /opt/pg-lead/include/postgresql/15/server/storage/lwlocknames.h \
+ /opt/pg-lead/include/postgresql/15/server/storage/shmem.h \
+ /opt/pg-lead/include/postgresql/15/server/utils/hsearch.h \
+ /opt/pg-lead/include/postgresql/15/server/utils/timestamp.h \
+ /opt/pg-lead/include/postgresql/15/server/pgtime.h \
+ /opt/pg-lead/include/postgresql/15/server/utils/rel.h \
+ /opt/pg-lead/include/postgresql/15/server/catalog/pg_class.h \
+ /opt/pg-lead/include/postgresql/15/server/catalog/pg_class_d.h \
+ /opt/pg-lead/include/postgresql/15/server/catalog/pg_index.h \
+ /opt/pg-lead/include/postgresql/15/server/catalog/pg_index_d.h \
+ /opt/pg-lead/include/postgresql/15/server/catalog/pg_publication.h \
+ /opt/pg-lead/include/postgresql/15/server/catalog/objectaddress.h \
+ /opt/pg-lead/include/postgresql/15/server/nodes/parsenodes.h \
+ /opt/pg-lead/include/postgresql/15/server/nodes/lockoptions.h \
+ /opt/pg-lead/include/postgresql/15/server/nodes/value.h \
+ /opt/pg-lead/include/postgresql/15/server/partitioning/partdefs.h \
+ /opt/pg-lead/include/postgresql/15/server/catalog/pg_publication_d.h \
+ /opt/pg-lead/include/postgresql/15/server/rewrite/prs2lock.h \
+ /opt/pg-lead/include/postgresql/15/server/storage/smgr.h \
+ /opt/pg-lead/include/postgresql/15/server/lib/ilist.h \
+ /opt/pg-lead/include/postgresql/15/server/utils/reltrigger.h \
+ /opt/pg-lead/include/postgresql/15/server/utils/array.h \
+ /opt/pg-lead/include/postgresql/15/server/utils/expandeddatum.h \
+ /opt/pg-lead/include/postgresql/15/server/utils/builtins.h \
+ /opt/pg-lead/include/postgresql/15/server/utils/fmgrprotos.h \
+ /opt/pg-lead/include/postgresql/15/server/utils/fmgroids.h \
+ /opt/pg-lead/include/postgresql/15/server/utils/lsyscache.h \
+ /opt/pg-lead/include/postgresql/15/server/utils/memutils.h \
+ /opt/pg-lead/include/postgresql/15/server/nodes/memnodes.h \
+ src/base/guc.h src/source/journal.h \
+ /opt/pg-lead/include/postgresql/15/server/executor/tuptable.h \
+ /opt/pg-lead/include/postgresql/15/server/access/sysattr.h \
+ src/source/journal_internal.h src/source/native.h src/source/source.h \
+ src/base/batch.h src/catalog/stream.h
+/opt/pg-lead/include/postgresql/15/server/postgres.h:
+/opt/pg-lead/include/postgresql/15/server/c.h:
+/opt/pg-lead/include/postgresql/15/server/postgres_ext.h:
+/opt/pg-lead/include/postgresql/15/server/pg_config_ext.h:
+/opt/pg-lead/include/postgresql/15/server/pg_config.h:
+/opt/pg-lead/include/postgresql/15/server/pg_config_manual.h:
+/opt/pg-lead/include/postgresql/15/server/pg_config_os.h:
+/opt/pg-lead/include/postgresql/15/server/port.h:
+/opt/pg-lead/include/postgresql/15/server/utils/elog.h:
+/opt/pg-lead/include/postgresql/15/server/utils/errcodes.h:
+/opt/pg-lead/include/postgresql/15/server/utils/palloc.h:
+/opt/pg-lead/include/postgresql/15/server/access/detoast.h:
+/opt/pg-lead/include/postgresql/15/server/access/genam.h:
+/opt/pg-lead/include/postgresql/15/server/access/sdir.h:
+/opt/pg-lead/include/postgresql/15/server/access/skey.h:
+/opt/pg-lead/include/postgresql/15/server/access/attnum.h:
+/opt/pg-lead/include/postgresql/15/server/access/stratnum.h:
+/opt/pg-lead/include/postgresql/15/server/fmgr.h:
+/opt/pg-lead/include/postgresql/15/server/nodes/tidbitmap.h:
+/opt/pg-lead/include/postgresql/15/server/storage/itemptr.h:
+/opt/pg-lead/include/postgresql/15/server/storage/block.h:
+/opt/pg-lead/include/postgresql/15/server/storage/off.h:
+/opt/pg-lead/include/postgresql/15/server/storage/itemid.h:
+/opt/pg-lead/include/postgresql/15/server/utils/dsa.h:
+/opt/pg-lead/include/postgresql/15/server/port/atomics.h:
+/opt/pg-lead/include/postgresql/15/server/port/atomics/arch-x86.h:
+/opt/pg-lead/include/postgresql/15/server/port/atomics/generic-gcc.h:
+/opt/pg-lead/include/postgresql/15/server/port/atomics/fallback.h:
+/opt/pg-lead/include/postgresql/15/server/port/atomics/generic.h:
+/opt/pg-lead/include/postgresql/15/server/storage/dsm.h:
+/opt/pg-lead/include/postgresql/15/server/storage/dsm_impl.h:
+/opt/pg-lead/include/postgresql/15/server/storage/lockdefs.h:
+/opt/pg-lead/include/postgresql/15/server/utils/relcache.h:
+/opt/pg-lead/include/postgresql/15/server/access/tupdesc.h:
+/opt/pg-lead/include/postgresql/15/server/access/xlogdefs.h:
+/opt/pg-lead/include/postgresql/15/server/catalog/pg_attribute.h:
+/opt/pg-lead/include/postgresql/15/server/catalog/genbki.h:
+/opt/pg-lead/include/postgresql/15/server/catalog/pg_attribute_d.h:
+/opt/pg-lead/include/postgresql/15/server/nodes/pg_list.h:
+/opt/pg-lead/include/postgresql/15/server/nodes/nodes.h:
+/opt/pg-lead/include/postgresql/15/server/nodes/bitmapset.h:
+/opt/pg-lead/include/postgresql/15/server/utils/snapshot.h:
+/opt/pg-lead/include/postgresql/15/server/access/htup.h:
+/opt/pg-lead/include/postgresql/15/server/datatype/timestamp.h:
+/opt/pg-lead/include/postgresql/15/server/lib/pairingheap.h:
+/opt/pg-lead/include/postgresql/15/server/lib/stringinfo.h:
+/opt/pg-lead/include/postgresql/15/server/storage/buf.h:
+/opt/pg-lead/include/postgresql/15/server/access/htup_details.h:
+/opt/pg-lead/include/postgresql/15/server/access/transam.h:
+/opt/pg-lead/include/postgresql/15/server/access/tupmacs.h:
+/opt/pg-lead/include/postgresql/15/server/catalog/pg_type_d.h:
+/opt/pg-lead/include/postgresql/15/server/common/int.h:
+/opt/pg-lead/include/postgresql/15/server/storage/bufpage.h:
+/opt/pg-lead/include/postgresql/15/server/storage/item.h:
+/opt/pg-lead/include/postgresql/15/server/access/relation.h:
+/opt/pg-lead/include/postgresql/15/server/nodes/primnodes.h:
+/opt/pg-lead/include/postgresql/15/server/access/xact.h:
+/opt/pg-lead/include/postgresql/15/server/access/xlogreader.h:
+/opt/pg-lead/include/postgresql/15/server/access/xlogrecord.h:
+/opt/pg-lead/include/postgresql/15/server/access/rmgr.h:
+/opt/pg-lead/include/postgresql/15/server/access/rmgrlist.h:
+/opt/pg-lead/include/postgresql/15/server/port/pg_crc32c.h:
+/opt/pg-lead/include/postgresql/15/server/port/pg_bswap.h:
+/opt/pg-lead/include/postgresql/15/server/storage/relfilenode.h:
+/opt/pg-lead/include/postgresql/15/server/common/relpath.h:
+/opt/pg-lead/include/postgresql/15/server/catalog/catversion.h:
+/opt/pg-lead/include/postgresql/15/server/storage/backendid.h:
+/opt/pg-lead/include/postgresql/15/server/storage/sinval.h:
+/opt/pg-lead/include/postgresql/15/server/access/xlog.h:
+/opt/pg-lead/include/postgresql/15/server/miscadmin.h:
+/opt/pg-lead/include/postgresql/15/server/datatype/timestamp.h:
+/opt/pg-lead/include/postgresql/15/server/pgtime.h:
+/opt/pg-lead/include/postgresql/15/server/storage/bufmgr.h:
+/opt/pg-lead/include/postgresql/15/server/utils/snapmgr.h:
+/opt/pg-lead/include/postgresql/15/server/utils/resowner.h:
+/opt/pg-lead/include/postgresql/15/server/storage/lmgr.h:
+/opt/pg-lead/include/postgresql/15/server/storage/lock.h:
+/opt/pg-lead/include/postgresql/15/server/storage/lwlock.h:
+/opt/pg-lead/include/postgresql/15/server/storage/proclist_types.h:
+/opt/pg-lead/include/postgresql/15/server/storage/lwlocknames.h:
+/opt/pg-lead/include/postgresql/15/server/storage/shmem.h:
+/opt/pg-lead/include/postgresql/15/server/utils/hsearch.h:
+/opt/pg-lead/include/postgresql/15/server/utils/timestamp.h:
+/opt/pg-lead/include/postgresql/15/server/pgtime.h:
+/opt/pg-lead/include/postgresql/15/server/utils/rel.h:
+/opt/pg-lead/include/postgresql/15/server/catalog/pg_class.h:
+/opt/pg-lead/include/postgresql/15/server/catalog/pg_class_d.h:
+/opt/pg-lead/include/postgresql/15/server/catalog/pg_index.h:
+/opt/pg-lead/include/postgresql/15/server/catalog/pg_index_d.h:
+/opt/pg-lead/include/postgresql/15/server/catalog/pg_publication.h:
+/opt/pg-lead/include/postgresql/15/server/catalog/objectaddress.h:
+/opt/pg-lead/include/postgresql/15/server/nodes/parsenodes.h:
+/opt/pg-lead/include/postgresql/15/server/nodes/lockoptions.h:
+/opt/pg-lead/include/postgresql/15/server/nodes/value.h:
+/opt/pg-lead/include/postgresql/15/server/partitioning/partdefs.h:
+/opt/pg-lead/include/postgresql/15/server/catalog/pg_publication_d.h:
+/opt/pg-lead/include/postgresql/15/server/rewrite/prs2lock.h:
+/opt/pg-lead/include/postgresql/15/server/storage/smgr.h:
+/opt/pg-lead/include/postgresql/15/server/lib/ilist.h:
+/opt/pg-lead/include/postgresql/15/server/utils/reltrigger.h:
+/opt/pg-lead/include/postgresql/15/server/utils/array.h:
+/opt/pg-lead/include/postgresql/15/server/utils/expandeddatum.h:
+/opt/pg-lead/include/postgresql/15/server/utils/builtins.h:
+/opt/pg-lead/include/postgresql/15/server/utils/fmgrprotos.h:
+/opt/pg-lead/include/postgresql/15/server/utils/fmgroids.h:
+/opt/pg-lead/include/postgresql/15/server/utils/lsyscache.h:
+/opt/pg-lead/include/postgresql/15/server/utils/memutils.h:
+/opt/pg-lead/include/postgresql/15/server/nodes/memnodes.h:
+src/base/guc.h:
+src/source/journal.h:
+/opt/pg-lead/include/postgresql/15/server/executor/tuptable.h:
+/opt/pg-lead/include/postgresql/15/server/access/sysattr.h:
+src/source/journal_internal.h:
+src/source/native.h:
+src/source/source.h:
+src/base/batch.h:
+src/catalog/stream.h:

@@ -1,0 +1,31 @@
+src/source/source.o: src/source/source.c \
+ /opt/pg-lead/include/postgresql/15/server/postgres.h \
+ /opt/pg-lead/include/postgresql/15/server/c.h \
+ /opt/pg-lead/include/postgresql/15/server/postgres_ext.h \
+ /opt/pg-lead/include/postgresql/15/server/pg_config_ext.h \
+ /opt/pg-lead/include/postgresql/15/server/pg_config.h \
+ /opt/pg-lead/include/postgresql/15/server/pg_config_manual.h \
+ /opt/pg-lead/include/postgresql/15/server/pg_config_os.h \
+ /opt/pg-lead/include/postgresql/15/server/port.h \
+ /opt/pg-lead/include/postgresql/15/server/utils/elog.h \
+ /opt/pg-lead/include/postgresql/15/server/utils/errcodes.h \
+ /opt/pg-lead/include/postgresql/15/server/utils/palloc.h \
+ src/source/source.h src/base/batch.h src/catalog/stream.h \
+ /opt/pg-lead/include/postgresql/15/server/nodes/pg_list.h \
+ /opt/pg-lead/include/postgresql/15/server/nodes/nodes.h
+/opt/pg-lead/include/postgresql/15/server/postgres.h:
+/opt/pg-lead/include/postgresql/15/server/c.h:
+/opt/pg-lead/include/postgresql/15/server/postgres_ext.h:
+/opt/pg-lead/include/postgresql/15/server/pg_config_ext.h:
+/opt/pg-lead/include/postgresql/15/server/pg_config.h:
+/opt/pg-lead/include/postgresql/15/server/pg_config_manual.h:
+/opt/pg-lead/include/postgresql/15/server/pg_config_os.h:
+/opt/pg-lead/include/postgresql/15/server/port.h:
+/opt/pg-lead/include/postgresql/15/server/utils/elog.h:
+/opt/pg-lead/include/postgresql/15/server/utils/errcodes.h:
+/opt/pg-lead/include/postgresql/15/server/utils/palloc.h:
+src/source/source.h:
+src/base/batch.h:
+src/catalog/stream.h:
+/opt/pg-lead/include/postgresql/15/server/nodes/pg_list.h:
+/opt/pg-lead/include/postgresql/15/server/nodes/nodes.h:

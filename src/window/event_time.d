@@ -1,0 +1,85 @@
+src/window/event_time.o: src/window/event_time.c \
+ /opt/pg-lead/include/postgresql/15/server/postgres.h \
+ /opt/pg-lead/include/postgresql/15/server/c.h \
+ /opt/pg-lead/include/postgresql/15/server/postgres_ext.h \
+ /opt/pg-lead/include/postgresql/15/server/pg_config_ext.h \
+ /opt/pg-lead/include/postgresql/15/server/pg_config.h \
+ /opt/pg-lead/include/postgresql/15/server/pg_config_manual.h \
+ /opt/pg-lead/include/postgresql/15/server/pg_config_os.h \
+ /opt/pg-lead/include/postgresql/15/server/port.h \
+ /opt/pg-lead/include/postgresql/15/server/utils/elog.h \
+ /opt/pg-lead/include/postgresql/15/server/utils/errcodes.h \
+ /opt/pg-lead/include/postgresql/15/server/utils/palloc.h \
+ /opt/pg-lead/include/postgresql/15/server/catalog/pg_type.h \
+ /opt/pg-lead/include/postgresql/15/server/catalog/genbki.h \
+ /opt/pg-lead/include/postgresql/15/server/catalog/objectaddress.h \
+ /opt/pg-lead/include/postgresql/15/server/access/htup.h \
+ /opt/pg-lead/include/postgresql/15/server/storage/itemptr.h \
+ /opt/pg-lead/include/postgresql/15/server/storage/block.h \
+ /opt/pg-lead/include/postgresql/15/server/storage/off.h \
+ /opt/pg-lead/include/postgresql/15/server/storage/itemid.h \
+ /opt/pg-lead/include/postgresql/15/server/nodes/parsenodes.h \
+ /opt/pg-lead/include/postgresql/15/server/nodes/bitmapset.h \
+ /opt/pg-lead/include/postgresql/15/server/nodes/lockoptions.h \
+ /opt/pg-lead/include/postgresql/15/server/nodes/primnodes.h \
+ /opt/pg-lead/include/postgresql/15/server/access/attnum.h \
+ /opt/pg-lead/include/postgresql/15/server/nodes/pg_list.h \
+ /opt/pg-lead/include/postgresql/15/server/nodes/nodes.h \
+ /opt/pg-lead/include/postgresql/15/server/nodes/value.h \
+ /opt/pg-lead/include/postgresql/15/server/partitioning/partdefs.h \
+ /opt/pg-lead/include/postgresql/15/server/storage/lockdefs.h \
+ /opt/pg-lead/include/postgresql/15/server/utils/relcache.h \
+ /opt/pg-lead/include/postgresql/15/server/access/tupdesc.h \
+ /opt/pg-lead/include/postgresql/15/server/access/xlogdefs.h \
+ /opt/pg-lead/include/postgresql/15/server/catalog/pg_attribute.h \
+ /opt/pg-lead/include/postgresql/15/server/catalog/pg_attribute_d.h \
+ /opt/pg-lead/include/postgresql/15/server/catalog/pg_type_d.h \
+ /opt/pg-lead/include/postgresql/15/server/fmgr.h \
+ /opt/pg-lead/include/postgresql/15/server/utils/date.h \
+ /opt/pg-lead/include/postgresql/15/server/datatype/timestamp.h \
+ /opt/pg-lead/include/postgresql/15/server/pgtime.h \
+ /opt/pg-lead/include/postgresql/15/server/utils/timestamp.h \
+ src/window/event_time.h src/base/batch.h src/catalog/stream.h
+/opt/pg-lead/include/postgresql/15/server/postgres.h:
+/opt/pg-lead/include/postgresql/15/server/c.h:
+/opt/pg-lead/include/postgresql/15/server/postgres_ext.h:
+/opt/pg-lead/include/postgresql/15/server/pg_config_ext.h:
+/opt/pg-lead/include/postgresql/15/server/pg_config.h:
+/opt/pg-lead/include/postgresql/15/server/pg_config_manual.h:
+/opt/pg-lead/include/postgresql/15/server/pg_config_os.h:
+/opt/pg-lead/include/postgresql/15/server/port.h:
+/opt/pg-lead/include/postgresql/15/server/utils/elog.h:
+/opt/pg-lead/include/postgresql/15/server/utils/errcodes.h:
+/opt/pg-lead/include/postgresql/15/server/utils/palloc.h:
+/opt/pg-lead/include/postgresql/15/server/catalog/pg_type.h:
+/opt/pg-lead/include/postgresql/15/server/catalog/genbki.h:
+/opt/pg-lead/include/postgresql/15/server/catalog/objectaddress.h:
+/opt/pg-lead/include/postgresql/15/server/access/htup.h:
+/opt/pg-lead/include/postgresql/15/server/storage/itemptr.h:
+/opt/pg-lead/include/postgresql/15/server/storage/block.h:
+/opt/pg-lead/include/postgresql/15/server/storage/off.h:
+/opt/pg-lead/include/postgresql/15/server/storage/itemid.h:
+/opt/pg-lead/include/postgresql/15/server/nodes/parsenodes.h:
+/opt/pg-lead/include/postgresql/15/server/nodes/bitmapset.h:
+/opt/pg-lead/include/postgresql/15/server/nodes/lockoptions.h:
+/opt/pg-lead/include/postgresql/15/server/nodes/primnodes.h:
+/opt/pg-lead/include/postgresql/15/server/access/attnum.h:
+/opt/pg-lead/include/postgresql/15/server/nodes/pg_list.h:
+/opt/pg-lead/include/postgresql/15/server/nodes/nodes.h:
+/opt/pg-lead/include/postgresql/15/server/nodes/value.h:
+/opt/pg-lead/include/postgresql/15/server/partitioning/partdefs.h:
+/opt/pg-lead/include/postgresql/15/server/storage/lockdefs.h:
+/opt/pg-lead/include/postgresql/15/server/utils/relcache.h:
+/opt/pg-lead/include/postgresql/15/server/access/tupdesc.h:
+/opt/pg-lead/include/postgresql/15/server/access/xlogdefs.h:
+/opt/pg-lead/include/postgresql/15/server/catalog/pg_attribute.h:
+/opt/pg-lead/include/postgresql/15/server/catalog/pg_attribute_d.h:
+/opt/pg-lead/include/postgresql/15/server/catalog/pg_type_d.h:
+/opt/pg-lead/include/postgresql/15/server/fmgr.h:
+/opt/pg-lead/include/postgresql/15/server/utils/date.h:
+/opt/pg-lead/include/postgresql/15/server/datatype/timestamp.h:
+/opt/pg-lead/include/postgresql/15/server/pgtime.h:
+/opt/pg-lead/include/postgresql/15/server/utils/timestamp.h:
+src/window/event_time.h:
+src/base/batch.h:
+src/catalog/stream.h:

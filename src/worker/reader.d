@@ -1,0 +1,46 @@
+src/worker/reader.o: src/worker/reader.c \
+ /opt/pg-lead/include/postgresql/15/server/postgres.h \
+ /opt/pg-lead/include/postgresql/15/server/c.h \
+ /opt/pg-lead/include/postgresql/15/server/postgres_ext.h \
+ /opt/pg-lead/include/postgresql/15/server/pg_config_ext.h \
+ /opt/pg-lead/include/postgresql/15/server/pg_config.h \
+ /opt/pg-lead/include/postgresql/15/server/pg_config_manual.h \
+ /opt/pg-lead/include/postgresql/15/server/pg_config_os.h \
+ /opt/pg-lead/include/postgresql/15/server/port.h \
+ /opt/pg-lead/include/postgresql/15/server/utils/elog.h \
+ /opt/pg-lead/include/postgresql/15/server/utils/errcodes.h \
+ /opt/pg-lead/include/postgresql/15/server/utils/palloc.h \
+ /opt/pg-lead/include/postgresql/15/server/utils/memutils.h \
+ /opt/pg-lead/include/postgresql/15/server/nodes/memnodes.h \
+ /opt/pg-lead/include/postgresql/15/server/nodes/nodes.h \
+ /opt/pg-lead/include/postgresql/15/server/utils/timestamp.h \
+ /opt/pg-lead/include/postgresql/15/server/datatype/timestamp.h \
+ /opt/pg-lead/include/postgresql/15/server/fmgr.h \
+ /opt/pg-lead/include/postgresql/15/server/pgtime.h src/decode/decode.h \
+ src/base/batch.h src/worker/reader.h src/catalog/stream.h \
+ /opt/pg-lead/include/postgresql/15/server/nodes/pg_list.h \
+ src/source/source.h
+/opt/pg-lead/include/postgresql/15/server/postgres.h:
+/opt/pg-lead/include/postgresql/15/server/c.h:
+/opt/pg-lead/include/postgresql/15/server/postgres_ext.h:
+/opt/pg-lead/include/postgresql/15/server/pg_config_ext.h:
+/opt/pg-lead/include/postgresql/15/server/pg_config.h:
+/opt/pg-lead/include/postgresql/15/server/pg_config_manual.h:
+/opt/pg-lead/include/postgresql/15/server/pg_config_os.h:
+/opt/pg-lead/include/postgresql/15/server/port.h:
+/opt/pg-lead/include/postgresql/15/server/utils/elog.h:
+/opt/pg-lead/include/postgresql/15/server/utils/errcodes.h:
+/opt/pg-lead/include/postgresql/15/server/utils/palloc.h:
+/opt/pg-lead/include/postgresql/15/server/utils/memutils.h:
+/opt/pg-lead/include/postgresql/15/server/nodes/memnodes.h:
+/opt/pg-lead/include/postgresql/15/server/nodes/nodes.h:
+/opt/pg-lead/include/postgresql/15/server/utils/timestamp.h:
+/opt/pg-lead/include/postgresql/15/server/datatype/timestamp.h:
+/opt/pg-lead/include/postgresql/15/server/fmgr.h:
+/opt/pg-lead/include/postgresql/15/server/pgtime.h:
+src/decode/decode.h:
+src/base/batch.h:
+src/worker/reader.h:
+src/catalog/stream.h:
+/opt/pg-lead/include/postgresql/15/server/nodes/pg_list.h:
+src/source/source.h:
