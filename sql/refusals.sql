@@ -22,7 +22,6 @@ INSERT INTO shapes (q) VALUES
 -- above the grouping
   ('SELECT k, rank() OVER (ORDER BY v) FROM s'),
   ('SELECT k, sum(count(*)) OVER () FROM s GROUP BY k'),
-  ('SELECT DISTINCT k FROM s'),
   ('SELECT DISTINCT ON (k) k, v FROM s'),
   ('SELECT DISTINCT k, count(*) FROM s GROUP BY k'),
   ('SELECT k FROM s LIMIT 10'),
@@ -33,9 +32,7 @@ INSERT INTO shapes (q) VALUES
   ('SELECT k FROM s JOIN tab USING (k) FOR SHARE OF tab'),
 -- grouping
   ('SELECT k, t, count(*) FROM s GROUP BY ROLLUP (k, t)'),
-  ('SELECT k, t, count(*), GROUPING(k) FROM s GROUP BY GROUPING SETS ((k), (t))'),
   ('SELECT k, t, count(*) FROM s GROUP BY CUBE (k, t)'),
-  ('SELECT count(*) FROM s GROUP BY ()'),
   ('SELECT count(*) FROM s GROUP BY k'),
   ('SELECT k + 1 AS k1, count(*) FROM s GROUP BY k'),
   ('SELECT tab.k, name, count(*) FROM s JOIN tab USING (k) GROUP BY tab.k'),

@@ -367,6 +367,10 @@ CREATE FUNCTION streamx.is_late(window_start anyelement) RETURNS boolean
 AS 'MODULE_PATHNAME', 'streamx_is_late' LANGUAGE C STABLE STRICT PARALLEL UNSAFE COST 1000;
 COMMENT ON FUNCTION streamx.is_late(anyelement) IS 'used while a batch runs: had the last window of a row closed before';
 
+CREATE FUNCTION streamx.is_closed(window_key anyelement) RETURNS boolean
+AS 'MODULE_PATHNAME', 'streamx_is_closed' LANGUAGE C STABLE STRICT PARALLEL UNSAFE COST 1000;
+COMMENT ON FUNCTION streamx.is_closed(anyelement) IS 'used while a batch runs: was this window closed before';
+
 -- in the key index of a result table whose keys are long
 CREATE FUNCTION streamx.key_digest(value anyelement) RETURNS uuid
 AS 'MODULE_PATHNAME', 'streamx_key_digest' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;

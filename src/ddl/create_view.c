@@ -468,6 +468,12 @@ check_closing(const SxView *view, const SxShape *shape, const char *name)
 {
 	const char *option;
 
+	if (shape->window != NULL && view->final && shape->window_partial)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot maintain continuous view \"%s\"", name),
+				 errdetail("With emit = 'final' a row appears when its window closes, but some grouping sets are without the window: theirs never would."),
+				 errhint("Put the window into every grouping set, as in GROUP BY window, ROLLUP (...), or use emit = 'update'.")));
 	if (shape->window != NULL)
 		return;
 	if (view->final && shape->strategy != SX_STRATEGY_APPEND)

@@ -39,6 +39,7 @@
 #include "catalog/stream.h"
 #include "catalog/view.h"
 #include "compat.h"
+#include "plan/grouping_sets.h"
 #include "plan/plan.h"
 #include "plan/recompute.h"
 #include "plan/window_key.h"
@@ -556,7 +557,7 @@ rewrite_query(Query *query)
 
 /* A query that counts the rows whose last window had closed before. */
 static Query *
-make_late_query(const Query *query, Expr *last_window)
+make_late_query(const Query *query, const SxGroupingSets *sets, Expr *last_window)
 {
 	Query	   *late = copyObject(unconstify(Query *, query));
 	Aggref	   *count = makeNode(Aggref);
@@ -586,12 +587,14 @@ make_late_query(const Query *query, Expr *last_window)
 	late->sortClause = NIL;
 	late->hasAggs = true;
 	late->hasTargetSRFs = false;
+	if (sets)
+		from->fromlist = list_truncate(from->fromlist, sets->nfrom);
 	return late;
 }
 
 /* Grouping columns that are windows over event time. */
 static void
-analyze_windows(SxShape *shape, Query *query)
+analyze_windows(SxShape *shape, Query *query, const SxGroupingSets *sets)
 {
 	SxStream   *stream = sx_stream_get(shape->stream, InvalidOid);
 	int			i;
@@ -601,7 +604,10 @@ analyze_windows(SxShape *shape, Query *query)
 		TargetEntry *tle = get_sortgroupclause_tle(list_nth_node(SortGroupClause, query->groupClause, i),
 												   query->targetList);
 		int			arg;
-		FuncExpr   *call = sx_plan_window_call(query, (Node *) tle->expr, stream, &arg);
+		bool		partial;
+		Expr	   *key = sx_plan_set_key(sets, query, tle->expr, &partial);
+		FuncExpr   *call = sx_plan_window_call(query, (Node *) key, stream, &arg);
+		bool		is_window = false;
 
 		if (call == NULL)
 			continue;
@@ -610,26 +616,33 @@ analyze_windows(SxShape *shape, Query *query)
 			shape->window = sx_plan_window(call);
 			if (shape->window)
 			{
-				Expr	   *last = sx_plan_last_window(call, tle->expr);
+				Expr	   *last = sx_plan_last_window(call, key);
 
+				is_window = true;
 				shape->window_key = i;
 				if (last)
-					shape->late_query = make_late_query(query, last);
+					shape->late_query = make_late_query(query, sets, last);
 			}
 		}
 		sx_plan_require_event_time(call, arg);
+		if (is_window && partial)
+			sx_plan_leave_out_late(shape, query,
+								   linitial_node(CaseWhen, ((CaseExpr *) tle->expr)->args)->result);
 	}
 }
 
 static void
 analyze_grouping(AnalyzeContext *cxt, SxShape *shape, Query *query)
 {
+	SxGroupingSets *sets = NULL;
 	List	   *aggrefs = NIL;
 	ListCell   *lc;
 	ResultContext rc;
 	List	   *tlist = NIL;
 	int			i;
 
+	if (query->groupingSets)
+		sets = sx_plan_grouping_sets(query, cxt->viewname);
 	shape->strategy = SX_STRATEGY_MERGE;
 	shape->grouped = query->groupClause != NIL;
 	shape->keys = palloc0(sizeof(SxKey) * Max(list_length(query->groupClause), 1));
@@ -700,7 +713,7 @@ analyze_grouping(AnalyzeContext *cxt, SxShape *shape, Query *query)
 			   ("Call it in a subquery in FROM, and group over that."));
 
 	/* what runs over a batch: the keys and the bare aggregates */
-	analyze_windows(shape, query);
+	analyze_windows(shape, query, sets);
 	for (i = 0; i < shape->nkeys; i++)
 	{
 		TargetEntry *tle = get_sortgroupclause_tle(list_nth_node(SortGroupClause, query->groupClause, i),
@@ -737,8 +750,11 @@ analyze_grouping(AnalyzeContext *cxt, SxShape *shape, Query *query)
 	 */
 	if (!shape->grouped && shape->naggregates == 0)
 		REFUSE(cxt->viewname,
-			   ("The query has HAVING but neither GROUP BY nor an aggregate."),
+			   ("The query has HAVING or GROUP BY () but neither grouping columns nor an aggregate."),
 			   ("Use WHERE, or add the aggregates that are meant."));
+	shape->batch_query = query;
+	if (sets)
+		sx_plan_empty_set(shape, sets);
 }
 
 SxShape *
@@ -778,15 +794,22 @@ sx_plan_analyze(Query *stored, const char *viewname)
 	if (cxt.nstreams != total)
 		REFUSE(viewname, ("A stream is used in a subquery of an expression."),
 			   ("Put the stream into FROM."));
-	if (query->groupingSets)
-		REFUSE(viewname, ("The query has GROUPING SETS, ROLLUP or CUBE."),
-			   ("Make one continuous view for each grouping."));
 	if (query->hasWindowFuncs)
 		REFUSE(viewname, ("The query has window functions."),
 			   ("Apply them in a query over the result table."));
+	if (query->hasDistinctOn)
+		REFUSE(viewname, ("The query has SELECT DISTINCT ON."),
+			   ("Apply it in a query over the result table."));
 	if (query->distinctClause)
-		REFUSE(viewname, ("The query has SELECT DISTINCT."),
-			   ("Use GROUP BY over the same columns."));
+	{
+		if (query->hasAggs || query->groupClause || query->groupingSets || query->havingQual)
+			REFUSE(viewname, ("The query has SELECT DISTINCT over grouped rows."),
+				   ("Apply it in a query over the result table."));
+
+		/* one row for each that differs: all columns are keys */
+		query->groupClause = query->distinctClause;
+		query->distinctClause = NIL;
+	}
 	if (query->limitCount || query->limitOffset)
 		REFUSE(viewname, ("The query has LIMIT or OFFSET."),
 			   ("Apply them in a query over the result table."));
@@ -803,7 +826,7 @@ sx_plan_analyze(Query *stored, const char *viewname)
 	shape->stream_natts = RelationGetNumberOfAttributes(rel);
 	table_close(rel, NoLock);
 
-	if (query->hasAggs || query->groupClause || query->havingQual)
+	if (query->hasAggs || query->groupClause || query->groupingSets || query->havingQual)
 	{
 		analyze_grouping(&cxt, shape, query);
 	}

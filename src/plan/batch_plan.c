@@ -59,11 +59,10 @@ sx_plan_late(const SxShape *shape, double rows)
 	return plan_for_batch(shape->late_query, rows);
 }
 
-PlannedStmt *
-sx_plan_batch(const SxShape *shape, double rows)
+/* Stop at the transition states, if there are any. */
+static PlannedStmt *
+make_partial(const SxShape *shape, PlannedStmt *stmt)
 {
-	PlannedStmt *stmt = plan_for_batch(shape->batch_query, rows);
-
 	if (shape->strategy == SX_STRATEGY_MERGE && shape->npartials > 0)
 	{
 		Agg		   *agg = (Agg *) stmt->planTree;
@@ -78,4 +77,23 @@ sx_plan_batch(const SxShape *shape, double rows)
 		mark_partial_walker((Node *) agg->plan.qual, NULL);
 	}
 	return stmt;
+}
+
+PlannedStmt *
+sx_plan_batch(const SxShape *shape, double rows)
+{
+	return make_partial(shape, plan_for_batch(shape->batch_query, rows));
+}
+
+PlannedStmt *
+sx_plan_initial(const SxShape *shape, Oid state)
+{
+	Query	   *query = shape->initial_query;
+
+	if (shape->strategy == SX_STRATEGY_RECOMPUTE)
+	{
+		query = copyObject(query);
+		linitial_node(RangeTblEntry, query->rtable)->relid = state;
+	}
+	return make_partial(shape, plan_for_batch(query, 1));
 }

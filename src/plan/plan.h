@@ -97,11 +97,21 @@ typedef struct SxShape
 	Query	   *batch_query;
 
 	/*
+	 * With grouping sets: the row of the empty one, there before any input;
+	 * (keys ..., partials ...), recompute: (keys ..., aggregates ...).  NULL:
+	 * there is none.
+	 */
+	Query	   *initial_query;
+
+	/*
 	 * The key that is a window over event time and when it ends; -1, NULL:
 	 * none, or the stream has no watermark, so that it never closes.
 	 */
 	int			window_key;
 	SxWindow   *window;
+	bool		window_partial; /* NULL in grouping sets without it: these
+								 * groups never close, and rows of closed
+								 * windows are left out by the plan */
 
 	/* counts the rows of a batch that are late; NULL: cannot be told */
 	Query	   *late_query;
@@ -130,6 +140,9 @@ extern PlannedStmt *sx_plan_batch(const SxShape *shape, double rows);
  * rows held in a view's state table: (keys ..., aggregates' values ...).
  */
 extern PlannedStmt *sx_plan_recompute(const SxShape *shape, Oid state);
+
+/* Plan of the initial query; state: the view's state table (recompute). */
+extern PlannedStmt *sx_plan_initial(const SxShape *shape, Oid state);
 
 /* Plan of a query that is not partial, over a batch of so many rows. */
 extern PlannedStmt *sx_plan_late(const SxShape *shape, double rows);

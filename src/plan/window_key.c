@@ -23,7 +23,7 @@
 #include "plan/window_key.h"
 
 /*
- * What a column stands for below subqueries and joins; *query becomes the
+ * What a column stands for below subqueries, joins and functions in FROM; *query becomes the
  * level at which it stands.
  */
 static Node *
@@ -37,6 +37,10 @@ look_through(Query **query, Node *expr)
 
 		if (rte->rtekind == RTE_JOIN)
 			expr = list_nth(rte->joinaliasvars, var->varattno - 1);
+		else if (rte->rtekind == RTE_FUNCTION && list_length(rte->functions) == 1 &&
+				 linitial_node(RangeTblFunction, rte->functions)->funccolcount == 1 &&
+				 var->varattno == 1)
+			expr = linitial_node(RangeTblFunction, rte->functions)->funcexpr;
 		else if (rte->rtekind == RTE_SUBQUERY &&
 				 var->varattno <= list_length(rte->subquery->targetList) &&
 				 rte->subquery->setOperations == NULL)

@@ -1,6 +1,7 @@
 /*-------------------------------------------------------------------------
  * initialize.c
- *		The row of a view without GROUP BY, there before any input.
+ *		The row of a view without GROUP BY, or of the empty grouping set,
+ *		there before any input.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -21,12 +22,28 @@ sx_result_initialize(Oid viewid)
 	int64		dropped;
 	DestReceiver *dest;
 
-	if (shape->strategy == SX_STRATEGY_APPEND || shape->grouped)
+	if (shape->strategy == SX_STRATEGY_APPEND ||
+		(shape->grouped && shape->initial_query == NULL))
 		return;
 
 	/* the aggregates of no rows at all */
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
+	if (shape->initial_query)
+	{
+		dest = sx_exec_collector(&rows, CurrentMemoryContext);
+		input.stream = shape->stream;
+		sx_exec_run(sx_plan_initial(shape, view->state), &input, dest);
+		dest->rDestroy(dest);
+		CommandCounterIncrement();
+		UpdateActiveSnapshotCommandId();
+		if (shape->strategy == SX_STRATEGY_RECOMPUTE)
+			sx_recompute_write(sx_result_open(view, shape), &rows);
+		else
+			sx_result_merge(sx_result_open(view, shape), &rows, PG_INT64_MIN, &dropped);
+		PopActiveSnapshot();
+		return;
+	}
 	if (shape->strategy == SX_STRATEGY_RECOMPUTE)
 	{
 		int64		hash = 0;

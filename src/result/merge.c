@@ -685,10 +685,22 @@ sx_result_check_keys(SxResult *r, const SxRows *rows)
 }
 
 static void
+merge_group(SxStateTable *state, SxResult *r, SxGroup *g, const Datum *in,
+			const bool *in_nulls)
+{
+	sx_aggregates_merge(&r->aggs, ItemPointerIsValid(&g->state_tid),
+						g->states, g->state_nulls, in, in_nulls);
+	state_store(state, r, g);
+	sx_aggregates_reset(&r->aggs);
+}
+
+/* Returns how many of the changes, the first, are changes of a group. */
+static int64
 merge_states(SxResult *r, const SxRows *rows, Change *changes)
 {
 	const SxShape *shape = r->shape;
 	SxStateTable state;
+	int64		kept = 0;
 	int64		i;
 
 	sx_state_begin(&state, r->view, shape);
@@ -719,14 +731,15 @@ merge_states(SxResult *r, const SxRows *rows, Change *changes)
 			state_load(&state, r, g);
 		else
 			before = sx_group_bytes(r->groups, g);
-		sx_aggregates_merge(&r->aggs, ItemPointerIsValid(&g->state_tid),
-							g->states, g->state_nulls,
-							values + shape->nkeys, nulls + shape->nkeys);
-		state_store(&state, r, g);
-		sx_aggregates_reset(&r->aggs);
+		changes[kept++] = changes[i];
+		if (shape->npartials == 0 && ItemPointerIsValid(&g->state_tid))
+			kept--;				/* the keys are all there is to it */
+		else
+			merge_group(&state, r, g, values + shape->nkeys, nulls + shape->nkeys);
 		r->groups->bytes += sx_group_bytes(r->groups, g) - before;
 	}
 	sx_state_end(&state);
+	return kept;
 }
 
 static int64
@@ -763,9 +776,12 @@ sx_result_drop_closed(SxResult *r, SxRows *rows, int64 closed_us)
 
 	for (i = 0; i < rows->nrows; i++)
 	{
-		int64		end = sx_window_end(r->shape->window,
-										DatumGetInt64(rows->values[i * n + r->shape->window_key]));
+		int64		end = PG_INT64_MAX;
 
+		/* a grouping set without the window never closes */
+		if (!rows->nulls[i * n + r->shape->window_key])
+			end = sx_window_end(r->shape->window,
+								DatumGetInt64(rows->values[i * n + r->shape->window_key]));
 		if (end <= closed_us)
 			continue;
 		if (r->next_end_us != PG_INT64_MIN)
@@ -786,6 +802,7 @@ int64
 sx_result_merge(SxResult *r, SxRows *rows, int64 closed_us, int64 *dropped)
 {
 	Change	   *changes;
+	int64		n;
 	int64		changed = 0;
 
 	*dropped = 0;
@@ -800,9 +817,9 @@ sx_result_merge(SxResult *r, SxRows *rows, int64 closed_us, int64 *dropped)
 	/* the result is locked before the state, as whoever drops them does */
 	LockRelationOid(r->view->relid, RowExclusiveLock);
 	changes = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Change) * rows->nrows);
-	merge_states(r, rows, changes);
+	n = merge_states(r, rows, changes);
 	if (!r->view->final)
-		changed = write_results(r, changes, rows->nrows);
+		changed = write_results(r, changes, n);
 	pfree(changes);
 	return changed;
 }

@@ -121,4 +121,7 @@ extern int64 sx_recompute_close(SxResult *result, int64 closed_us);
 extern int64 sx_recompute_groups(SxResult *result, const int64 *hashes, int n,
 								 int64 closed_us);
 
+/* Write the rows of these groups: (keys ..., aggregates ...). */
+extern int64 sx_recompute_write(SxResult *result, const SxRows *groups);
+
 #endif							/* SX_RESULT_MERGE_H */

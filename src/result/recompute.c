@@ -60,10 +60,7 @@ sx_recompute_groups(SxResult *r, const int64 *hashes, int n, int64 closed_us)
 	ParamListInfo params = makeParamList(1);
 	Datum	   *datums = palloc(sizeof(Datum) * Max(n, 1));
 	DestReceiver *dest;
-	SxWriter   *writer;
-	SxKeyIndex *index;
 	SxRows		rows;
-	int64		written = 0;
 	int64		i;
 
 	if (r->recompute == NULL)
@@ -86,21 +83,46 @@ sx_recompute_groups(SxResult *r, const int64 *hashes, int n, int64 closed_us)
 	sx_exec_query(r->recompute, params, dest);
 	dest->rDestroy(dest);
 
-	writer = sx_writer_begin(r->view->relid);
-	index = sx_key_index_begin(writer, shape, r->keyops);
-	for (i = 0; i < rows.nrows; i++)
+	if (closed_us != PG_INT64_MAX)
+	{
+		/* groups of the same hash whose window is open */
+		int64		kept = 0;
+
+		for (i = 0; i < rows.nrows; i++)
+		{
+			int			n = rows.ncols;
+
+			if (rows.nulls[i * n + shape->window_key] ||
+				sx_window_end(shape->window,
+							  DatumGetInt64(rows.values[i * n + shape->window_key])) > closed_us)
+				continue;
+			memmove(rows.values + kept * n, rows.values + i * n, sizeof(Datum) * n);
+			memmove(rows.nulls + kept * n, rows.nulls + i * n, sizeof(bool) * n);
+			kept++;
+		}
+		rows.nrows = kept;
+	}
+	return sx_recompute_write(r, &rows);
+}
+
+int64
+sx_recompute_write(SxResult *r, const SxRows *groups)
+{
+	SxWriter   *writer = sx_writer_begin(r->view->relid);
+	SxKeyIndex *index = sx_key_index_begin(writer, r->shape, r->keyops);
+	int64		written = 0;
+	int64		i;
+
+	for (i = 0; i < groups->nrows; i++)
 	{
 		SxGroup		g = {0};
 
 		CHECK_FOR_INTERRUPTS();
-		g.keys = rows.values + i * rows.ncols;
-		g.key_nulls = rows.nulls + i * rows.ncols;
-		if (closed_us != PG_INT64_MAX &&
-			sx_window_end(shape->window, DatumGetInt64(g.keys[shape->window_key])) > closed_us)
-			continue;
+		g.keys = groups->values + i * groups->ncols;
+		g.key_nulls = groups->nulls + i * groups->ncols;
 		ItemPointerSetInvalid(&g.result_tid);
-		written += sx_result_store(r, writer, index, &g, g.keys + shape->nkeys,
-								   g.key_nulls + shape->nkeys);
+		written += sx_result_store(r, writer, index, &g, g.keys + r->shape->nkeys,
+								   g.key_nulls + r->shape->nkeys);
 	}
 	sx_key_index_end(index);
 	sx_writer_end(writer);

@@ -18,8 +18,10 @@
 
 static const SxWindow *late_window = NULL;
 static int64 late_bound = PG_INT64_MIN;
+static int64 closed_hits = 0;
 
 PG_FUNCTION_INFO_V1(streamx_is_late);
+PG_FUNCTION_INFO_V1(streamx_is_closed);
 
 static int64
 plus(const SxWindow *window, int64 start, const Interval *span)
@@ -107,15 +109,42 @@ sx_window_set_late(const SxWindow *window, int64 bound_us)
 {
 	late_window = window;
 	late_bound = bound_us;
+	if (window)
+		closed_hits = 0;
+}
+
+int64
+sx_window_closed_hits(void)
+{
+	return closed_hits;
+}
+
+static void
+check_bound(const char *name)
+{
+	if (late_window == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("streamx.%s() can only be called while a batch runs", name),
+				 errhint("Leave it to continuous views.")));
 }
 
 /* streamx.is_late(anyelement) returns boolean, see window.h */
 Datum
 streamx_is_late(PG_FUNCTION_ARGS)
 {
-	if (late_window == NULL)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("streamx.is_late() can only be called while a batch runs")));
+	check_bound("is_late");
 	PG_RETURN_BOOL(plus_size(late_window, PG_GETARG_INT64(0)) <= late_bound);
+}
+
+/* streamx.is_closed(anyelement) returns boolean, see window.h */
+Datum
+streamx_is_closed(PG_FUNCTION_ARGS)
+{
+	bool		closed;
+
+	check_bound("is_closed");
+	closed = sx_window_end(late_window, PG_GETARG_INT64(0)) <= late_bound;
+	closed_hits += closed;
+	PG_RETURN_BOOL(closed);
 }

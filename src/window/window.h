@@ -40,4 +40,10 @@ extern bool sx_window_trunc_size(const char *unit, Interval *size);
  */
 extern void sx_window_set_late(const SxWindow *window, int64 bound_us);
 
+/*
+ * How often streamx.is_closed(), which tells the same of any window by its
+ * grouping column, said yes since then.
+ */
+extern int64 sx_window_closed_hits(void);
+
 #endif							/* SX_WINDOW_WINDOW_H */

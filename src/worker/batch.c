@@ -145,6 +145,23 @@ open_view(SxViewRun *run, BatchInput *in)
 	sx_owner_leave(&scope);
 }
 
+/* A plan over the input, in which windows up to closed_us are closed. */
+static void
+run_plan(SxViewRun *run, PlannedStmt *plan, const SxScanInput *input,
+		 DestReceiver *dest, int64 closed_us)
+{
+	sx_window_set_late(run->shape->window, closed_us);
+	PG_TRY();
+	{
+		sx_exec_run(plan, input, dest);
+	}
+	PG_FINALLY();
+	{
+		sx_window_set_late(NULL, PG_INT64_MIN);
+	}
+	PG_END_TRY();
+}
+
 /* Rows that came when all their windows were closed. */
 static int64
 count_late(SxViewRun *run, const SxScanInput *input, int64 closed_us)
@@ -162,16 +179,7 @@ count_late(SxViewRun *run, const SxScanInput *input, int64 closed_us)
 		MemoryContextSwitchTo(old);
 	}
 	dest = sx_exec_collector(&rows, CurrentMemoryContext);
-	sx_window_set_late(run->shape->window, closed_us);
-	PG_TRY();
-	{
-		sx_exec_run(run->plan_late, input, dest);
-	}
-	PG_FINALLY();
-	{
-		sx_window_set_late(NULL, PG_INT64_MIN);
-	}
-	PG_END_TRY();
+	run_plan(run, run->plan_late, input, dest, closed_us);
 	dest->rDestroy(dest);
 	return DatumGetInt64(rows.values[0]);
 }
@@ -225,13 +233,13 @@ apply(SxViewRun *run, BatchInput *in, int64 first, int64 end)
 		int64		dropped;
 
 		dest = sx_exec_collector(&rows, CurrentMemoryContext);
-		sx_exec_run(plan, &input, dest);
+		run_plan(run, plan, &input, dest, closed);
 		CommandCounterIncrement();
 		UpdateActiveSnapshotCommandId();
 		written = run->shape->strategy == SX_STRATEGY_MERGE ?
 			sx_result_merge(run->result, &rows, closed, &dropped) :
 			sx_result_recompute(run->result, &rows, closed, &dropped);
-		if (dropped > 0)
+		if (dropped > 0 || (run->shape->window_partial && sx_window_closed_hits() > 0))
 			run->counters.rows_late += count_late(run, &input, closed);
 	}
 	dest->rDestroy(dest);
