@@ -42,11 +42,9 @@ INSERT INTO shapes (q) VALUES
   ('SELECT k, generate_series(1, 3), count(*) FROM s GROUP BY k'),
   ('SELECT 1 FROM s HAVING true'),
 -- several streams, or one twice
-  ('SELECT k FROM s UNION ALL SELECT k FROM s2'),
   ('SELECT k FROM s UNION SELECT k FROM tab'),
   ('SELECT k FROM s INTERSECT SELECT k FROM tab'),
   ('SELECT k FROM tab EXCEPT SELECT k FROM s'),
-  ('SELECT k, count(*) FROM (SELECT k FROM s UNION ALL SELECT k FROM s2) u GROUP BY k'),
   ('SELECT s.k, count(*) FROM s JOIN s2 USING (k) GROUP BY s.k'),
   ('SELECT s.k, count(*) FROM s, s2 WHERE s.k = s2.k GROUP BY s.k'),
   ('SELECT a.k, count(*) FROM s a JOIN s b USING (k) GROUP BY a.k'),

@@ -257,7 +257,11 @@ FROM pg_catalog.pg_foreign_table t
      LEFT JOIN (
        SELECT r.stream,
               count(*) FILTER (WHERE NOT c.paused AND c.sqlstate IS NULL) AS active,
-              max(n.rows_in) AS rows_in
+              -- a view of several streams counts the rows of all: positions instead
+              max(CASE WHEN EXISTS (SELECT FROM streamx.view_streams o WHERE o.view = r.view AND o.stream <> r.stream)
+                       THEN (SELECT sum(g.next_offset - g.first_offset) FROM streamx.progress g
+                             WHERE g.view = r.view AND g.stream = r.stream)
+                       ELSE n.rows_in END)::bigint AS rows_in
        FROM streamx.view_streams r
             JOIN streamx.continuous_views c ON c.view = r.view
             LEFT JOIN streamx.view_counters n ON n.view = r.view
@@ -273,7 +277,7 @@ GRANT SELECT ON streamx.streams TO PUBLIC;
 COMMENT ON VIEW streamx.streams IS 'every stream: whether and how it is read, how far behind its end';
 COMMENT ON COLUMN streamx.streams.state IS 'unread: no view reads it; idle: its views are paused or have stopped; starting: no worker has it yet; connecting; running; down: out of reach, tried again; failed: goes on only after a change';
 COMMENT ON COLUMN streamx.streams.error IS 'what is wrong with its source, for those who may read the stream';
-COMMENT ON COLUMN streamx.streams.rows_in IS 'rows taken in by the view that has taken most';
+COMMENT ON COLUMN streamx.streams.rows_in IS 'rows taken in by the view that has taken most, or, if that reads other streams too, positions that it is past';
 COMMENT ON COLUMN streamx.streams.lag IS 'age of the newest row taken in, while there are others to read';
 
 CREATE VIEW streamx.views AS

@@ -423,11 +423,12 @@ current_settings(void)
 }
 
 /*
- * Where the view starts.  Native streams: from now on, unless told otherwise.
- * Others have no progress before their first batch: it starts as "start" says.
+ * Where the view starts to read a stream.  Native ones: from now on, unless
+ * told otherwise.  Others have no progress before their first batch: it starts
+ * as "start" says.
  */
 static void
-set_start(const SxView *view, Oid streamid)
+set_stream_start(const SxView *view, Oid streamid)
 {
 	SxStream   *stream = sx_stream_get(streamid, view->owner);
 	const char *start = view->start;
@@ -460,6 +461,15 @@ set_start(const SxView *view, Oid streamid)
 	PushActiveSnapshot(GetLatestSnapshot());
 	sx_checkpoint_advance(view->relid, streamid, &position, 1);
 	PopActiveSnapshot();
+}
+
+static void
+set_start(const SxView *view)
+{
+	ListCell   *lc;
+
+	foreach(lc, view->streams)
+		set_stream_start(view, lfirst_oid(lc));
 }
 
 /* What needs windows that close. */
@@ -546,9 +556,9 @@ sx_ddl_create_view(const SxCreateView *stmt)
 	create_parts(view, stmt->query, shape);
 
 	view->settings = current_settings();
-	view->streams = list_make1_oid(shape->stream);
+	view->streams = shape->streams;
 	sx_view_insert(view);
-	set_start(view, shape->stream);
+	set_start(view);
 	CommandCounterIncrement();
 	sx_result_initialize(view->relid);
 	sx_worker_wake();

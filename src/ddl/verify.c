@@ -501,12 +501,8 @@ no_longer_kept(const SxView *view, const SxStream *stream)
 			 errhint("Set the option \"retain\" of the stream to an interval, so that it keeps them for longer.")));
 }
 
-/*
- * ERROR if the journal has no longer all that lies between the bounds.  Kafka
- * says so itself, generators make it again.
- */
 static void
-check_kept(const SxView *view, const SxStream *stream, const SxScanBounds *bounds)
+check_stream_kept(const SxView *view, const SxStream *stream, const SxScanBounds *bounds)
 {
 	int			i;
 
@@ -542,6 +538,17 @@ check_kept(const SxView *view, const SxStream *stream, const SxScanBounds *bound
 	}
 }
 
+/*
+ * ERROR if a journal has no longer all that lies between the bounds.  Kafka
+ * says so itself, generators make it again.
+ */
+static void
+check_kept(const SxView *view, const SxScanBounds *bounds)
+{
+	for (; bounds; bounds = bounds->next)
+		check_stream_kept(view, sx_stream_get(bounds->stream, view->owner), bounds);
+}
+
 static void
 context_callback(void *arg)
 {
@@ -554,13 +561,13 @@ streamx_verify(PG_FUNCTION_ARGS)
 {
 	Oid			relid = PG_GETARG_OID(0);
 	Comparison	c = {0};
-	SxScanBounds bounds = {0};
+	SxScanBounds *bounds = NULL;
 	SxOwnerScope scope;
 	SxView	   *view;
-	SxStream   *stream;
 	Query	   *query;
 	Relation	rel;
 	ErrorContextCallback context;
+	ListCell   *lc;
 
 	sx_worker_require_preloaded();
 	sx_ddl_check_owned_view(relid);
@@ -587,18 +594,25 @@ streamx_verify(PG_FUNCTION_ARGS)
 									  ALLOCSET_DEFAULT_SIZES);
 	describe(&c, rel, query);
 
-	stream = sx_stream_get(c.shape->stream, view->owner);
-	bounds.stream = stream->relid;
-	bounds.from = sx_checkpoint_load_first(relid, stream->relid, &bounds.nfrom);
-	bounds.to = sx_checkpoint_load(relid, stream->relid, &bounds.nto);
-	bounds.skip = sx_result_dead_letters(stream->relid, relid, &bounds.nskip);
+	/* all as one snapshot sees it */
+	foreach(lc, c.shape->streams)
+	{
+		SxScanBounds *b = palloc0(sizeof(SxScanBounds));
+
+		b->stream = lfirst_oid(lc);
+		b->from = sx_checkpoint_load_first(relid, b->stream, &b->nfrom);
+		b->to = sx_checkpoint_load(relid, b->stream, &b->nto);
+		b->skip = sx_result_dead_letters(b->stream, relid, &b->nskip);
+		b->next = bounds;
+		bounds = b;
+	}
 
 	/* twice: what a worker empties while it is read is missed afterwards */
-	check_kept(view, stream, &bounds);
+	check_kept(view, bounds);
 	begin_side(&c, &c.batch);
 	begin_side(&c, &c.table);
-	run_batch(&c, query, &bounds);
-	check_kept(view, stream, &bounds);
+	run_batch(&c, query, bounds);
+	check_kept(view, bounds);
 	read_table(&c, rel);
 	compare(&c);
 

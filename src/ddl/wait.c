@@ -50,7 +50,6 @@ typedef struct Target
 	int			npartitions;
 	SxKafkaPartition *partitions;
 
-	uint64		round;			/* others */
 } Target;
 
 typedef struct Wait
@@ -59,6 +58,7 @@ typedef struct Wait
 	TimestampTz until;
 	TimestampTz woken;			/* workers were called last */
 	MemoryContext look_cxt;		/* reset after each look */
+	uint64		round;			/* of streams that are not Kafka's */
 	int			ntargets;
 	Target	   *targets;
 } Wait;
@@ -174,18 +174,29 @@ ask_ends(const Wait *wait, Target *target)
 	return ok;
 }
 
-/* Ask the stream's worker for a round of reading. */
+/* Ask for a round of reading of the streams that have such. */
 static void
-request_round(Target *target)
+request_round(Wait *wait)
 {
-	SxStreamFigures *f;
+	bool		room = true;
+	int			i;
 
 	sx_stats_lock(true);
-	f = sx_stats_stream(target->stream, true);
-	if (f != NULL)
-		target->round = ++f->round_requested;
+	wait->round = sx_stats_next_round();
+	for (i = 0; i < wait->ntargets; i++)
+	{
+		SxStreamFigures *f;
+
+		if (wait->targets[i].kafka)
+			continue;
+		f = sx_stats_stream(wait->targets[i].stream, true);
+		if (f != NULL)
+			f->round_requested = wait->round;
+		else
+			room = false;
+	}
 	sx_stats_unlock();
-	if (f == NULL)
+	if (!room)
 		ereport(ERROR,
 				(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
 				 errmsg("no room for another stream in shared memory"),
@@ -247,14 +258,14 @@ offsets_reached(const Wait *wait, const Target *target)
 }
 
 static bool
-round_reached(const Wait *wait, const Target *target)
+round_reached(const Wait *wait)
 {
 	SxViewFigures *f;
 	bool		result;
 
 	sx_stats_lock(false);
 	f = sx_stats_view(wait->view, false);
-	result = f != NULL && f->round_done >= target->round;
+	result = f != NULL && f->round_done >= wait->round;
 	sx_stats_unlock();
 	return result;
 }
@@ -273,7 +284,7 @@ all_reached(Wait *wait)
 		if (target->reached)
 			continue;
 		if (!target->kafka)
-			target->reached = round_reached(wait, target);
+			target->reached = round_reached(wait);
 		else
 		{
 			if (!target->known)
@@ -312,9 +323,8 @@ streamx_wait(PG_FUNCTION_ARGS)
 		target->stream = lfirst_oid(lc);
 		target->kafka = strcmp(sx_stream_get(target->stream, InvalidOid)->kind,
 							   "kafka") == 0;
-		if (!target->kafka)
-			request_round(target);
 	}
+	request_round(&wait);
 
 	wait.look_cxt = AllocSetContextCreate(CurrentMemoryContext, "streamx wait look",
 										  ALLOCSET_SMALL_SIZES);

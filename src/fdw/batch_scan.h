@@ -18,18 +18,24 @@
 
 #include "postgres.h"
 
+#include "nodes/pg_list.h"
+
 #include "base/batch.h"
 
 typedef struct SxScanInput
 {
-	Oid			stream;
+	Oid			stream;			/* whose rows these are */
+	List	   *streams;		/* Oids: scans of others of these are empty */
 	SxBatch   **batches;		/* resolved: no deferred cells */
 	int			nbatches;
 	int64		first_row;		/* row numbers over all batches in order, */
 	int64		end_row;		/* half-open */
 } SxScanInput;
 
-/* Scans of input->stream that begin from now on read these; NULL: none. */
+/*
+ * Scans of input->stream that begin from now on read these, those of other
+ * streams of the list nothing; NULL: none.
+ */
 extern void sx_fdw_bind(const SxScanInput *input);
 
 /*
@@ -63,9 +69,10 @@ typedef struct SxScanBounds
 	int			nto;
 	SxSkip	   *skip;
 	int			nskip;
+	struct SxScanBounds *next;	/* of another stream, or NULL */
 } SxScanBounds;
 
-/* For bounded scans that begin from now on; NULL: none. */
+/* For bounded scans that begin from now on, one per stream; NULL: none. */
 extern void sx_fdw_set_bounds(const SxScanBounds *bounds);
 
 #endif							/* SX_FDW_BATCH_SCAN_H */

@@ -4,7 +4,8 @@
  *		source.
  *
  * Which of the two it is, is decided when it begins:
- *	 input bound (sx_fdw_bind)		rows of the input's batches
+ *	 input bound (sx_fdw_bind)		rows of the input's batches, or nothing if
+ *									they are another stream's
  *	 bounds set (sx_fdw_set_bounds)	the source between them
  *	 a Kafka stream					all that the topic holds now
  *	 any other						ERROR
@@ -56,6 +57,7 @@ typedef struct StreamScan
 	bool		warned;
 } StreamScan;
 
+static const SxScanInput no_input = {0};
 static const SxScanInput *bound_input = NULL;
 static const SxScanBounds *scan_bounds = NULL;
 static int64 last_row = -1;
@@ -162,17 +164,19 @@ sx_fdw_begin_scan(ForeignScanState *node, int eflags)
 	memset(slot->tts_isnull, true,
 		   sizeof(bool) * slot->tts_tupleDescriptor->natts);
 
-	if (bound_input != NULL && bound_input->stream == relid)
+	if (bound_input != NULL &&
+		(bound_input->stream == relid || list_member_oid(bound_input->streams, relid)))
 	{
-		state->input = bound_input;
+		state->input = bound_input->stream == relid ? bound_input : &no_input;
 		return;
 	}
 
 	user = sx_foreign_scan_user(plan, estate);
 	state->stream = sx_stream_get(relid, OidIsValid(user) ? user : GetUserId());
-	if (scan_bounds != NULL && scan_bounds->stream == relid)
-		state->bounds = scan_bounds;
-	else if (strcmp(state->stream->kind, "kafka") != 0)
+	state->bounds = scan_bounds;
+	while (state->bounds != NULL && state->bounds->stream != relid)
+		state->bounds = state->bounds->next;
+	if (state->bounds == NULL && strcmp(state->stream->kind, "kafka") != 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("cannot read %s stream %s as a table",

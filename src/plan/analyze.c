@@ -3,8 +3,8 @@
  *		Whether a query over a stream can be maintained, and how.
  *
  * A query Q can be folded forward when Q(S1 + S2) can be had from Q(S1) and
- * Q(S2): the stream has to reach the top through filters, projections, inner
- * joins and the preserved side of outer joins only; what stands on top is
+ * Q(S2): each stream has to reach the top through filters, projections, inner
+ * joins, the preserved side of outer joins and UNION ALL only; what stands on top is
  * either nothing (rows are appended) or one level of grouping whose
  * aggregates all have a combine function (partial states are merged).
  * Everything else is refused here, by name and with the way out.
@@ -47,8 +47,8 @@
 typedef struct AnalyzeContext
 {
 	const char *viewname;
-	Oid			stream;			/* found on the way that can be maintained */
-	int			nstreams;		/* how many of them there */
+	List	   *streams;		/* found on ways that can be maintained */
+	int			nstreams;		/* how often any of them is there */
 } AnalyzeContext;
 
 /* All refusals look alike: what, why, the way out. */
@@ -88,6 +88,12 @@ count_streams(Node *node)
 
 	count_streams_walker(node, &count);
 	return count;
+}
+
+static int
+count_rte_streams(RangeTblEntry *rte)
+{
+	return rte->subquery ? count_streams((Node *) rte->subquery) : count_streams((Node *) rte);
 }
 
 /* ---- WITH queries over a stream become subqueries ---- */
@@ -135,8 +141,8 @@ inline_reference_walker(Node *node, InlineContext *ic)
 }
 
 /*
- * Put each WITH query that holds a stream and is used once where it is used,
- * in order, as one may use another.  The rest is left to be told apart.
+ * Put each WITH query that holds a stream where it is used, in order, as one
+ * may use another.  The rest is left to be told apart.
  */
 static bool
 inline_ctes_walker(Node *node, void *context)
@@ -155,7 +161,7 @@ inline_ctes_walker(Node *node, void *context)
 
 			ic.cte = lfirst_node(CommonTableExpr, lc);
 			ic.depth = -1;
-			if (ic.cte->cterecursive || ic.cte->cterefcount != 1 ||
+			if (ic.cte->cterecursive || ic.cte->cterefcount < 1 ||
 				castNode(Query, ic.cte->ctequery)->commandType != CMD_SELECT ||
 				count_streams(ic.cte->ctequery) == 0)
 				continue;
@@ -170,6 +176,38 @@ inline_ctes_walker(Node *node, void *context)
 /* ---- what lies below the top level of grouping ---- */
 
 static void check_from(AnalyzeContext *cxt, Query *query);
+static void check_inlined(AnalyzeContext *cxt, Query *query);
+
+/* The branches of UNION ALL, which are added up row by row. */
+static void
+check_union(AnalyzeContext *cxt, Query *query, Node *node)
+{
+	if (IsA(node, SetOperationStmt))
+	{
+		SetOperationStmt *op = (SetOperationStmt *) node;
+
+		if (op->op != SETOP_UNION || !op->all)
+		{
+			if (op->op == SETOP_UNION)
+				REFUSE(cxt->viewname, ("The query has UNION without ALL."),
+					   ("Use UNION ALL, and GROUP BY over it to take duplicates away."));
+			REFUSE(cxt->viewname,
+				   ("The query has %s.", op->op == SETOP_INTERSECT ? "INTERSECT" : "EXCEPT"),
+				   ("Make a continuous view of each side and compare their result tables."));
+		}
+		check_union(cxt, query, op->larg);
+		check_union(cxt, query, op->rarg);
+	}
+	else
+	{
+		RangeTblEntry *rte = rt_fetch(castNode(RangeTblRef, node)->rtindex, query->rtable);
+
+		if (count_rte_streams(rte) == 0)
+			REFUSE(cxt->viewname, ("A branch of UNION ALL reads no stream."),
+				   ("Leave it out, and add it in a query over the result table."));
+		check_inlined(cxt, rte->subquery);
+	}
+}
 
 /* A subquery or WITH query that holds the stream is a plain selection. */
 static void
@@ -177,10 +215,8 @@ check_inlined(AnalyzeContext *cxt, Query *query)
 {
 	const char *clause = NULL;
 
-	if (query->setOperations)
-		clause = "UNION, INTERSECT or EXCEPT";
-	else if (query->hasAggs || query->groupClause || query->groupingSets ||
-			 query->havingQual)
+	if (query->hasAggs || query->groupClause || query->groupingSets ||
+		query->havingQual)
 		clause = "grouping or aggregates";
 	else if (query->distinctClause)
 		clause = "DISTINCT";
@@ -196,7 +232,10 @@ check_inlined(AnalyzeContext *cxt, Query *query)
 		REFUSE(cxt->viewname,
 			   ("A subquery or WITH query over the stream contains %s.", clause),
 			   ("Only one level of grouping can be maintained, at the top of the query."));
-	check_from(cxt, query);
+	if (query->setOperations)
+		check_union(cxt, query, query->setOperations);
+	else
+		check_from(cxt, query);
 }
 
 static CommonTableExpr *
@@ -214,16 +253,21 @@ find_cte(Query *query, const char *name)
 	return NULL;
 }
 
-/* nullable: below the NULL-extended side of an outer join */
+/*
+ * nullable: below the NULL-extended side of an outer join; *joined counts what
+ * holds a stream
+ */
 static void
-check_from_node(AnalyzeContext *cxt, Query *query, Node *node, bool nullable)
+check_from_node(AnalyzeContext *cxt, Query *query, Node *node, bool nullable,
+				int *joined)
 {
 	if (IsA(node, RangeTblRef))
 	{
 		RangeTblEntry *rte = rt_fetch(((RangeTblRef *) node)->rtindex, query->rtable);
 
-		if (nullable && (count_streams((Node *) list_make1(rte)) > 0 ||
-						 (rte->subquery && count_streams((Node *) rte->subquery) > 0)))
+		if (count_rte_streams(rte) > 0)
+			(*joined)++;
+		if (nullable && count_rte_streams(rte) > 0)
 			REFUSE(cxt->viewname,
 				   ("The stream is on the side of an outer join that is filled with NULLs."),
 				   ("Put the stream on the preserved side: stream LEFT JOIN table."));
@@ -234,7 +278,7 @@ check_from_node(AnalyzeContext *cxt, Query *query, Node *node, bool nullable)
 				if (rte->tablesample)
 					REFUSE(cxt->viewname, ("A stream has a TABLESAMPLE clause."),
 						   ("Leave TABLESAMPLE out."));
-				cxt->stream = rte->relid;
+				cxt->streams = list_append_unique_oid(cxt->streams, rte->relid);
 				cxt->nstreams++;
 			}
 		}
@@ -250,9 +294,8 @@ check_from_node(AnalyzeContext *cxt, Query *query, Node *node, bool nullable)
 			/* those that can be subqueries are by now */
 			if (cte && count_streams(cte->ctequery) > 0)
 				REFUSE(cxt->viewname,
-					   ("The WITH query \"%s\" over the stream is recursive or is used more than once.",
-						cte->ctename),
-					   ("Use it once, or write it as a subquery."));
+					   ("The WITH query \"%s\" over the stream is recursive.", cte->ctename),
+					   ("Write it without RECURSIVE."));
 		}
 	}
 	else if (IsA(node, JoinExpr))
@@ -265,15 +308,15 @@ check_from_node(AnalyzeContext *cxt, Query *query, Node *node, bool nullable)
 			right = true;
 		if (join->jointype == JOIN_RIGHT || join->jointype == JOIN_FULL)
 			left = true;
-		check_from_node(cxt, query, join->larg, left);
-		check_from_node(cxt, query, join->rarg, right);
+		check_from_node(cxt, query, join->larg, left, joined);
+		check_from_node(cxt, query, join->rarg, right, joined);
 	}
 	else if (IsA(node, FromExpr))
 	{
 		ListCell   *lc;
 
 		foreach(lc, ((FromExpr *) node)->fromlist)
-			check_from_node(cxt, query, lfirst(lc), nullable);
+			check_from_node(cxt, query, lfirst(lc), nullable, joined);
 	}
 	else
 		elog(ERROR, "unrecognized node type: %d", (int) nodeTag(node));
@@ -282,7 +325,12 @@ check_from_node(AnalyzeContext *cxt, Query *query, Node *node, bool nullable)
 static void
 check_from(AnalyzeContext *cxt, Query *query)
 {
-	check_from_node(cxt, query, (Node *) query->jointree, false);
+	int			joined = 0;
+
+	check_from_node(cxt, query, (Node *) query->jointree, false, &joined);
+	if (joined > 1)
+		REFUSE(cxt->viewname, ("The query joins streams."),
+			   ("Joins of streams are not maintained yet; join a stream with tables."));
 }
 
 /* ---- expressions that do not give the same twice ---- */
@@ -596,9 +644,13 @@ make_late_query(const Query *query, const SxGroupingSets *sets, Expr *last_windo
 static void
 analyze_windows(SxShape *shape, Query *query, const SxGroupingSets *sets)
 {
-	SxStream   *stream = sx_stream_get(shape->stream, InvalidOid);
+	bool		has_watermark = true;
+	ListCell   *lc;
 	int			i;
 
+	/* the least of all: without one of them there is none */
+	foreach(lc, shape->streams)
+		has_watermark &= sx_stream_get(lfirst_oid(lc), InvalidOid)->has_watermark;
 	for (i = 0; i < shape->nkeys; i++)
 	{
 		TargetEntry *tle = get_sortgroupclause_tle(list_nth_node(SortGroupClause, query->groupClause, i),
@@ -606,12 +658,12 @@ analyze_windows(SxShape *shape, Query *query, const SxGroupingSets *sets)
 		int			arg;
 		bool		partial;
 		Expr	   *key = sx_plan_set_key(sets, query, tle->expr, &partial);
-		FuncExpr   *call = sx_plan_window_call(query, (Node *) key, stream, &arg);
+		FuncExpr   *call = sx_plan_window_call(query, (Node *) key, &arg);
 		bool		is_window = false;
 
 		if (call == NULL)
 			continue;
-		if (stream->has_watermark && shape->window == NULL)
+		if (has_watermark && shape->window == NULL)
 		{
 			shape->window = sx_plan_window(call);
 			if (shape->window)
@@ -764,7 +816,6 @@ sx_plan_analyze(Query *stored, const char *viewname)
 	SxShape    *shape = palloc0(sizeof(SxShape));
 	Query	   *query;
 	const char *clock;
-	Relation	rel;
 	int			total;
 
 	cxt.viewname = viewname;
@@ -785,12 +836,9 @@ sx_plan_analyze(Query *stored, const char *viewname)
 		REFUSE(viewname, ("There is no stream in FROM."),
 			   ("A stream is a foreign table of the wrapper streamx; over ordinary tables use a materialized view."));
 	if (query->setOperations)
-		REFUSE(viewname, ("The query has UNION, INTERSECT or EXCEPT."),
-			   ("Set operations are not maintained yet; make one continuous view for each branch."));
-	check_from(&cxt, query);
-	if (cxt.nstreams > 1)
-		REFUSE(viewname, ("The query reads more than one stream."),
-			   ("Joins of streams are not maintained yet; join a stream with tables."));
+		check_union(&cxt, query, query->setOperations);
+	else
+		check_from(&cxt, query);
 	if (cxt.nstreams != total)
 		REFUSE(viewname, ("A stream is used in a subquery of an expression."),
 			   ("Put the stream into FROM."));
@@ -820,11 +868,8 @@ sx_plan_analyze(Query *stored, const char *viewname)
 		REFUSE(viewname, ("The query reads the clock (%s).", clock),
 			   ("Use the event time or the arrival time of the row; windows that slide with the clock are not maintained yet."));
 
-	shape->stream = cxt.stream;
+	shape->streams = cxt.streams;
 	shape->window_key = -1;
-	rel = table_open(cxt.stream, AccessShareLock);
-	shape->stream_natts = RelationGetNumberOfAttributes(rel);
-	table_close(rel, NoLock);
 
 	if (query->hasAggs || query->groupClause || query->groupingSets || query->havingQual)
 	{

@@ -66,8 +66,7 @@ typedef struct SxAggregate
 typedef struct SxShape
 {
 	SxStrategy	strategy;
-	Oid			stream;			/* the stream that drives the view */
-	int			stream_natts;
+	List	   *streams;		/* Oids of the streams that it reads */
 
 	/* not append */
 	bool		grouped;		/* has GROUP BY; else one row, always there */

@@ -7,6 +7,7 @@
 
 #include "access/htup_details.h"
 #include "catalog/dependency.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
 #include "commands/extension.h"
@@ -20,6 +21,7 @@
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
+#include "catalog/stream.h"
 #include "plan/window_key.h"
 
 /*
@@ -55,11 +57,37 @@ look_through(Query **query, Node *expr)
 	return expr;
 }
 
+static bool is_event_time(Query *query, Node *expr);
+
+/* Is column attno of all branches of UNION ALL the event time? */
 static bool
-is_event_time(Query *query, Node *expr, const SxStream *stream)
+is_event_time_of_all(Query *query, Node *node, int attno)
+{
+	RangeTblEntry *rte;
+
+	if (IsA(node, SetOperationStmt))
+	{
+		SetOperationStmt *op = (SetOperationStmt *) node;
+
+		return is_event_time_of_all(query, op->larg, attno) &&
+			is_event_time_of_all(query, op->rarg, attno);
+	}
+	rte = rt_fetch(castNode(RangeTblRef, node)->rtindex, query->rtable);
+	if (rte->rtekind != RTE_SUBQUERY || attno > list_length(rte->subquery->targetList))
+		return false;
+	if (rte->subquery->setOperations)
+		return is_event_time_of_all(rte->subquery, rte->subquery->setOperations, attno);
+	return is_event_time(rte->subquery,
+						 (Node *) list_nth_node(TargetEntry, rte->subquery->targetList,
+												attno - 1)->expr);
+}
+
+static bool
+is_event_time(Query *query, Node *expr)
 {
 	RangeTblEntry *rte;
 	Var		   *var;
+	const SxStream *stream;
 	const SxColumn *column;
 
 	/* a timestamp or date of it is the same time */
@@ -72,9 +100,15 @@ is_event_time(Query *query, Node *expr, const SxStream *stream)
 		return false;
 	var = (Var *) expr;
 	rte = rt_fetch(var->varno, query->rtable);
-	if (var->varlevelsup != 0 || rte->rtekind != RTE_RELATION ||
-		rte->relid != stream->relid || var->varattno < 1 ||
-		var->varattno > stream->schema->ncols)
+	if (var->varlevelsup != 0 || var->varattno < 1)
+		return false;
+	if (rte->rtekind == RTE_SUBQUERY && rte->subquery->setOperations)
+		return is_event_time_of_all(rte->subquery, rte->subquery->setOperations, var->varattno);
+	if (rte->rtekind != RTE_RELATION || rte->relkind != RELKIND_FOREIGN_TABLE ||
+		!sx_stream_is(rte->relid))
+		return false;
+	stream = sx_stream_get(rte->relid, InvalidOid);
+	if (var->varattno > stream->schema->ncols)
 		return false;
 	if (stream->event_time_col >= 0)
 		return var->varattno - 1 == stream->event_time_col;
@@ -110,7 +144,7 @@ time_argument(Oid funcid)
 }
 
 FuncExpr *
-sx_plan_window_call(Query *query, Node *expr, const SxStream *stream, int *arg)
+sx_plan_window_call(Query *query, Node *expr, int *arg)
 {
 	FuncExpr   *call;
 
@@ -119,7 +153,7 @@ sx_plan_window_call(Query *query, Node *expr, const SxStream *stream, int *arg)
 		return NULL;
 	call = (FuncExpr *) expr;
 	*arg = time_argument(call->funcid);
-	if (*arg < 0 || !is_event_time(query, list_nth(call->args, *arg), stream))
+	if (*arg < 0 || !is_event_time(query, list_nth(call->args, *arg)))
 		return NULL;
 	return call;
 }

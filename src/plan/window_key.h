@@ -11,19 +11,17 @@
 #include "nodes/parsenodes.h"
 #include "nodes/primnodes.h"
 
-#include "catalog/stream.h"
 #include "window/window.h"
 
 /*
  * sx_plan_window_call -- the call that makes an expression a window
  *
- * tumble, hop, cumulate, date_bin or date_trunc over the stream's event time,
- * seen through subqueries and joins of the (rewritten) query.  Points into
- * the query; NULL: the expression is none.  *arg: number of the argument that
- * is the event time.
+ * tumble, hop, cumulate, date_bin or date_trunc over a stream's event time,
+ * seen through subqueries and joins of the (rewritten) query; over UNION ALL it
+ * has to be the event time in each branch.  Points into the query; NULL: the
+ * expression is none.  *arg: number of the argument that is the event time.
  */
-extern FuncExpr *sx_plan_window_call(Query *query, Node *expr,
-									 const SxStream *stream, int *arg);
+extern FuncExpr *sx_plan_window_call(Query *query, Node *expr, int *arg);
 
 /*
  * sx_plan_window -- the window that a call makes; NULL: its size is no

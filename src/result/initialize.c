@@ -32,7 +32,7 @@ sx_result_initialize(Oid viewid)
 	if (shape->initial_query)
 	{
 		dest = sx_exec_collector(&rows, CurrentMemoryContext);
-		input.stream = shape->stream;
+		input.streams = shape->streams;
 		sx_exec_run(sx_plan_initial(shape, view->state), &input, dest);
 		dest->rDestroy(dest);
 		CommandCounterIncrement();
@@ -52,7 +52,7 @@ sx_result_initialize(Oid viewid)
 		PopActiveSnapshot();
 		return;
 	}
-	input.stream = shape->stream;
+	input.streams = shape->streams;
 	dest = sx_exec_collector(&rows, CurrentMemoryContext);
 	sx_exec_run(sx_plan_batch(shape, 1), &input, dest);
 	dest->rDestroy(dest);

@@ -20,6 +20,7 @@ typedef struct SharedFigures
 {
 	LWLock	   *lock;
 	ConditionVariable progress;
+	uint64		rounds;			/* numbers given out */
 } SharedFigures;
 
 static SharedFigures *shared;
@@ -51,6 +52,7 @@ sx_stats_startup(void)
 	{
 		shared->lock = &(GetNamedLWLockTranche("streamx"))->lock;
 		ConditionVariableInit(&shared->progress);
+		shared->rounds = 0;
 	}
 	ctl.keysize = sizeof(SxStreamKey);
 	ctl.entrysize = sizeof(SxStreamFigures);
@@ -89,6 +91,12 @@ void
 sx_stats_unlock(void)
 {
 	LWLockRelease(shared->lock);
+}
+
+uint64
+sx_stats_next_round(void)
+{
+	return ++shared->rounds;
 }
 
 /* A new entry is zero but for its key. */

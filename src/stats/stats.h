@@ -42,9 +42,10 @@ typedef struct SxStreamFigures
 
 	/*
 	 * Rounds of reading, for sources without an end that others can ask for:
-	 * streamx.wait raises "requested", the worker copies it before it reads,
-	 * and when that has read to the end and is committed, each view's
-	 * "round_done" becomes the copy.
+	 * streamx.wait raises "requested" of all streams of a view to the same
+	 * new number, the worker copies it before it reads, and when that has
+	 * read to the end and is committed, each view that is through it on all
+	 * its streams gets it as "round_done".
 	 */
 	uint64		round_requested;
 } SxStreamFigures;
@@ -83,6 +84,9 @@ extern void sx_stats_startup(void); /* shmem_startup hook's part */
 
 /* Everyone who waits for progress sleeps on this one. */
 extern ConditionVariable *sx_stats_progress_cv(void);
+
+/* A new number of a round; the lock has to be held exclusively. */
+extern uint64 sx_stats_next_round(void);
 
 extern void sx_stats_lock(bool exclusive);
 extern void sx_stats_unlock(void);

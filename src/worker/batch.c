@@ -125,11 +125,14 @@ open_view(SxViewRun *run, BatchInput *in)
 {
 	SxOwnerScope scope;
 	ConstraintsSetStmt *immediate = makeNode(ConstraintsSetStmt);
+	ListCell   *lc;
 
 	sx_owner_enter(run->view, &scope);
 	PushActiveSnapshot(GetTransactionSnapshot());
 
-	/* the result before its parts, as whoever drops it does */
+	/* streams before the result, and that before its parts, as DROP does */
+	foreach(lc, run->view->streams)
+		LockRelationOid(lfirst_oid(lc), AccessShareLock);
 	LockRelationOid(run->relid, RowExclusiveLock);
 	check_current(run, in);
 	if (run->shape == NULL || run->result == NULL)
@@ -216,7 +219,8 @@ apply(SxViewRun *run, BatchInput *in, int64 first, int64 end)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	plan = end - first <= SMALL_BATCH ? run->plan_small : run->plan_big;
 
-	input.stream = run->shape->stream;
+	input.stream = in->task->stream->relid;
+	input.streams = run->shape->streams;
 	input.batches = in->batches;
 	input.nbatches = in->nbatches;
 	input.first_row = first;

@@ -31,6 +31,38 @@ task_watermark(const SxTask *task)
 	return result == PG_INT64_MAX ? PG_INT64_MIN : result;
 }
 
+static bool
+is_catching_up(const SxViewRun *run)
+{
+	int			i;
+
+	for (i = 0; i < run->nmembers; i++)
+	{
+		if (run->members[i].catching_up)
+			return true;
+	}
+	return false;
+}
+
+/* The last round that all streams of a view which have rounds are through. */
+static uint64
+rounds_done(const SxViewRun *run)
+{
+	uint64		done = PG_UINT64_MAX;
+	int			i;
+
+	for (i = 0; i < run->nmembers; i++)
+	{
+		const SxMember *member = &run->members[i];
+
+		if (member->task == NULL)
+			return 0;
+		if (!sx_reader_threaded(member->task->reader))
+			done = Min(done, member->round_done);
+	}
+	return done;
+}
+
 void
 sx_report_batch(SxTask *task, int64 rows, TimestampTz newest)
 {
@@ -55,7 +87,8 @@ sx_report_batch(SxTask *task, int64 rows, TimestampTz newest)
 			run->rate *= exp(-Max(seconds, 0) / SMOOTH_S);
 		run->rate += rows / SMOOTH_S;
 		run->rate_at = now;
-		f->catching_up = task != linitial(task->stream->tasks);
+		sx_view_member(run, task)->catching_up = task != linitial(task->stream->tasks);
+		f->catching_up = is_catching_up(run);
 		f->rows_per_second = run->rate;
 		if (newest != 0)
 			f->latency_us = Max(now - newest, 0);
@@ -154,18 +187,23 @@ sx_report_round_done(SxTask *task, uint64 round)
 	foreach(lc, task->views)
 	{
 		SxViewRun  *run = lfirst(lc);
+		SxMember   *member = sx_view_member(run, task);
 		SxViewFigures *f;
+		uint64		done;
 
 		/* one that is to be set up anew may have missed the batch */
 		if (run->stale)
 			continue;
+		member->catching_up = false;	/* there was nothing more to read */
+		member->round_done = round;
 		f = sx_stats_view(run->relid, true);
 		if (f == NULL)
 			continue;
-		f->catching_up = false; /* there was nothing more to read */
-		if (f->round_done < round)
+		f->catching_up = is_catching_up(run);
+		done = rounds_done(run);
+		if (f->round_done < done)
 		{
-			f->round_done = round;
+			f->round_done = done;
 			news = true;
 		}
 	}

@@ -3,8 +3,10 @@
  *		Shares the streams of a database out to its workers.
  *
  * A stream is assigned to the worker with the fewest streams and stays there
- * while that worker runs.  Only streams that a running view reads, or that
- * take rows in by themselves (socket), are assigned.
+ * while that worker runs.  Streams that a view reads together are assigned
+ * together, and when a view comes to connect them, those with fewer streams
+ * follow the others.  Only streams that a running view reads, or that take
+ * rows in by themselves (socket), are assigned.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -66,16 +68,50 @@ forget_dropped(void)
 	}
 }
 
-/* Streams that have to be read now; false: there is no extension here. */
 static bool
-list_streams(MemoryContext cxt, List **streams)
+have_common(const List *a, const List *b)
 {
 	ListCell   *lc;
-	ListCell   *ls;
+
+	foreach(lc, a)
+	{
+		if (list_member_oid(b, lfirst_oid(lc)))
+			return true;
+	}
+	return false;
+}
+
+/* Lists of streams: those that have one in common with "streams" become one. */
+static List *
+add_group(List *groups, List *streams)
+{
+	List	   *group = list_copy(streams);
+	ListCell   *lc;
+
+	foreach(lc, groups)
+	{
+		List	   *other = lfirst(lc);
+
+		if (!have_common(other, streams))
+			continue;
+		group = list_concat_unique_oid(group, other);
+		groups = foreach_delete_current(groups, lc);
+	}
+	return lappend(groups, group);
+}
+
+/*
+ * Streams that have to be read now, in lists of those that go together;
+ * false: there is no extension here.
+ */
+static bool
+list_streams(MemoryContext cxt, List **groups)
+{
+	ListCell   *lc;
 	bool		exists;
 	MemoryContext old;
 
-	*streams = NIL;
+	*groups = NIL;
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	exists = sx_extension_exists();
@@ -88,12 +124,9 @@ list_streams(MemoryContext cxt, List **streams)
 
 			if (view == NULL || view->paused || view->sqlstate)
 				continue;
-			foreach(ls, view->streams)
-			{
-				old = MemoryContextSwitchTo(cxt);
-				*streams = list_append_unique_oid(*streams, lfirst_oid(ls));
-				MemoryContextSwitchTo(old);
-			}
+			old = MemoryContextSwitchTo(cxt);
+			*groups = add_group(*groups, view->streams);
+			MemoryContextSwitchTo(old);
 		}
 	}
 	PopActiveSnapshot();
@@ -144,20 +177,56 @@ trim_journals(MemoryContext cxt)
 }
 
 /*
- * Assign each stream to one of n workers; returns how many workers it takes.
- * *moved: whether a worker has to look at the catalog again because of it.
+ * The worker that a group of streams is for: the one that most of them are
+ * assigned to, or else the one with the least to do.  The lock is held.
  */
 static int
-assign(List *streams, int n, bool *moved)
+worker_of(List *group, const int *load, int *votes, int needed)
 {
-	int		   *load = palloc0(sizeof(int) * n);
-	int			needed = Min(n, list_length(streams));
-	SxStreamFigures *all;
-	int			count;
+	int			most = 0;
+	int			least = 0;
 	int			i;
 	ListCell   *lc;
 
+	memset(votes, 0, sizeof(int) * needed);
+	foreach(lc, group)
+	{
+		SxStreamFigures *f = sx_stats_stream(lfirst_oid(lc), false);
+
+		if (f && f->assigned >= 0)
+			votes[f->assigned]++;
+	}
+	for (i = 1; i < needed; i++)
+	{
+		if (votes[i] > votes[most])
+			most = i;
+		if (load[i] < load[least])
+			least = i;
+	}
+	return votes[most] > 0 ? most : least;
+}
+
+/*
+ * Assign each group of streams to one of n workers; returns how many workers
+ * it takes.  *moved: whether a worker has to look at the catalog again because
+ * of it.
+ */
+static int
+assign(List *groups, int n, bool *moved)
+{
+	int		   *load = palloc0(sizeof(int) * n);
+	int		   *votes = palloc(sizeof(int) * n);
+	int			needed = Min(n, list_length(groups));
+	SxStreamFigures *all;
+	List	   *streams = NIL;
+	int			count;
+	int			i;
+	ListCell   *lc;
+	ListCell   *ls;
+
 	*moved = false;
+	foreach(lc, groups)
+		streams = list_concat(streams, lfirst(lc));
 	all = sx_stats_all_streams(&count);
 	sx_stats_lock(true);
 	for (i = 0; i < count; i++)
@@ -171,24 +240,26 @@ assign(List *streams, int n, bool *moved)
 		else if (f->assigned >= 0)
 			load[f->assigned]++;
 	}
-	foreach(lc, streams)
+	foreach(lc, groups)
 	{
-		SxStreamFigures *f = sx_stats_stream(lfirst_oid(lc), true);
-		int			best = 0;
+		int			worker = worker_of(lfirst(lc), load, votes, needed);
 
-		if (f == NULL || f->assigned >= 0)
-			continue;
-		for (i = 1; i < needed; i++)
+		foreach(ls, (List *) lfirst(lc))
 		{
-			if (load[i] < load[best])
-				best = i;
+			SxStreamFigures *f = sx_stats_stream(lfirst_oid(ls), true);
+
+			if (f == NULL || f->assigned == worker)
+				continue;
+			if (f->assigned >= 0)
+				load[f->assigned]--;
+			f->assigned = worker;
+			load[worker]++;
+			*moved = true;
 		}
-		f->assigned = best;
-		load[best]++;
-		*moved = true;
 	}
 	sx_stats_unlock();
 	pfree(load);
+	pfree(votes);
 	return needed;
 }
 
@@ -256,7 +327,7 @@ sx_scheduler_main(Datum arg)
 
 	for (;;)
 	{
-		List	   *streams;
+		List	   *groups;
 		int			needed;
 		int			i;
 		uint64		changes;
@@ -276,7 +347,7 @@ sx_scheduler_main(Datum arg)
 		MemoryContextReset(cxt);
 		MemoryContextSwitchTo(cxt);
 		pgstat_report_activity(STATE_RUNNING, "sharing out streams");
-		if (!list_streams(cxt, &streams))
+		if (!list_streams(cxt, &groups))
 		{
 			SxDatabase *db;
 
@@ -293,7 +364,7 @@ sx_scheduler_main(Datum arg)
 			last_trim = GetCurrentTimestamp();
 		}
 		moved = false;
-		needed = sx_enabled ? assign(streams, sx_workers, &moved) : 0;
+		needed = sx_enabled ? assign(groups, sx_workers, &moved) : 0;
 		stop_workers(needed);
 		for (i = 0; i < needed; i++)
 		{

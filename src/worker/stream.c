@@ -31,6 +31,7 @@
 
 List	   *sx_streams = NIL;
 
+static List *views = NIL;		/* SxViewRun, each once */
 static MemoryContext streams_cxt;
 static bool any_stale = false;
 static int	my_index = -1;		/* this worker's, once it has looked */
@@ -49,27 +50,22 @@ sx_now_ms(void)
 static void
 relation_changed(Datum arg, Oid relid)
 {
-	ListCell   *ls;
-	ListCell   *lt;
-	ListCell   *lv;
+	ListCell   *lc;
 
-	foreach(ls, sx_streams)
+	foreach(lc, sx_streams)
 	{
-		SxStreamRun *stream = lfirst(ls);
+		SxStreamRun *stream = lfirst(lc);
 
 		if (relid == InvalidOid || stream->relid == relid)
 			stream->stale = any_stale = true;
-		foreach(lt, stream->tasks)
-		{
-			foreach(lv, ((SxTask *) lfirst(lt))->views)
-			{
-				SxViewRun  *run = lfirst(lv);
+	}
+	foreach(lc, views)
+	{
+		SxViewRun  *run = lfirst(lc);
 
-				if (relid == InvalidOid || run->relid == relid ||
-					list_member_oid(run->relations, relid))
-					run->stale = any_stale = true;
-			}
-		}
+		if (relid == InvalidOid || run->relid == relid ||
+			list_member_oid(run->relations, relid))
+			run->stale = any_stale = true;
 	}
 }
 
@@ -84,14 +80,10 @@ server_changed(Datum arg, int cacheid, uint32 hash)
 static void
 function_changed(Datum arg, int cacheid, uint32 hash)
 {
-	ListCell   *ls;
-	ListCell   *lt;
-	ListCell   *lv;
+	ListCell   *lc;
 
-	foreach(ls, sx_streams)
-		foreach(lt, ((SxStreamRun *) lfirst(ls))->tasks)
-		foreach(lv, ((SxTask *) lfirst(lt))->views)
-		((SxViewRun *) lfirst(lv))->stale = any_stale = true;
+	foreach(lc, views)
+		((SxViewRun *) lfirst(lc))->stale = any_stale = true;
 }
 
 void
@@ -185,14 +177,33 @@ same_positions(SxPosition *a, int na, SxPosition *b, int nb)
 
 /* ---- tasks ---- */
 
+SxMember *
+sx_view_member(const SxViewRun *run, const SxTask *task)
+{
+	int			i;
+
+	for (i = 0; i < run->nmembers; i++)
+	{
+		if (run->members[i].stream == task->stream->relid)
+			return &run->members[i];
+	}
+	elog(ERROR, "view %u does not read stream %u", run->relid, task->stream->relid);
+}
+
+static void
+leave_task(SxTask *task, SxViewRun *run)
+{
+	task->views = list_delete_ptr(task->views, run);
+	sx_view_member(run, task)->task = NULL;
+}
+
 static void
 close_task(SxTask *task)
 {
 	SxStreamRun *stream = task->stream;
-	ListCell   *lc;
 
-	foreach(lc, task->views)
-		MemoryContextDelete(((SxViewRun *) lfirst(lc))->cxt);
+	while (task->views)
+		leave_task(task, linitial(task->views));
 	if (task->reader)
 		sx_reader_close(task->reader);
 	stream->tasks = list_delete_ptr(stream->tasks, task);
@@ -236,13 +247,6 @@ open_task(SxStreamRun *stream, SxPosition *positions, int n, const char *start,
 }
 
 void
-sx_task_remove_view(SxTask *task, SxViewRun *run)
-{
-	task->views = list_delete_ptr(task->views, run);
-	MemoryContextDelete(run->cxt);
-}
-
-void
 sx_task_join(SxTask *to, SxTask *from)
 {
 	ListCell   *lc;
@@ -253,6 +257,7 @@ sx_task_join(SxTask *to, SxTask *from)
 		SxViewRun  *run = lfirst(lc);
 
 		to->views = lappend(to->views, run);
+		sx_view_member(run, to)->task = to;
 	}
 	MemoryContextSwitchTo(old);
 	from->views = NIL;
@@ -262,37 +267,78 @@ sx_task_join(SxTask *to, SxTask *from)
 /* ---- views ---- */
 
 static SxViewRun *
-find_view(SxStreamRun *stream, Oid relid, SxTask **task)
+find_view(Oid relid)
 {
-	ListCell   *lt;
-	ListCell   *lv;
+	ListCell   *lc;
 
-	foreach(lt, stream->tasks)
+	foreach(lc, views)
 	{
-		foreach(lv, ((SxTask *) lfirst(lt))->views)
-		{
-			SxViewRun  *run = lfirst(lv);
-
-			if (run->relid == relid)
-			{
-				*task = lfirst(lt);
-				return run;
-			}
-		}
+		if (((SxViewRun *) lfirst(lc))->relid == relid)
+			return lfirst(lc);
 	}
 	return NULL;
 }
 
+/* A member of no task yet; NULL: it was dropped this moment. */
+static SxViewRun *
+open_view(Oid relid)
+{
+	/* the transaction's until it is whole */
+	MemoryContext cxt = AllocSetContextCreate(CurTransactionContext,
+											  "streamx view",
+											  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+	SxViewRun  *run = palloc0(sizeof(SxViewRun));
+	SxViewCounters counters;
+	ListCell   *lc;
+
+	run->relid = relid;
+	run->cxt = cxt;
+	run->view = sx_view_get(relid);
+	if (run->view == NULL)
+	{
+		MemoryContextSwitchTo(old);
+		MemoryContextDelete(cxt);
+		return NULL;
+	}
+	run->members = palloc0(sizeof(SxMember) * Max(list_length(run->view->streams), 1));
+	foreach(lc, run->view->streams)
+		run->members[run->nmembers++].stream = lfirst_oid(lc);
+	sx_view_counters(relid, &counters);
+	run->watermark_us = counters.watermark_us;
+	run->relations = list_make2_oid(relid, run->view->query);
+	run->relations = list_concat(run->relations, run->view->streams);
+	if (OidIsValid(run->view->state))
+		run->relations = lappend_oid(run->relations, run->view->state);
+	MemoryContextSwitchTo(streams_cxt);
+	views = lappend(views, run);
+	MemoryContextSwitchTo(old);
+	MemoryContextSetParent(cxt, streams_cxt);
+	return run;
+}
+
+static void
+close_view(SxViewRun *run)
+{
+	int			i;
+
+	for (i = 0; i < run->nmembers; i++)
+	{
+		if (run->members[i].task)
+			leave_task(run->members[i].task, run);
+	}
+	views = list_delete_ptr(views, run);
+	MemoryContextDelete(run->cxt);
+}
+
 /* Put a view into the task that stands where it stands, or one of its own. */
 static void
-add_view(SxStreamRun *stream, const SxView *view, int ready_fd)
+add_view(SxStreamRun *stream, SxViewRun *run, int ready_fd)
 {
-	SxViewCounters counters;
+	const char *start = run->view->start;
 	SxPosition *positions;
 	int			n;
 	SxTask	   *task = NULL;
-	SxViewRun  *run;
-	MemoryContext cxt;
 	MemoryContext old;
 	ListCell   *lc;
 
@@ -302,7 +348,7 @@ add_view(SxStreamRun *stream, const SxView *view, int ready_fd)
 	 * up.
 	 */
 	PushActiveSnapshot(GetLatestSnapshot());
-	positions = sx_checkpoint_load(view->relid, stream->relid, &n);
+	positions = sx_checkpoint_load(run->relid, stream->relid, &n);
 	PopActiveSnapshot();
 	foreach(lc, stream->tasks)
 	{
@@ -310,41 +356,18 @@ add_view(SxStreamRun *stream, const SxView *view, int ready_fd)
 
 		if (t->hold_until_ms == 0 && t->failures == 0 &&
 			same_positions(t->positions, t->npositions, positions, n) &&
-			(n > 0 || same_text(t->start, view->start)))
+			(n > 0 || same_text(t->start, start)))
 		{
 			task = t;
 			break;
 		}
 	}
 	if (task == NULL)
-		task = open_task(stream, positions, n, view->start, ready_fd);
-
-	/*
-	 * View contexts hang below the stream's, as a view moves between tasks.
-	 */
-	cxt = AllocSetContextCreate(CurTransactionContext, "streamx view",
-								ALLOCSET_DEFAULT_SIZES);
-	old = MemoryContextSwitchTo(cxt);
-	run = palloc0(sizeof(SxViewRun));
-	run->relid = view->relid;
-	run->cxt = cxt;
-	run->view = sx_view_get(view->relid);
-	if (run->view == NULL)
-	{
-		/* dropped this moment */
-		MemoryContextSwitchTo(old);
-		MemoryContextDelete(cxt);
-		return;
-	}
-	sx_view_counters(view->relid, &counters);
-	run->watermark_us = counters.watermark_us;
-	run->relations = list_make3_oid(view->relid, view->query, stream->relid);
-	if (OidIsValid(view->state))
-		run->relations = lappend_oid(run->relations, view->state);
-	MemoryContextSetParent(cxt, stream->cxt);
-	MemoryContextSwitchTo(task->cxt);
+		task = open_task(stream, positions, n, start, ready_fd);
+	old = MemoryContextSwitchTo(task->cxt);
 	task->views = lappend(task->views, run);
 	MemoryContextSwitchTo(old);
+	sx_view_member(run, task)->task = task;
 }
 
 void
@@ -363,6 +386,15 @@ sx_view_prepare(SxViewRun *run)
 
 	shape = sx_plan_analyze(sx_plan_stored_query(run->view->query),
 							run->view->name);
+	foreach(lc, shape->streams)
+	{
+		if (!list_member_oid(run->view->streams, lfirst_oid(lc)))
+			ereport(ERROR,
+					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+					 errmsg("continuous view \"%s\" reads a stream that it did not read when it was created",
+							run->view->name),
+					 errhint("A view that it is defined by was changed: create the continuous view anew.")));
+	}
 	small = sx_plan_batch(shape, 100);
 	big = sx_plan_batch(shape, 100000);
 	result = sx_result_open(run->view, shape);
@@ -517,13 +549,27 @@ refresh_definition(SxStreamRun *stream)
 	return true;
 }
 
+/* Are all streams of the view this worker's? */
+static bool
+all_mine(const SxView *view, const List *mine)
+{
+	ListCell   *lc;
+
+	foreach(lc, view->streams)
+	{
+		if (!list_member_oid(mine, lfirst_oid(lc)))
+			return false;
+	}
+	return true;
+}
+
 /* Definition and views of one stream, in a transaction. */
 static void
-sync_stream(SxStreamRun *stream, int ready_fd)
+sync_stream(SxStreamRun *stream, const List *mine, int ready_fd)
 {
 	List	   *wanted = NIL;
+	List	   *members = NIL;
 	ListCell   *lc;
-	SxTask	   *task;
 
 	if ((stream->stale || stream->def == NULL) && !refresh_definition(stream))
 		return;
@@ -531,48 +577,40 @@ sync_stream(SxStreamRun *stream, int ready_fd)
 	foreach(lc, sx_view_list_of_stream(stream->relid))
 	{
 		SxView	   *view = sx_view_get(lfirst_oid(lc));
-		SxViewRun  *run;
 
-		if (view == NULL || view->paused || view->sqlstate)
-			continue;
-		wanted = lappend(wanted, view);
-		run = find_view(stream, view->relid, &task);
-		if (run && run->stale)
-			sx_task_remove_view(task, run);
+		if (view && !view->paused && !view->sqlstate && all_mine(view, mine))
+			wanted = lappend_oid(wanted, view->relid);
 	}
 
 	/* views that have gone, are paused or have stopped */
 	foreach(lc, stream->tasks)
+		members = list_concat(members, ((SxTask *) lfirst(lc))->views);
+	foreach(lc, members)
 	{
-		ListCell   *lv;
+		SxViewRun  *run = lfirst(lc);
 
-		task = lfirst(lc);
-		foreach(lv, task->views)
-		{
-			SxViewRun  *run = lfirst(lv);
-			ListCell   *lw;
-			bool		found = false;
-
-			foreach(lw, wanted)
-				found |= ((SxView *) lfirst(lw))->relid == run->relid;
-			if (!found)
-			{
-				task->views = foreach_delete_current(task->views, lv);
-				MemoryContextDelete(run->cxt);
-			}
-		}
+		if (!list_member_oid(wanted, run->relid))
+			close_view(run);
 	}
 	foreach(lc, wanted)
 	{
-		SxView	   *view = lfirst(lc);
+		Oid			relid = lfirst_oid(lc);
+		SxViewRun  *run = find_view(relid);
+		int			i;
 
-		if (find_view(stream, view->relid, &task) == NULL)
-			add_view(stream, view, ready_fd);
+		if (run == NULL && (run = open_view(relid)) == NULL)
+			continue;
+		for (i = 0; i < run->nmembers; i++)
+		{
+			if (run->members[i].stream == stream->relid && run->members[i].task == NULL)
+				add_view(stream, run, ready_fd);
+		}
 	}
 restart:
 	foreach(lc, stream->tasks)
 	{
-		task = lfirst(lc);
+		SxTask	   *task = lfirst(lc);
+
 		if (task->views == NIL)
 		{
 			close_task(task);
@@ -583,7 +621,7 @@ restart:
 
 /* What is wrong with one stream is no matter of the others. */
 static void
-try_sync_stream(SxStreamRun *stream, int ready_fd)
+try_sync_stream(SxStreamRun *stream, const List *mine, int ready_fd)
 {
 	MemoryContext old = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -591,7 +629,7 @@ try_sync_stream(SxStreamRun *stream, int ready_fd)
 	BeginInternalSubTransaction(NULL);
 	PG_TRY();
 	{
-		sync_stream(stream, ready_fd);
+		sync_stream(stream, mine, ready_fd);
 		ReleaseCurrentSubTransaction();
 		MemoryContextSwitchTo(old);
 		CurrentResourceOwner = owner;
@@ -639,6 +677,17 @@ sx_streams_sync(int worker_index, int ready_fd)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	mine = sx_extension_exists() ? claim_streams(worker_index) : NIL;
 
+	/*
+	 * Views to be set up anew, and those that somebody else is to have: out
+	 * of all tasks, before a stream is given up.
+	 */
+	foreach(lc, list_copy(views))
+	{
+		SxViewRun  *run = lfirst(lc);
+
+		if (run->stale || !all_mine(run->view, mine))
+			close_view(run);
+	}
 again:
 	foreach(lc, sx_streams)
 	{
@@ -657,7 +706,18 @@ again:
 		if (stream == NULL)
 			stream = add_stream(lfirst_oid(lc));
 		if (stream->error == NULL || stream->stale || sx_now_ms() >= stream->retry_ms)
-			try_sync_stream(stream, ready_fd);
+			try_sync_stream(stream, mine, ready_fd);
+	}
+	foreach(lc, list_copy(views))
+	{
+		SxViewRun  *run = lfirst(lc);
+		bool		read = false;
+		int			i;
+
+		for (i = 0; i < run->nmembers; i++)
+			read |= run->members[i].task != NULL;
+		if (!read)
+			close_view(run);
 	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();

@@ -8,9 +8,15 @@
  *						main reading, and views that catch up)
  *			  SxViewRun  (the views that share this reading)
  *
- * A view belongs to one task at a time.  It changes task when it fails where
- * the others do not (it then stands alone until it goes on), and when it has
- * caught up with another task (they become one).
+ * A view is a member of one task of each stream that it reads.  It changes
+ * task when it fails where the others do not (it then stands alone until it
+ * goes on), and when it has caught up with another task (they become one).
+ * A batch is always one of a single task: rows of one stream, and the views'
+ * progress on that stream.  What a view is beyond that (plans, result and its
+ * caches, watermark, failures) is there once.
+ *
+ * A worker runs a view only while it owns all the streams of the view, so no
+ * two of them ever do; the scheduler sees to it that one gets them all.
  *-------------------------------------------------------------------------
  */
 #ifndef SX_WORKER_TASK_H
@@ -29,11 +35,22 @@
 #include "result/result.h"
 #include "worker/reader.h"
 
+/* A view at one of its streams. */
+typedef struct SxMember
+{
+	Oid			stream;
+	struct SxTask *task;		/* NULL: the stream is not read for it now */
+	bool		catching_up;
+	uint64		round_done;		/* see stats.h */
+} SxMember;
+
 typedef struct SxViewRun
 {
 	Oid			relid;
 	MemoryContext cxt;			/* everything below; gone with the view */
 	SxView	   *view;
+	int			nmembers;		/* as many as view->streams */
+	SxMember   *members;
 	SxShape    *shape;			/* NULL: to be planned */
 	PlannedStmt *plan_small;	/* for batches of few rows, and of many */
 	PlannedStmt *plan_big;
@@ -109,8 +126,8 @@ extern void sx_streams_mark_stale(void);
 extern void sx_streams_init(void);	/* invalidation callbacks */
 extern void sx_streams_close_all(void); /* at exit */
 
-/* Take a view out of a task (it has stopped, or goes its own way). */
-extern void sx_task_remove_view(SxTask *task, SxViewRun *run);
+/* The view at the task's stream; it has to be one of the view's. */
+extern SxMember *sx_view_member(const SxViewRun *run, const SxTask *task);
 
 /* Views of "from" go on in "to", which stands at the same position. */
 extern void sx_task_join(SxTask *to, SxTask *from);
@@ -139,7 +156,10 @@ extern void sx_watermark_active(SxTask *task, const SxBatch *list);
 /* Look which partitions are idle.  True: a window may close by it. */
 extern bool sx_watermark_tick(SxTask *task);
 
-/* The view's watermark when the task stands at these positions; monotonic. */
+/*
+ * The view's watermark when the task stands at these positions, and those of
+ * its other streams where they are; monotonic.
+ */
 extern int64 sx_watermark_after(SxTask *task, const SxViewRun *run,
 								const SxPosition *positions, int n);
 

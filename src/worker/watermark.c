@@ -9,8 +9,9 @@
  * the stream's idle_timeout.  When all are, the watermark goes on from where
  * it is at the pace of the clock.
  *
- * A view's watermark is the stream's as it sees it, and never goes back; it
- * moves at the end of a batch and is saved with it.
+ * A view's watermark is the least of its streams' as it sees them, and never
+ * goes back; it moves at the end of a batch and is saved with it.  A stream
+ * that has had no row yet holds it back.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -114,20 +115,15 @@ has_windows(const SxTask *task)
 	return false;
 }
 
-bool
-sx_watermark_tick(SxTask *task)
+/* Which partitions are idle, and are all of them? */
+static void
+look_for_silence(SxTask *task, int64 now, int64 timeout_ms)
 {
-	SxStream   *def = task->stream->def;
 	SxSourceStatus status = {0};
-	int64		now = sx_now_ms();
-	int64		timeout_ms = def->idle_timeout_us / 1000;
 	bool		all_idle = task->npositions > 0;
 	ListCell   *lc;
 	int			i;
 
-	if (now - task->tick_ms < TICK_MS || timeout_ms == 0 || !has_windows(task))
-		return false;
-	task->tick_ms = now;
 	sx_reader_status(task->reader, &status);
 	for (i = 0; i < task->npositions; i++)
 	{
@@ -154,37 +150,74 @@ sx_watermark_tick(SxTask *task)
 	{
 		task->silent_ms = now;
 		task->silent_from_us = least(task, task->positions, task->npositions, true);
+		if (task->silent_from_us == PG_INT64_MIN)
+			return;
+
+		/* where an earlier silence has brought it: no view is further */
+		foreach(lc, task->views)
+			task->silent_from_us = Max(task->silent_from_us,
+									   ((SxViewRun *) lfirst(lc))->watermark_us);
 	}
+}
+
+bool
+sx_watermark_tick(SxTask *task)
+{
+	int64		now = sx_now_ms();
+	int64		timeout_ms = task->stream->def->idle_timeout_us / 1000;
+	ListCell   *lc;
+
+	if (now - task->tick_ms < TICK_MS || !has_windows(task))
+		return false;
+	task->tick_ms = now;
+	if (timeout_ms > 0)
+		look_for_silence(task, now, timeout_ms);
 	foreach(lc, task->views)
 	{
 		SxViewRun  *run = lfirst(lc);
+		int64		watermark;
 
+		/* with one stream, its batches see to all that is no silence */
+		if (timeout_ms == 0 && run->nmembers == 1)
+			continue;
+		watermark = sx_watermark_after(task, run, task->positions, task->npositions);
 		if (run->result == NULL ||
-			sx_result_can_close(run->result,
-								sx_watermark_closed(run, sx_watermark_after(task, run, task->positions,
-																			task->npositions))))
+			sx_result_can_close(run->result, sx_watermark_closed(run, watermark)))
 			return true;
 	}
 	return false;
+}
+
+/* A stream's watermark when its task stands at these positions. */
+static int64
+stream_watermark(SxTask *task, const SxPosition *positions, int n)
+{
+	if (task->silent_ms == 0)
+		return least(task, positions, n, false);
+	if (task->silent_from_us == PG_INT64_MIN)
+		return PG_INT64_MIN;
+
+	/* the clock goes on from the watermark when all became silent */
+	return task->silent_from_us + (sx_now_ms() - task->silent_ms) * 1000;
 }
 
 int64
 sx_watermark_after(SxTask *task, const SxViewRun *run,
 				   const SxPosition *positions, int n)
 {
-	int64		watermark;
+	int64		watermark = PG_INT64_MAX;
+	int			i;
 
-	if (task->silent_ms != 0)
+	for (i = 0; i < run->nmembers; i++)
 	{
-		int64		from = Max(task->silent_from_us, run->watermark_us);
+		SxTask	   *t = run->members[i].task;
 
-		/* the clock goes on from the watermark when all became silent */
-		if (task->silent_from_us == PG_INT64_MIN)
+		if (t == NULL)
 			return run->watermark_us;
-		watermark = task->silent_from_us + (sx_now_ms() - task->silent_ms) * 1000;
-		return Max(watermark, from);
+		watermark = Min(watermark,
+						t == task ? stream_watermark(t, positions, n) :
+						stream_watermark(t, t->positions, t->npositions));
 	}
-	watermark = least(task, positions, n, false);
 	return Max(watermark, run->watermark_us);
 }
 
