@@ -43,6 +43,9 @@ PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
 
+# A server's flags for C that the C++ compiler does not know
+override CXXFLAGS := $(filter-out -fexcess-precision=standard,$(CXXFLAGS))
+
 -include $(OBJS:.o=.d) $(SYNTAX_OBJS:.o=.d)
 
 # PGXS makes one library of several objects: the second one here.

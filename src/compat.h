@@ -17,6 +17,25 @@
 
 #include "nodes/parsenodes.h"
 
+/* 16 moves VARDATA() and its like out of postgres.h */
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
+
+/* 18 gives it a name that stands first; below, the attribute may as well */
+#if PG_VERSION_NUM < 180000
+#define pg_noreturn pg_attribute_noreturn()
+#endif
+
+#include "executor/executor.h"
+
+/* 16 tells which result relations there are; here there is none by that name */
+#if PG_VERSION_NUM >= 160000
+#define sx_eval_plan_qual_init(epq, estate) EvalPlanQualInit(epq, estate, NULL, NIL, -1, NIL)
+#else
+#define sx_eval_plan_qual_init(epq, estate) EvalPlanQualInit(epq, estate, NULL, NIL, -1)
+#endif
+
 /*
  * 18 puts the grouping expressions into a range table entry of their own;
  * below that they stand in the target list already.
@@ -193,6 +212,32 @@ sx_collation_is_deterministic(Oid collation)
 #else
 #define sx_check_permissions(query) \
 	((void) ExecCheckRTPerms((query)->rtable, true))
+#endif
+
+#include "access/genam.h"
+
+/* 18 lets a scan count its index searches */
+#if PG_VERSION_NUM >= 180000
+#define sx_index_beginscan(heap, index, snapshot, nkeys, norderbys) \
+	index_beginscan(heap, index, snapshot, NULL, nkeys, norderbys)
+#else
+#define sx_index_beginscan index_beginscan
+#endif
+
+/* 18 asks whether a deferrable one will do */
+#if PG_VERSION_NUM >= 180000
+#define sx_primary_key_index(rel) RelationGetPrimaryKeyIndex(rel, false)
+#else
+#define sx_primary_key_index RelationGetPrimaryKeyIndex
+#endif
+
+#include "storage/proc.h"
+
+/* Number of a process in shared memory.  17 took the field away. */
+#if PG_VERSION_NUM >= 170000
+#define sx_proc_number(proc) GetNumberFromPGProc(proc)
+#else
+#define sx_proc_number(proc) ((proc)->pgprocno)
 #endif
 
 #endif							/* SX_COMPAT_H */

@@ -18,6 +18,7 @@
 #include "utils/timestamp.h"
 
 #include "catalog/option.h"
+#include "compat.h"
 
 static const char *const mode_values[] = {"connect", "listen", NULL};
 static const char *const format_values[] = {"json", "csv", "text", "raw", NULL};
@@ -134,8 +135,7 @@ sx_option_list_values(StringInfo buf, const char *const *values)
 						 values[i]);
 }
 
-static void
-pg_attribute_noreturn()
+pg_noreturn static void
 invalid_value(const char *name, const char *value, const char *hint)
 {
 	ereport(ERROR,

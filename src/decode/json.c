@@ -22,6 +22,7 @@
 
 #include "catalog/pg_type_d.h"
 
+#include "compat.h"
 #include "decode/cell.h"
 #include "decode/json_parser.h"
 

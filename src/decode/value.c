@@ -12,6 +12,7 @@
 #include "utils/date.h"
 #include "utils/uuid.h"
 
+#include "compat.h"
 #include "decode/json_parser.h"
 #include "decode/value.h"
 

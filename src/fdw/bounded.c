@@ -15,6 +15,7 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
+#include "compat.h"
 #include "decode/decode.h"
 #include "fdw/resolve.h"
 #include "fdw/scan.h"
@@ -381,8 +382,7 @@ have_messages(SxBoundedScan *scan)
 }
 
 /* ERROR: the source's journal was trimmed behind the bounds. */
-static void
-pg_attribute_noreturn()
+pg_noreturn static void
 no_longer_kept(const SxBoundedScan *scan, int64 position)
 {
 	ereport(ERROR,

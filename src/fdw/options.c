@@ -24,6 +24,7 @@
 
 #include "catalog/option.h"
 #include "catalog/stream.h"
+#include "compat.h"
 #include "fdw/options.h"
 #include "source/generator.h"
 #include "source/kafka_client.h"
@@ -34,8 +35,7 @@ PG_FUNCTION_INFO_V1(streamx_fdw_validator);
 #define MAX_NAME_DISTANCE	4
 
 /* ERROR: no such option, and what it may have been meant to be. */
-static void
-pg_attribute_noreturn()
+pg_noreturn static void
 unknown_option(const char *name, int where)
 {
 	const SxOption *o;
@@ -74,8 +74,7 @@ unknown_option(const char *name, int where)
 			 errhint("There are no valid options here.")));
 }
 
-static void
-pg_attribute_noreturn()
+pg_noreturn static void
 belongs_into_user_mapping(const char *name)
 {
 	ereport(ERROR,

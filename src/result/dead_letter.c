@@ -19,6 +19,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "compat.h"
 #include "result/result.h"
 
 /* columns of streamx.dead_letters, see the install script */
@@ -90,7 +91,7 @@ already_there(Relation rel, Oid index, Oid stream, Oid view, int32 partition,
 
 	/* own changes of this very command count as well */
 	InitDirtySnapshot(dirty);
-	scan = index_beginscan(rel, irel, &dirty, 4, 0);
+	scan = sx_index_beginscan(rel, irel, &dirty, 4, 0);
 	index_rescan(scan, key, 4, NULL, 0);
 	found = index_getnext_slot(scan, ForwardScanDirection, slot);
 	index_endscan(scan);

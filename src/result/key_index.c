@@ -388,8 +388,8 @@ sx_key_index_find(SxKeyIndex *ki, const Datum *keys, const bool *nulls,
 	/* the scan outlives the caller's context */
 	old = MemoryContextSwitchTo(ki->cxt);
 	if (ki->scan == NULL)
-		ki->scan = index_beginscan(ki->writer->rel, ki->index,
-								   GetActiveSnapshot(), n, 0);
+		ki->scan = sx_index_beginscan(ki->writer->rel, ki->index,
+									  GetActiveSnapshot(), n, 0);
 	index_rescan(ki->scan, skey, n, NULL, 0);
 	while (index_getnext_slot(ki->scan, ForwardScanDirection, ki->slot))
 	{

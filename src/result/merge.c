@@ -370,8 +370,8 @@ state_load(SxStateTable *st, SxResult *r, SxGroup *g)
 		ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ,
 					Int64GetDatum((int64) g->hash));
 		if (st->scan == NULL)
-			st->scan = index_beginscan(st->writer->rel, st->index,
-									   GetActiveSnapshot(), 1, 0);
+			st->scan = sx_index_beginscan(st->writer->rel, st->index,
+										  GetActiveSnapshot(), 1, 0);
 		index_rescan(st->scan, &key, 1, NULL, 0);
 	}
 	else

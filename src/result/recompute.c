@@ -90,14 +90,14 @@ sx_recompute_groups(SxResult *r, const int64 *hashes, int n, int64 closed_us)
 
 		for (i = 0; i < rows.nrows; i++)
 		{
-			int			n = rows.ncols;
+			int			width = rows.ncols;
 
-			if (rows.nulls[i * n + shape->window_key] ||
+			if (rows.nulls[i * width + shape->window_key] ||
 				sx_window_end(shape->window,
-							  DatumGetInt64(rows.values[i * n + shape->window_key])) > closed_us)
+							  DatumGetInt64(rows.values[i * width + shape->window_key])) > closed_us)
 				continue;
-			memmove(rows.values + kept * n, rows.values + i * n, sizeof(Datum) * n);
-			memmove(rows.nulls + kept * n, rows.nulls + i * n, sizeof(bool) * n);
+			memmove(rows.values + kept * width, rows.values + i * width, sizeof(Datum) * width);
+			memmove(rows.nulls + kept * width, rows.nulls + i * width, sizeof(bool) * width);
 			kept++;
 		}
 		rows.nrows = kept;

@@ -43,7 +43,7 @@ sx_writer_begin(Oid relid)
 	w->rri = makeNode(ResultRelInfo);
 	InitResultRelInfo(w->rri, w->rel, 1, NULL, 0);
 	ExecOpenIndices(w->rri, false);
-	EvalPlanQualInit(&w->epqstate, estate, NULL, NIL, -1);
+	sx_eval_plan_qual_init(&w->epqstate, estate);
 	w->slot = ExecInitExtraTupleSlot(estate, RelationGetDescr(w->rel),
 									 &TTSOpsVirtual);
 	w->old = table_slot_create(w->rel, &estate->es_tupleTable);

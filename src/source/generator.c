@@ -52,6 +52,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "compat.h"
 #include "source/generator.h"
 #include "source/source.h"
 
@@ -193,7 +194,7 @@ read_started(Relation rel, Oid stream, TimestampTz *started)
 
 	ScanKeyInit(&key, ANUM_STREAM, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(stream));
-	scan = systable_beginscan(rel, RelationGetPrimaryKeyIndex(rel), true,
+	scan = systable_beginscan(rel, sx_primary_key_index(rel), true,
 							  snapshot, 1, &key);
 	tup = systable_getnext(scan);
 	if (HeapTupleIsValid(tup))
@@ -248,7 +249,7 @@ sx_generator_forget(Oid stream)
 
 	ScanKeyInit(&key, ANUM_STREAM, BTEqualStrategyNumber, F_OIDEQ,
 				ObjectIdGetDatum(stream));
-	scan = systable_beginscan(rel, RelationGetPrimaryKeyIndex(rel), true,
+	scan = systable_beginscan(rel, sx_primary_key_index(rel), true,
 							  snapshot, 1, &key);
 	while (HeapTupleIsValid(tup = systable_getnext(scan)))
 		CatalogTupleDelete(rel, &tup->t_self);
@@ -699,8 +700,7 @@ find_start(const GeneratorSource *g)
 	return g->total >= 0 ? Min(n, g->total) : n;
 }
 
-static void
-pg_attribute_noreturn()
+pg_noreturn static void
 out_of_memory(void)
 {
 	ereport(ERROR,

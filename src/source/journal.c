@@ -66,6 +66,7 @@
 
 #include "catalog/option.h"
 #include "catalog/stream.h"
+#include "compat.h"
 #include "source/journal.h"
 #include "source/journal_internal.h"
 
@@ -179,7 +180,7 @@ SxJournal *
 sx_journal_read(Oid stream, Snapshot snapshot)
 {
 	Relation	rel = table_open(journals_relid(), AccessShareLock);
-	Oid			index = RelationGetPrimaryKeyIndex(rel);
+	Oid			index = sx_primary_key_index(rel);
 	SysScanDesc scan;
 	ScanKeyData key;
 	HeapTuple	tup;

@@ -14,6 +14,7 @@
 #include <librdkafka/rdkafka.h>
 
 #include "catalog/stream.h"
+#include "compat.h"
 #include "source/source.h"
 
 /* ---- settings ------------------------------------------------------------ */
@@ -175,7 +176,7 @@ extern rd_kafka_t *sx_kafka_client_handle(SxKafkaClient *client);
 extern const char *sx_kafka_client_topic(SxKafkaClient *client);
 
 /* ERROR for what librdkafka reports about this client's stream. */
-extern void sx_kafka_client_error(SxKafkaClient *client,
-								  rd_kafka_resp_err_t err, const char *text) pg_attribute_noreturn();
+pg_noreturn extern void sx_kafka_client_error(SxKafkaClient *client,
+											  rd_kafka_resp_err_t err, const char *text);
 
 #endif							/* SX_SOURCE_KAFKA_CLIENT_H */

@@ -57,6 +57,7 @@
 #include "utils/timestamp.h"
 
 #include "base/guc.h"
+#include "compat.h"
 #include "source/journal.h"
 #include "source/journal_internal.h"
 #include "source/native.h"
@@ -205,8 +206,7 @@ write_position(const Position *position)
 	return buf.data;
 }
 
-static void
-pg_attribute_noreturn()
+pg_noreturn static void
 bad_position(const char *text)
 {
 	ereport(ERROR,
@@ -960,8 +960,7 @@ map_columns(const NativeSource *source, const SxJournal *journal,
 	return result;
 }
 
-static void
-pg_attribute_noreturn()
+pg_noreturn static void
 out_of_memory(void)
 {
 	ereport(ERROR,

@@ -60,6 +60,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "compat.h"
 #include "source/journal.h"
 #include "source/journal_internal.h"
 #include "source/source.h"
@@ -181,8 +182,7 @@ transaction_ended(XactEvent event, void *arg)
 	}
 }
 
-static void
-pg_attribute_noreturn()
+pg_noreturn static void
 out_of_memory(void)
 {
 	ereport(ERROR,

@@ -209,7 +209,7 @@ sx_control_attach(Datum arg)
 	if (mine)
 	{
 		slot->pid = MyProcPid;
-		slot->procno = MyProc->pgprocno;
+		slot->procno = sx_proc_number(MyProc);
 	}
 	LWLockRelease(sx_control->lock);
 	if (!mine)

@@ -41,8 +41,8 @@ distance(SxTask *a, SxTask *b)
 	int			i;
 
 	for (i = 0; i < a->npositions; i++)
-		result += Abs(a->positions[i].next_offset -
-					  offset_of(b->positions, b->npositions, a->positions[i].partition));
+		result += llabs(a->positions[i].next_offset -
+						offset_of(b->positions, b->npositions, a->positions[i].partition));
 	for (i = 0; i < b->npositions; i++)
 	{
 		if (sx_position_find(a->positions, a->npositions, b->positions[i].partition) == NULL)

@@ -116,7 +116,7 @@ sx_launcher_main(Datum arg)
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
 	LWLockAcquire(sx_control->lock, LW_EXCLUSIVE);
 	sx_control->launcher_pid = MyProcPid;
-	sx_control->launcher_procno = MyProc->pgprocno;
+	sx_control->launcher_procno = sx_proc_number(MyProc);
 	LWLockRelease(sx_control->lock);
 	before_shmem_exit(detach_launcher, (Datum) 0);
 	cxt = AllocSetContextCreate(TopMemoryContext, "streamx launcher",

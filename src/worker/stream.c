@@ -468,7 +468,7 @@ claim_streams(int worker_index)
 		if (f->owner_pid != MyProcPid)
 			f->reported = false;
 		f->owner_pid = MyProcPid;
-		f->owner_proc = MyProc->pgprocno;
+		f->owner_proc = sx_proc_number(MyProc);
 		result = lappend_oid(result, f->key.relid);
 	}
 	sx_stats_unlock();
