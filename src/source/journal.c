@@ -1081,7 +1081,9 @@ sx_journal_trim(Oid stream)
 
 		opened = Max(opened, journal->closed[i]);
 		size[i] = 0;
-		if (get_rel_name(journal->segments[i]) == NULL)
+		/* whoever drops the stream holds them and waits for our lock */
+		if (!ConditionalLockRelationOid(journal->segments[i], AccessShareLock) ||
+			get_rel_name(journal->segments[i]) == NULL)
 			return false;
 		size[i] = segment_bytes(journal->segments[i]);
 		if (i == journal->current || size[i] == 0 || !complete ||
