@@ -343,6 +343,9 @@ create_state(Oid schema, const char *name, const SxShape *shape, Oid owner)
 	index->relation = range_var(schema, name);
 	index->accessMethod = pstrdup("btree");
 	index->indexParams = list_make1(index_column("h"));
+	if (shape->panes)			/* those of one group in their order */
+		index->indexParams = lappend(index->indexParams,
+									 index_column(psprintf("k%d", shape->pane_key + 1)));
 	run_statement((Node *) index);
 
 	ATExecChangeOwner(relid, owner, true, AccessExclusiveLock);

@@ -40,6 +40,7 @@
 #include "catalog/view.h"
 #include "compat.h"
 #include "plan/grouping_sets.h"
+#include "plan/panes.h"
 #include "plan/plan.h"
 #include "plan/recompute.h"
 #include "plan/window_key.h"
@@ -680,6 +681,9 @@ analyze_windows(SxShape *shape, Query *query, const SxGroupingSets *sets)
 		if (is_window && partial)
 			sx_plan_leave_out_late(shape, query,
 								   linitial_node(CaseWhen, ((CaseExpr *) tle->expr)->args)->result);
+		if (sets == NULL && shape->panes == NULL &&
+			(shape->window == NULL || shape->window_key == i))
+			sx_plan_panes(shape, query, i, call);
 	}
 }
 

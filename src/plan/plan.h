@@ -14,6 +14,7 @@
 #include "nodes/plannodes.h"
 #include "nodes/primnodes.h"
 
+#include "window/pane.h"
 #include "window/window.h"
 
 typedef enum SxStrategy
@@ -111,6 +112,13 @@ typedef struct SxShape
 	bool		window_partial; /* NULL in grouping sets without it: these
 								 * groups never close, and rows of closed
 								 * windows are left out by the plan */
+
+	/*
+	 * The key of which a batch gives panes instead of windows, see
+	 * result/panes.c; NULL: none.
+	 */
+	int			pane_key;
+	SxPanes    *panes;
 
 	/* counts the rows of a batch that are late; NULL: cannot be told */
 	Query	   *late_query;

@@ -158,9 +158,8 @@ sx_plan_window_call(Query *query, Node *expr, int *arg)
 	return call;
 }
 
-/* The argument's value if it is a constant that is not NULL. */
-static Const *
-constant(const FuncExpr *call, int arg)
+Const *
+sx_plan_window_constant(const FuncExpr *call, int arg)
 {
 	Node	   *node;
 
@@ -181,9 +180,9 @@ sx_plan_window(const FuncExpr *call)
 	window->tz = call->funcresulttype == TIMESTAMPTZOID;
 	if (strcmp(name, "date_trunc") == 0)
 	{
-		Const	   *zone = constant(call, 2);
+		Const	   *zone = sx_plan_window_constant(call, 2);
 
-		size = constant(call, 0);
+		size = sx_plan_window_constant(call, 0);
 		if (size == NULL || (zone == NULL && list_length(call->args) > 2) ||
 			!sx_window_trunc_size(TextDatumGetCString(size->constvalue), &window->size))
 			return NULL;
@@ -194,15 +193,15 @@ sx_plan_window(const FuncExpr *call)
 	if (strcmp(name, "hop") == 0)
 	{
 		window->kind = SX_WINDOW_HOP;
-		size = constant(call, 2);
+		size = sx_plan_window_constant(call, 2);
 	}
 	else if (strcmp(name, "cumulate") == 0)
 	{
 		window->kind = SX_WINDOW_CUMULATE;
-		size = constant(call, 2);
+		size = sx_plan_window_constant(call, 2);
 	}
 	else
-		size = constant(call, strcmp(name, "date_bin") == 0 ? 0 : 1);
+		size = sx_plan_window_constant(call, strcmp(name, "date_bin") == 0 ? 0 : 1);
 	if (size == NULL)
 		return NULL;
 	window->size = *DatumGetIntervalP(size->constvalue);
@@ -214,26 +213,16 @@ sx_plan_window(const FuncExpr *call)
 }
 
 Expr *
-sx_plan_last_window(const FuncExpr *call, Expr *key)
+sx_plan_tumble(const FuncExpr *call, Node *size)
 {
-	const char *name = get_func_name(call->funcid);
-	bool		hop = strcmp(name, "hop") == 0;
-	List	   *args;
+	List	   *args = list_make2(linitial(call->args), size);
 	Oid			types[3];
 	Oid			funcid;
-	int			i;
+	int			i = 0;
 	ListCell   *lc;
 
-	if (!call->funcretset)
-		return key;
-	if (!equal(call, key))
-		return NULL;			/* below a subquery */
-
-	/* the one that starts last: tumble(ts, slide [, origin]), (ts, size) */
-	args = list_make2(linitial(call->args), list_nth(call->args, hop ? 1 : 2));
 	if (list_length(call->args) > 3)
 		args = lappend(args, lfourth(call->args));
-	i = 0;
 	foreach(lc, args)
 		types[i++] = exprType(lfirst(lc));
 	funcid = LookupFuncName(list_make2(makeString(get_namespace_name(get_func_namespace(call->funcid))),
@@ -241,6 +230,20 @@ sx_plan_last_window(const FuncExpr *call, Expr *key)
 							i, types, false);
 	return (Expr *) makeFuncExpr(funcid, call->funcresulttype, copyObject(args),
 								 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+}
+
+Expr *
+sx_plan_last_window(const FuncExpr *call, Expr *key)
+{
+	bool		hop = strcmp(get_func_name(call->funcid), "hop") == 0;
+
+	if (!call->funcretset)
+		return key;
+	if (!equal(call, key))
+		return NULL;			/* below a subquery */
+
+	/* the one that starts last: tumble(ts, slide [, origin]), (ts, size) */
+	return sx_plan_tumble(call, list_nth(call->args, hop ? 1 : 2));
 }
 
 void

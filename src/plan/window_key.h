@@ -35,6 +35,12 @@ extern SxWindow *sx_plan_window(const FuncExpr *call);
  */
 extern Expr *sx_plan_last_window(const FuncExpr *call, Expr *key);
 
+/* tumble(ts, size [, origin]) with the time and the origin of a call of hop */
+extern Expr *sx_plan_tumble(const FuncExpr *call, Node *size);
+
+/* Argument "arg" if there is one and it is a constant that is not NULL. */
+extern Const *sx_plan_window_constant(const FuncExpr *call, int arg);
+
 /*
  * Wrap the event time of a call, in place, so that a row without one (NULL,
  * infinite) fails instead of making a group of its own.

@@ -29,6 +29,12 @@ sx_result_can_close(const SxResult *r, int64 closed_us)
 		r->next_end_us <= closed_us;
 }
 
+void
+sx_result_closed_before(SxResult *r, int64 closed_us)
+{
+	r->closed_us = closed_us;
+}
+
 /* The group of a row of the state table, in the current context. */
 static SxGroup *
 group_of(SxResult *r, TupleTableSlot *slot)
@@ -92,15 +98,19 @@ static int64 close_groups(SxResult *r, int64 closed_us);
 int64
 sx_result_close(SxResult *r, int64 closed_us)
 {
-	int64		written;
+	int64		written = 0;
 
 	/* the result is locked before the state, as whoever drops them does */
 	LockRelationOid(r->view->relid, RowExclusiveLock);
 	r->closing = true;
 	PG_TRY();
 	{
-		written = r->shape->strategy == SX_STRATEGY_RECOMPUTE ?
-			sx_recompute_close(r, closed_us) : close_groups(r, closed_us);
+		if (r->shape->strategy == SX_STRATEGY_RECOMPUTE)
+			written = sx_recompute_close(r, closed_us);
+		else if (r->shape->panes)
+			written = sx_panes_close(r, closed_us);
+		else
+			written = close_groups(r, closed_us);
 	}
 	PG_FINALLY();
 	{

@@ -292,7 +292,7 @@ sx_groups_add(SxGroups *groups, uint64 hash, const Datum *keys,
 	old = MemoryContextSwitchTo(groups->cxt);
 	/* one piece: struct, datums, flags */
 	g = palloc(MAXALIGN(sizeof(SxGroup)) + (sizeof(Datum) + sizeof(bool)) * (nk + ns));
-	g->hash = hash;
+	g->hash = g->state_hash = hash;
 	g->used = groups->batch;
 	ItemPointerSetInvalid(&g->state_tid);
 	ItemPointerSetInvalid(&g->result_tid);

@@ -29,6 +29,8 @@ typedef struct SxGroup
 {
 	struct SxGroup *next;		/* in its chain */
 	uint64		hash;
+	uint64		state_hash;		/* in the state table: the same, for panes
+								 * that of the other keys */
 	uint32		used;			/* number of the batch that touched it last */
 	ItemPointerData state_tid;	/* invalid: not in the state table */
 	ItemPointerData result_tid; /* invalid: not in the result table */

@@ -152,6 +152,58 @@ to_live(SxAggregates *aggs, SxPartialOps *ops, Datum value, bool null,
 					(Datum) 0, false, isnull);
 }
 
+Datum
+sx_aggregates_live(SxAggregates *aggs, int i, Datum stored, bool null,
+				   bool *isnull)
+{
+	MemoryContext old = MemoryContextSwitchTo(aggs->econtext->ecxt_per_tuple_memory);
+	Datum		result = to_live(aggs, &aggs->partials[i], stored, null, isnull);
+
+	MemoryContextSwitchTo(old);
+	return result;
+}
+
+/* Add live state "in" to live state *acc; "in" stays as it is. */
+static void
+combine(SxAggregates *aggs, SxPartialOps *ops, Datum *acc, bool *acc_null,
+		Datum in, bool in_null)
+{
+	/*
+	 * As the executor does, which spares combine functions two NULLs: before
+	 * 15.19 they make a pointer to nothing of them.
+	 */
+	if (in_null && ops->internal && ops->deserialize.fn_strict)
+		return;
+	if (ops->combine.fn_strict)
+	{
+		if (in_null)
+			return;
+		if (*acc_null)
+		{
+			*acc = ops->internal ? in : datumCopy(in, ops->byval, ops->len);
+			*acc_null = false;
+			return;
+		}
+	}
+	*acc = call_agg(aggs, &ops->combine, ops->collation, 2, *acc, *acc_null,
+					in, in_null, acc_null);
+
+	/* the greater of two may be the second itself */
+	if (!*acc_null && !ops->internal && !ops->byval && !in_null &&
+		DatumGetPointer(*acc) == DatumGetPointer(in))
+		*acc = datumCopy(in, false, ops->len);
+}
+
+void
+sx_aggregates_combine(SxAggregates *aggs, int i, Datum *acc, bool *acc_null,
+					  Datum in, bool in_null)
+{
+	MemoryContext old = MemoryContextSwitchTo(aggs->econtext->ecxt_per_tuple_memory);
+
+	combine(aggs, &aggs->partials[i], acc, acc_null, in, in_null);
+	MemoryContextSwitchTo(old);
+}
+
 /*
  * sx_aggregates_merge -- combine a group's stored states with new ones
  *
@@ -181,27 +233,7 @@ sx_aggregates_merge(SxAggregates *aggs, bool have_state, const Datum *states,
 		}
 		aggs->live[i] = to_live(aggs, ops, states[i], state_nulls[i],
 								&aggs->live_nulls[i]);
-
-		/*
-		 * As the executor does, which spares combine functions two NULLs:
-		 * before 15.19 they make a pointer to nothing of them.
-		 */
-		if (bnull && ops->internal && ops->deserialize.fn_strict)
-			continue;
-		if (ops->combine.fn_strict)
-		{
-			if (bnull)
-				continue;
-			if (aggs->live_nulls[i])
-			{
-				aggs->live[i] = b;
-				aggs->live_nulls[i] = false;
-				continue;
-			}
-		}
-		aggs->live[i] = call_agg(aggs, &ops->combine, ops->collation, 2,
-								 aggs->live[i], aggs->live_nulls[i], b, bnull,
-								 &aggs->live_nulls[i]);
+		combine(aggs, ops, &aggs->live[i], &aggs->live_nulls[i], b, bnull);
 	}
 	MemoryContextSwitchTo(old);
 }
@@ -220,24 +252,32 @@ sx_aggregates_load(SxAggregates *aggs, const Datum *states,
 	MemoryContextSwitchTo(old);
 }
 
-/* Stored form of live state i, in the short-lived context. */
+/* Stored form of a live state, in the short-lived context. */
 Datum
-sx_aggregates_store(SxAggregates *aggs, int i, bool *isnull)
+sx_aggregates_stored(SxAggregates *aggs, int i, Datum live, bool null,
+					 bool *isnull)
 {
 	SxPartialOps *ops = &aggs->partials[i];
 	MemoryContext old;
 	Datum		result;
 
-	*isnull = aggs->live_nulls[i];
+	*isnull = null;
 	if (!ops->internal)
-		return aggs->live[i];
-	if (*isnull && ops->serialize.fn_strict)
+		return live;
+	if (null && ops->serialize.fn_strict)
 		return (Datum) 0;
 	old = MemoryContextSwitchTo(aggs->econtext->ecxt_per_tuple_memory);
-	result = call_agg(aggs, &ops->serialize, ops->collation, 1, aggs->live[i],
-					  *isnull, (Datum) 0, true, isnull);
+	result = call_agg(aggs, &ops->serialize, ops->collation, 1, live, null,
+					  (Datum) 0, true, isnull);
 	MemoryContextSwitchTo(old);
 	return result;
+}
+
+/* The same of the group's live state i. */
+Datum
+sx_aggregates_store(SxAggregates *aggs, int i, bool *isnull)
+{
+	return sx_aggregates_stored(aggs, i, aggs->live[i], aggs->live_nulls[i], isnull);
 }
 
 /* The value of aggregate i from the live states. */
@@ -362,17 +402,21 @@ state_load(SxStateTable *st, SxResult *r, SxGroup *g)
 	const SxShape *shape = r->shape;
 	TableScanDesc seq = NULL;
 	bool		found = false;
-	ScanKeyData key;
+	ScanKeyData key[2];
+	int			nscankeys = shape->panes ? 2 : 1;
 	int			i;
 
 	if (st->index)
 	{
-		ScanKeyInit(&key, 1, BTEqualStrategyNumber, F_INT8EQ,
-					Int64GetDatum((int64) g->hash));
+		ScanKeyInit(&key[0], 1, BTEqualStrategyNumber, F_INT8EQ,
+					Int64GetDatum((int64) g->state_hash));
+		if (shape->panes)
+			ScanKeyInit(&key[1], 2, BTEqualStrategyNumber, F_TIMESTAMP_EQ,
+						g->keys[shape->pane_key]);
 		if (st->scan == NULL)
 			st->scan = sx_index_beginscan(st->writer->rel, st->index,
-										  GetActiveSnapshot(), 1, 0);
-		index_rescan(st->scan, &key, 1, NULL, 0);
+										  GetActiveSnapshot(), nscankeys, 0);
+		index_rescan(st->scan, key, nscankeys, NULL, 0);
 	}
 	else
 		seq = table_beginscan(st->writer->rel, GetActiveSnapshot(), 0, NULL);
@@ -421,7 +465,7 @@ state_store(SxStateTable *st, SxResult *r, SxGroup *g)
 	int			i;
 
 	ExecClearTuple(slot);
-	slot->tts_values[0] = Int64GetDatum((int64) g->hash);
+	slot->tts_values[0] = Int64GetDatum((int64) g->state_hash);
 	slot->tts_isnull[0] = false;
 	for (i = 0; i < shape->nkeys; i++)
 	{
@@ -582,6 +626,7 @@ sx_result_open(const SxView *view, const SxShape *shape)
 
 	r->view = view;
 	r->shape = shape;
+	r->closed_us = PG_INT64_MIN;
 	r->next_end_us = PG_INT64_MIN;
 	r->cxt = CurrentMemoryContext;
 	if (shape->strategy == SX_STRATEGY_APPEND)
@@ -634,8 +679,8 @@ by_state_place(const void *pa, const void *pb)
 								  (ItemPointer) &b->state_tid);
 	if (va != vb)
 		return va ? -1 : 1;
-	if (a->hash != b->hash)
-		return (int64) a->hash < (int64) b->hash ? -1 : 1;
+	if (a->state_hash != b->state_hash)
+		return (int64) a->state_hash < (int64) b->state_hash ? -1 : 1;
 	return 0;
 }
 
@@ -712,7 +757,11 @@ merge_states(SxResult *r, const SxRows *rows, Change *changes)
 		SxGroup    *g = sx_groups_find(r->groups, hash, values, nulls);
 
 		if (g == NULL)
+		{
 			g = sx_groups_add(r->groups, hash, values, nulls);
+			if (shape->panes)
+				g->state_hash = sx_panes_hash(r, values, nulls);
+		}
 		g->used = r->groups->batch;
 		changes[i].group = g;
 		changes[i].row = i;
@@ -765,6 +814,21 @@ write_results(SxResult *r, Change *changes, int64 n)
 	return changed;
 }
 
+/* The windows that hold the panes. */
+static int64
+write_windows(SxResult *r, const Change *changes, int64 n)
+{
+	SxGroup   **groups = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(SxGroup *) * n);
+	int64		i;
+	int64		changed;
+
+	for (i = 0; i < n; i++)
+		groups[i] = changes[i].group;
+	changed = sx_panes_write(r, groups, n);
+	pfree(groups);
+	return changed;
+}
+
 /* Leave out the groups of windows that are closed; note the others' ends. */
 int64
 sx_result_drop_closed(SxResult *r, SxRows *rows, int64 closed_us)
@@ -803,10 +867,13 @@ sx_result_merge(SxResult *r, SxRows *rows, int64 closed_us, int64 *dropped)
 {
 	Change	   *changes;
 	int64		n;
-	int64		changed = 0;
+	int64		changed;
 
 	*dropped = 0;
-	if (r->shape->window)
+	r->closed_us = closed_us;
+	if (r->shape->panes)
+		*dropped = sx_panes_drop_closed(r, rows, closed_us);
+	else if (r->shape->window)
 		*dropped = sx_result_drop_closed(r, rows, closed_us);
 	if (rows->nrows == 0)
 		return 0;
@@ -818,7 +885,11 @@ sx_result_merge(SxResult *r, SxRows *rows, int64 closed_us, int64 *dropped)
 	LockRelationOid(r->view->relid, RowExclusiveLock);
 	changes = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Change) * rows->nrows);
 	n = merge_states(r, rows, changes);
-	if (!r->view->final)
+	if (r->view->final)
+		changed = 0;
+	else if (r->shape->panes)
+		changed = write_windows(r, changes, n);
+	else
 		changed = write_results(r, changes, n);
 	pfree(changes);
 	return changed;

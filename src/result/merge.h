@@ -53,6 +53,17 @@ extern void sx_aggregates_init(SxAggregates *aggs, const SxShape *shape);
 extern void sx_aggregates_merge(SxAggregates *aggs, bool have_state,
 								const Datum *states, const bool *state_nulls,
 								const Datum *in, const bool *in_nulls);
+
+/*
+ * Live states by themselves, in the same short-lived context: from the stored
+ * form, into it, and one added to another.
+ */
+extern Datum sx_aggregates_live(SxAggregates *aggs, int i, Datum stored,
+								bool null, bool *isnull);
+extern Datum sx_aggregates_stored(SxAggregates *aggs, int i, Datum live,
+								  bool null, bool *isnull);
+extern void sx_aggregates_combine(SxAggregates *aggs, int i, Datum *acc,
+								  bool *acc_null, Datum in, bool in_null);
 extern void sx_aggregates_load(SxAggregates *aggs, const Datum *states,
 							   const bool *state_nulls);
 extern Datum sx_aggregates_store(SxAggregates *aggs, int i, bool *isnull);
@@ -82,6 +93,7 @@ struct SxResult
 	MemoryContext cxt;
 	bool		closing;		/* rows are written as their window closes */
 	PlannedStmt *recompute;		/* made when first needed */
+	int64		closed_us;		/* what ended by then was closed before */
 	int64		next_end_us;	/* end of the window that closes first, as far
 								 * as known: no group's ends earlier;
 								 * PG_INT64_MIN: not known */
@@ -115,6 +127,13 @@ extern int64 sx_result_drop_closed(SxResult *result, SxRows *rows, int64 closed_
 
 /* Keys too long for the key index as it is change the index first. */
 extern void sx_result_check_keys(SxResult *result, const SxRows *rows);
+
+/* panes.c: the same three steps where a group is kept by panes */
+extern uint64 sx_panes_hash(const SxResult *result, const Datum *keys,
+							const bool *nulls);
+extern int64 sx_panes_drop_closed(SxResult *result, SxRows *rows, int64 closed_us);
+extern int64 sx_panes_write(SxResult *result, SxGroup **groups, int64 n);
+extern int64 sx_panes_close(SxResult *result, int64 closed_us);
 
 /* recompute.c's part of sx_result_close, and the row of a view without groups */
 extern int64 sx_recompute_close(SxResult *result, int64 closed_us);

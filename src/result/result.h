@@ -43,6 +43,9 @@ extern int64 sx_result_merge(SxResult *result, SxRows *partials,
 extern int64 sx_result_recompute(SxResult *result, SxRows *rows,
 								 int64 closed_us, int64 *dropped);
 
+/* What ended at or before this was closed when the batch at hand began. */
+extern void sx_result_closed_before(SxResult *result, int64 closed_us);
+
 /*
  * sx_result_close -- windows that end at or before closed_us are closed
  *

@@ -199,6 +199,7 @@ close_windows(SxViewRun *run)
 	sx_owner_enter(run->view, &scope);
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
+	sx_result_closed_before(run->result, sx_watermark_closed(run, run->watermark_us));
 	run->counters.rows_out += sx_result_close(run->result, closed);
 	PopActiveSnapshot();
 	sx_owner_leave(&scope);
