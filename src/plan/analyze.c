@@ -606,7 +606,7 @@ rewrite_query(Query *query)
 
 /* A query that counts the rows whose last window had closed before. */
 static Query *
-make_late_query(const Query *query, const SxGroupingSets *sets, Expr *last_window)
+make_late_query(const Query *query, const SxGroupingSets * sets, Expr *last_window)
 {
 	Query	   *late = copyObject(unconstify(Query *, query));
 	Aggref	   *count = makeNode(Aggref);
@@ -643,7 +643,7 @@ make_late_query(const Query *query, const SxGroupingSets *sets, Expr *last_windo
 
 /* Grouping columns that are windows over event time. */
 static void
-analyze_windows(SxShape *shape, Query *query, const SxGroupingSets *sets)
+analyze_windows(SxShape *shape, Query *query, const SxGroupingSets * sets)
 {
 	bool		has_watermark = true;
 	ListCell   *lc;
