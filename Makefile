@@ -28,7 +28,9 @@ TAP_TESTS = 1
 PROVE_TESTS = test/t/*.pl
 
 # Tests by name, in their order.
-REGRESS_TESTS = ddl streams status aggregates extensions shapes failures refusals native windows event_time literal recompute grouping_sets REGRESS_TESTS + hop
+REGRESS_TESTS = ddl streams status aggregates extensions shapes failures refusals native windows event_time literal recompute grouping_sets
+REGRESS_TESTS += union
+REGRESS_TESTS += hop
 
 ISOLATION = native-concurrent native-long native-savepoints native-prepared result-locks
 

@@ -30,6 +30,7 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "compat.h"
 #include "result/merge.h"
 #include "window/pane.h"
 
@@ -214,8 +215,8 @@ panes_load(Panes *panes, SxResult *r, SxStateTable *st, const SxGroup *g,
 	ScanKeyInit(&key[2], 2, BTLessStrategyNumber, F_TIMESTAMP_LT,
 				Int64GetDatum(to));
 	if (st->scan == NULL)
-		st->scan = index_beginscan(st->writer->rel, st->index,
-								   GetActiveSnapshot(), 3, 0);
+		st->scan = sx_index_beginscan(st->writer->rel, st->index,
+									  GetActiveSnapshot(), 3, 0);
 	index_rescan(st->scan, key, 3, NULL, 0);
 	while (index_getnext_slot(st->scan, ForwardScanDirection, st->slot))
 	{
@@ -645,7 +646,7 @@ sx_panes_close(SxResult *r, int64 closed_us)
 	}
 	sx_state_begin(&st, r->view, r->shape);
 	panes_init(&panes);
-	scan = index_beginscan(st.writer->rel, st.index, GetActiveSnapshot(), 0, 0);
+	scan = sx_index_beginscan(st.writer->rel, st.index, GetActiveSnapshot(), 0, 0);
 	index_rescan(scan, NULL, 0, NULL, 0);
 	while (index_getnext_slot(scan, ForwardScanDirection, st.slot))
 	{
