@@ -59,7 +59,9 @@ CREATE TABLE streamx.continuous_views (
   settings       text[] NOT NULL DEFAULT '{}',  -- TimeZone, DateStyle, IntervalStyle, search_path of CREATE
   paused         boolean NOT NULL DEFAULT false,
   sqlstate       text,                   -- why it has stopped; NULL: it has not
-  error          text
+  error          text,
+  sink           regclass,               -- stream that the results are written to as well
+  outbox         regclass                -- rows that wait to be sent to it; NULL: no Kafka sink
 );
 REVOKE ALL ON streamx.continuous_views FROM PUBLIC;
 COMMENT ON TABLE streamx.continuous_views IS 'catalog of continuous views: result table, stored query, options';
@@ -97,7 +99,8 @@ CREATE TABLE streamx.view_counters (
   rows_late      bigint NOT NULL DEFAULT 0,
   dead_letters   bigint NOT NULL DEFAULT 0,
   batches        bigint NOT NULL DEFAULT 0,
-  watermark      timestamptz             -- of the view; windows that end before it (and lateness) are closed
+  watermark      timestamptz,            -- of the view; windows that end before it (and lateness) are closed
+  outbox         bigint NOT NULL DEFAULT 0  -- number of the last row written to its outbox
 ) WITH (fillfactor = 50);
 REVOKE ALL ON streamx.view_counters FROM PUBLIC;
 COMMENT ON TABLE streamx.view_counters IS 'per view: rows taken in, rows written, late rows, dead letters, batches';
@@ -164,10 +167,11 @@ CREATE FUNCTION streamx.create_continuous_view(
   name text, query text, emit text DEFAULT 'update', lateness interval DEFAULT NULL,
   late text DEFAULT NULL, retention interval DEFAULT NULL, start text DEFAULT NULL,
   batch_interval interval DEFAULT NULL, final_column text DEFAULT NULL,
-  sink text DEFAULT NULL, notify text DEFAULT NULL)
+  sink text DEFAULT NULL, notify text DEFAULT NULL,
+  key text DEFAULT NULL, partition_by text DEFAULT NULL)
 RETURNS regclass
 AS 'MODULE_PATHNAME', 'streamx_create_continuous_view' LANGUAGE C VOLATILE PARALLEL UNSAFE;
-COMMENT ON FUNCTION streamx.create_continuous_view(text, text, text, interval, text, interval, text, interval, text, text, text)
+COMMENT ON FUNCTION streamx.create_continuous_view(text, text, text, interval, text, interval, text, interval, text, text, text, text, text)
   IS 'makes a continuous view, as CREATE VIEW ... WITH (streamx.continuous) does';
 
 CREATE FUNCTION streamx.pause(view regclass) RETURNS void
@@ -190,7 +194,8 @@ COMMENT ON FUNCTION streamx.verify(regclass) IS 'runs a continuous view''s query
 
 CREATE FUNCTION streamx.view_figures(
   OUT view regclass, OUT catching_up boolean, OUT rows_per_second float8,
-  OUT latency interval, OUT state_bytes bigint, OUT last_batch timestamptz)
+  OUT latency interval, OUT state_bytes bigint, OUT last_batch timestamptz,
+  OUT sink_sent bigint, OUT sink_sqlstate text, OUT sink_error text)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'streamx_view_figures' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION streamx.view_figures() IS 'what workers have told of their views; see streamx.views';
@@ -301,7 +306,12 @@ SELECT c.view,
        coalesce(f.state_bytes, 0) + coalesce(pg_catalog.pg_total_relation_size(c.state), 0) AS state_bytes,
        c.sqlstate,
        f.last_batch,
-       p.lag_rows
+       p.lag_rows,
+       c.sink,
+       CASE WHEN c.outbox IS NOT NULL AND f.sink_sent IS NOT NULL
+            THEN greatest(n.outbox - f.sink_sent, 0) END AS sink_lag,
+       CASE WHEN NOT c.paused AND c.sqlstate IS NULL THEN f.sink_error END AS sink_error,
+       CASE WHEN NOT c.paused AND c.sqlstate IS NULL THEN f.sink_sqlstate END AS sink_sqlstate
 FROM streamx.continuous_views c
      JOIN pg_catalog.pg_class r ON r.oid = c.view
      LEFT JOIN streamx.view_counters n ON n.view = c.view
@@ -319,6 +329,8 @@ COMMENT ON COLUMN streamx.views.error IS 'why it has stopped, for those who may 
 COMMENT ON COLUMN streamx.views.dead_letters IS 'rows missing in the view: those that did not decode and those that failed in its expressions';
 COMMENT ON COLUMN streamx.views.state IS 'running; catching up: behind other views of its stream, or by more than ten seconds; paused; stopped: by an error, until resume';
 COMMENT ON COLUMN streamx.views.lag_rows IS 'rows that its streams still have for it; NULL: not known';
+COMMENT ON COLUMN streamx.views.sink_lag IS 'rows written and not yet sent to the Kafka topic of its sink; NULL: not known, or no such sink';
+COMMENT ON COLUMN streamx.views.sink_error IS 'why rows are not being sent to the sink now, for those who may read the view; the view goes on meanwhile';
 COMMENT ON COLUMN streamx.views.rows_per_second IS 'smoothed over some ten seconds';
 COMMENT ON COLUMN streamx.views.latency IS 'of the newest batch: from the timestamp of its newest row to the commit';
 COMMENT ON COLUMN streamx.views.state_bytes IS 'table of states and cache of groups, not the result table';

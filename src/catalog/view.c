@@ -95,7 +95,9 @@ enum
 	VIEWS_PAUSED,
 	VIEWS_SQLSTATE,
 	VIEWS_ERROR,
-	VIEWS_NATTS = VIEWS_ERROR
+	VIEWS_SINK,
+	VIEWS_OUTBOX,
+	VIEWS_NATTS = VIEWS_OUTBOX
 };
 
 /* columns of view_streams */
@@ -116,7 +118,8 @@ enum
 	COUNTERS_DEAD_LETTERS,
 	COUNTERS_BATCHES,
 	COUNTERS_WATERMARK,
-	COUNTERS_NATTS = COUNTERS_WATERMARK
+	COUNTERS_OUTBOX,
+	COUNTERS_NATTS = COUNTERS_OUTBOX
 };
 
 /* columns of the other tables that name a view or a stream */
@@ -530,6 +533,13 @@ sx_view_get(Oid relid)
 		options = DatumGetJsonbP(VALUE(VIEWS_OPTIONS));
 		view->final_column = json_string(options, "final_column");
 		view->notify = json_string(options, "notify");
+		view->sink_name = json_string(options, "sink_name");
+		view->key = json_string(options, "key");
+		view->partition_by = json_string(options, "partition_by");
+		view->sink = nulls[VIEWS_SINK - 1] ? InvalidOid :
+			DatumGetObjectId(VALUE(VIEWS_SINK));
+		view->outbox = nulls[VIEWS_OUTBOX - 1] ? InvalidOid :
+			DatumGetObjectId(VALUE(VIEWS_OUTBOX));
 		view->settings = parse_settings(DatumGetArrayTypeP(VALUE(VIEWS_SETTINGS)));
 		view->paused = DatumGetBool(VALUE(VIEWS_PAUSED));
 		view->sqlstate = STRING(VIEWS_SQLSTATE);
@@ -624,9 +634,13 @@ sx_view_of_part(Oid relid)
 	{
 		bool		isnull;
 		Oid			query = DatumGetObjectId(heap_getattr(tuple, VIEWS_QUERY, desc, &isnull));
-		Datum		state = heap_getattr(tuple, VIEWS_STATE, desc, &isnull);
+		bool		no_state;
+		Datum		state = heap_getattr(tuple, VIEWS_STATE, desc, &no_state);
+		bool		no_outbox;
+		Datum		outbox = heap_getattr(tuple, VIEWS_OUTBOX, desc, &no_outbox);
 
-		if (query == relid || (!isnull && DatumGetObjectId(state) == relid))
+		if (query == relid || (!no_state && DatumGetObjectId(state) == relid) ||
+			(!no_outbox && DatumGetObjectId(outbox) == relid))
 		{
 			result = DatumGetObjectId(heap_getattr(tuple, VIEWS_VIEW, desc, &isnull));
 			break;
@@ -706,6 +720,9 @@ sx_view_insert(const SxView *view)
 	appendStringInfoChar(&options, '{');
 	append_json_string(&options, "final_column", view->final_column);
 	append_json_string(&options, "notify", view->notify);
+	append_json_string(&options, "sink_name", view->sink_name);
+	append_json_string(&options, "key", view->key);
+	append_json_string(&options, "partition_by", view->partition_by);
 	appendStringInfoChar(&options, '}');
 
 	SET(VIEWS_VIEW, ObjectIdGetDatum(view->relid));
@@ -725,6 +742,10 @@ sx_view_insert(const SxView *view)
 	SET(VIEWS_PAUSED, BoolGetDatum(view->paused));
 	SET_STRING(VIEWS_SQLSTATE, view->sqlstate);
 	SET_STRING(VIEWS_ERROR, view->error);
+	SET(VIEWS_SINK, ObjectIdGetDatum(view->sink));
+	nulls[VIEWS_SINK - 1] = !OidIsValid(view->sink);
+	SET(VIEWS_OUTBOX, ObjectIdGetDatum(view->outbox));
+	nulls[VIEWS_OUTBOX - 1] = !OidIsValid(view->outbox);
 #undef SET_STRING
 #undef SET
 	insert_row(TABLE_VIEWS, values, nulls);
@@ -841,6 +862,7 @@ add_counters(SxViewCounters *sum, HeapTuple tuple, TupleDesc desc)
 	sum->rows_late += GET(COUNTERS_ROWS_LATE);
 	sum->dead_letters += GET(COUNTERS_DEAD_LETTERS);
 	sum->batches += GET(COUNTERS_BATCHES);
+	sum->outbox += GET(COUNTERS_OUTBOX);
 #undef GET
 }
 
@@ -869,6 +891,7 @@ sx_view_count(Oid relid, const SxViewCounters *delta)
 		values[COUNTERS_ROWS_LATE - 1] = Int64GetDatum(sum.rows_late);
 		values[COUNTERS_DEAD_LETTERS - 1] = Int64GetDatum(sum.dead_letters);
 		values[COUNTERS_BATCHES - 1] = Int64GetDatum(sum.batches);
+		values[COUNTERS_OUTBOX - 1] = Int64GetDatum(sum.outbox);
 		values[COUNTERS_WATERMARK - 1] = Int64GetDatum(sum.watermark_us);
 		nulls[COUNTERS_WATERMARK - 1] = sum.watermark_us == PG_INT64_MIN;
 		changed = heap_modify_tuple(tuple, RelationGetDescr(rel),

@@ -32,6 +32,12 @@ typedef struct SxView
 	char	   *start;			/* NULL: the stream's */
 	char	   *final_column;	/* or NULL */
 	char	   *notify;			/* channel or NULL */
+	Oid			sink;			/* stream that gets the rows too, or
+								 * InvalidOid */
+	Oid			outbox;			/* where they wait to be sent: Kafka sinks */
+	char	   *sink_name;		/* the view's as a producer to Kafka */
+	char	   *key;			/* column that is the messages' key, or NULL */
+	char	   *partition_by;	/* column whose hash picks the partition */
 	List	   *settings;		/* DefElem: GUC name, String value */
 	List	   *streams;		/* Oids */
 	bool		paused;
@@ -47,6 +53,8 @@ typedef struct SxViewCounters
 	int64		dead_letters;
 	int64		batches;
 	int64		watermark_us;	/* of the view; PG_INT64_MIN: none yet */
+	int64		outbox;			/* rows written to the outbox: the number of
+								 * the last one */
 } SxViewCounters;
 
 /*
@@ -61,7 +69,7 @@ extern SxView *sx_view_get(Oid relid);
 /* Cheap (cached per relation): is this the result table of a view? */
 extern bool sx_view_is(Oid relid);
 
-/* Result table of the view that owns this stored query or state table */
+/* Result table of the view that owns this stored query, state or outbox */
 extern Oid	sx_view_of_part(Oid relid);
 
 extern List *sx_view_list(void);	/* Oids of all views of this database */

@@ -391,6 +391,32 @@ create_parts(SxView *view, Query *query, const SxShape *shape)
 	SetUserIdAndSecContext(userid, sec_context);
 }
 
+/* Rows on their way to a Kafka sink: likewise. */
+static void
+create_outbox(SxView *view)
+{
+	Oid			schema = get_namespace_oid("streamx_state", false);
+	char	   *name = psprintf("o%d", view->id);
+	Oid			userid;
+	int			sec_context;
+
+	if (view->sink_name == NULL)
+		return;
+	GetUserIdAndSecContext(&userid, &sec_context);
+	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID,
+						   sec_context | SECURITY_LOCAL_USERID_CHANGE);
+	EventTriggerInhibitCommandCollection();
+
+	run_statement((Node *) sx_ddl_outbox_stmt(range_var(schema, name)));
+	view->outbox = get_relname_relid(name, schema);
+	ATExecChangeOwner(view->outbox, view->owner, true, AccessExclusiveLock);
+	CommandCounterIncrement();
+	depend_internally(view->outbox, view->relid);
+
+	EventTriggerUndoInhibitCommandCollection();
+	SetUserIdAndSecContext(userid, sec_context);
+}
+
 /* The schemas that names were looked for in: "$user" is who it was then. */
 static char *
 effective_search_path(void)
@@ -542,6 +568,7 @@ sx_ddl_create_view(const SxCreateView *stmt)
 	if (shape->strategy != SX_STRATEGY_APPEND && shape->grouped)
 		check_keys(shape, name);
 	check_closing(view, shape, name);
+	sx_ddl_check_sink_options(view);
 
 	view->id = sx_view_next_id();
 	view->owner = GetUserId();
@@ -560,6 +587,9 @@ sx_ddl_create_view(const SxCreateView *stmt)
 
 	view->settings = current_settings();
 	view->streams = shape->streams;
+	view->name = name;
+	sx_ddl_prepare_sink(view);
+	create_outbox(view);
 	sx_view_insert(view);
 	set_start(view);
 	CommandCounterIncrement();

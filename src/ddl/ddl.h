@@ -31,6 +31,23 @@ extern bool sx_ddl_has_options(const List *options);
 extern List *sx_ddl_read_options(const List *options, SxView *view,
 								 bool *continuous);
 
+/* ---- sink.c ------------------------------------------------------------- */
+
+/* The stream that the option names; ERROR unless rows can be written to it. */
+extern Oid	sx_ddl_find_sink(const char *name);
+
+/* ERROR for options of a sink without one. */
+extern void sx_ddl_check_sink_options(const SxView *view);
+
+/*
+ * With the result table there: does the sink fit, may its owner write to it;
+ * what depends on it.  Fills in view->sink_name.
+ */
+extern void sx_ddl_prepare_sink(SxView *view);
+
+/* CREATE TABLE of an outbox */
+extern CreateStmt *sx_ddl_outbox_stmt(RangeVar *relation);
+
 /* ---- create_view.c ------------------------------------------------------ */
 
 /* A CREATE statement, whatever it was spelled like. */

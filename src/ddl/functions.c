@@ -53,7 +53,8 @@ add_option(List *options, const char *name, const char *value)
 
 /*
  * streamx.create_continuous_view(name, query, emit, lateness, late, retention,
- *		start, batch_interval, final_column, sink, notify) returns regclass
+ *		start, batch_interval, final_column, sink, notify, key, partition_by)
+ *		returns regclass
  *
  * Becomes the statement CREATE VIEW ... WITH (streamx.continuous).
  */
@@ -75,6 +76,8 @@ streamx_create_continuous_view(PG_FUNCTION_ARGS)
 		{"final_column", false},
 		{"sink", false},
 		{"notify", false},
+		{"key", false},
+		{"partition_by", false},
 	};
 	ErrorContextCallback context;
 	ViewStmt   *stmt = makeNode(ViewStmt);

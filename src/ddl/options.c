@@ -143,7 +143,19 @@ read_final_column(SxView *view, const char *name, const char *value)
 static void
 read_sink(SxView *view, const char *name, const char *value)
 {
-	not_yet(name, value, "Leave it out and read the result table.");
+	view->sink = sx_ddl_find_sink(value);
+}
+
+static void
+read_key(SxView *view, const char *name, const char *value)
+{
+	view->key = pstrdup(value);
+}
+
+static void
+read_partition_by(SxView *view, const char *name, const char *value)
+{
+	view->partition_by = pstrdup(value);
 }
 
 static void
@@ -165,6 +177,8 @@ static const ViewOption view_options[] = {
 	{"final_column", read_final_column},
 	{"sink", read_sink},
 	{"notify", read_notify},
+	{"key", read_key},
+	{"partition_by", read_partition_by},
 };
 
 static bool
@@ -216,7 +230,7 @@ find_option(const char *name)
 			 nearest != NULL ?
 			 errhint("Perhaps you meant the option \"%s.%s\".",
 					 OUR_NAMESPACE, nearest->name) :
-			 errhint("Options are emit, lateness, late, retention, start, batch_interval, final_column, sink and notify.")));
+			 errhint("Options are emit, lateness, late, retention, start, batch_interval, final_column, sink, notify, key and partition_by.")));
 }
 
 List *

@@ -236,6 +236,8 @@ follow_owner(Oid relid)
 		ATExecChangeOwner(view->query, view->owner, true, AccessExclusiveLock);
 	if (OidIsValid(view->state) && owner_of(view->state) != view->owner)
 		ATExecChangeOwner(view->state, view->owner, true, AccessExclusiveLock);
+	if (OidIsValid(view->outbox) && owner_of(view->outbox) != view->owner)
+		ATExecChangeOwner(view->outbox, view->owner, true, AccessExclusiveLock);
 }
 
 /* A stream was made or changed. */

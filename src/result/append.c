@@ -15,6 +15,7 @@
 #include "utils/memutils.h"
 
 #include "compat.h"
+#include "result/emit.h"
 #include "result/merge.h"
 #include "result/writer.h"
 
@@ -116,6 +117,8 @@ append_receive(TupleTableSlot *in, DestReceiver *self)
 		ExecConstraints(w->rri, slot, w->estate);
 	slot->tts_tableOid = RelationGetRelid(w->rel);
 	ExecMaterializeSlot(slot);	/* what the plan returned goes away */
+	if (w->emit)
+		sx_emit_row(w->emit, slot, NULL, NULL);
 	a->n++;
 	for (i = 0; i < natts; i++)
 	{

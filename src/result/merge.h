@@ -91,6 +91,7 @@ struct SxResult
 	SxAggregates aggs;
 	SxProjection proj;
 	MemoryContext cxt;
+	struct SxEmit *emit;		/* to the view's sink; NULL: none, or not yet */
 	bool		closing;		/* rows are written as their window closes */
 	PlannedStmt *recompute;		/* made when first needed */
 	int64		closed_us;		/* what ended by then was closed before */

@@ -66,6 +66,25 @@ extern bool sx_result_can_close(const SxResult *result, int64 closed_us);
 extern DestReceiver *sx_result_appender(SxResult *result, int64 *nrows);
 
 /*
+ * The view's sink, if it has one: rows written between begin and end go there
+ * as well.  base: rows that the outbox had got before.  Each part of the batch
+ * ends with emit_part, or is rolled back to the mark made before it; end
+ * returns how many rows the outbox has got; discard, after an abort of all.
+ */
+typedef struct SxEmitMark
+{
+	int64		nkept;
+	int64		written;
+} SxEmitMark;
+
+extern void sx_result_emit_begin(SxResult *result, int64 base);
+extern void sx_result_emit_mark(const SxResult *result, SxEmitMark *mark);
+extern void sx_result_emit_part(SxResult *result);
+extern void sx_result_emit_rollback(SxResult *result, const SxEmitMark *mark);
+extern int64 sx_result_emit_end(SxResult *result);
+extern void sx_result_emit_discard(SxResult *result);
+
+/*
  * Throw the cache of groups away: after every abort, subtransactions
  * included, and when the tables were changed behind our back.
  */

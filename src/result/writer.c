@@ -17,6 +17,7 @@
 #include "utils/snapmgr.h"
 
 #include "compat.h"
+#include "result/emit.h"
 #include "result/writer.h"
 
 SxWriter *
@@ -47,6 +48,7 @@ sx_writer_begin(Oid relid)
 	w->slot = ExecInitExtraTupleSlot(estate, RelationGetDescr(w->rel),
 									 &TTSOpsVirtual);
 	w->old = table_slot_create(w->rel, &estate->es_tupleTable);
+	w->emit = sx_emit_of(relid);
 	AfterTriggerBeginQuery();
 	MemoryContextSwitchTo(old);
 	return w;
@@ -74,23 +76,39 @@ sx_writer_insert(SxWriter *w, ItemPointer tid)
 	ItemPointerSetInvalid(&w->slot->tts_tid);
 	ExecSimpleRelationInsert(w->rri, w->estate, w->slot);
 	*tid = w->slot->tts_tid;
+	if (w->emit && ItemPointerIsValid(tid))
+		sx_emit_row(w->emit, w->slot, NULL, tid);
 	ResetPerTupleExprContext(w->estate);
 }
 
 void
 sx_writer_update(SxWriter *w, ItemPointer tid)
 {
+	ItemPointerData before = *tid;
+
 	w->old->tts_tid = *tid;
 	ItemPointerSetInvalid(&w->slot->tts_tid);
 	ExecSimpleRelationUpdate(w->rri, w->estate, &w->epqstate, w->old, w->slot);
 	if (ItemPointerIsValid(&w->slot->tts_tid))
+	{
 		*tid = w->slot->tts_tid;
+		if (w->emit)
+			sx_emit_row(w->emit, w->slot, &before, tid);
+	}
 	ResetPerTupleExprContext(w->estate);
 }
 
 void
 sx_writer_delete(SxWriter *w, ItemPointer tid)
 {
+	if (w->emit)
+	{
+		bool		found = sx_emit_wants_old(w->emit) &&
+		table_tuple_fetch_row_version(w->rel, tid, SnapshotAny, w->old);
+
+		sx_emit_gone(w->emit, found ? w->old : NULL, tid);
+		ExecClearTuple(w->old);
+	}
 	w->old->tts_tid = *tid;
 	ExecSimpleRelationDelete(w->rri, w->estate, &w->epqstate, w->old);
 	ItemPointerSetInvalid(tid);

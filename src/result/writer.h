@@ -22,6 +22,7 @@ typedef struct SxWriter
 	TupleTableSlot *slot;		/* virtual: the row to write; fill and
 								 * ExecStoreVirtualTuple */
 	TupleTableSlot *old;		/* as the table's own slots: a row found */
+	struct SxEmit *emit;		/* hears of what is written, or NULL */
 } SxWriter;
 
 /* Opens and locks (RowExclusiveLock, kept until the transaction's end). */

@@ -56,8 +56,9 @@ sx_kafka_new(const SxStream *stream, SxKafkaRole role, rd_kafka_conf_t *conf)
 	char		text[512];
 	rd_kafka_t *rk;
 
-	rk = rd_kafka_new(role == SX_KAFKA_PRODUCER ? RD_KAFKA_PRODUCER :
-					  RD_KAFKA_CONSUMER, conf, text, sizeof(text));
+	rk = rd_kafka_new(role == SX_KAFKA_PRODUCER || role == SX_KAFKA_SENDER ?
+					  RD_KAFKA_PRODUCER : RD_KAFKA_CONSUMER,
+					  conf, text, sizeof(text));
 	if (rk == NULL)
 	{
 		rd_kafka_conf_destroy(conf);
@@ -213,6 +214,7 @@ sx_kafka_sqlstate(rd_kafka_resp_err_t err)
 		case RD_KAFKA_RESP_ERR_TOPIC_AUTHORIZATION_FAILED:
 		case RD_KAFKA_RESP_ERR_CLUSTER_AUTHORIZATION_FAILED:
 		case RD_KAFKA_RESP_ERR_GROUP_AUTHORIZATION_FAILED:
+		case RD_KAFKA_RESP_ERR_TRANSACTIONAL_ID_AUTHORIZATION_FAILED:
 			return "42501";		/* insufficient_privilege */
 		case RD_KAFKA_RESP_ERR__UNKNOWN_TOPIC:
 		case RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION:

@@ -52,6 +52,7 @@ typedef enum SxKafkaRole
 	SX_KAFKA_READER,			/* fetches without end */
 	SX_KAFKA_SCANNER,			/* fetches up to an end; asks for offsets */
 	SX_KAFKA_PRODUCER,
+	SX_KAFKA_SENDER,			/* a producer with transactions */
 } SxKafkaRole;
 
 /*

@@ -64,14 +64,23 @@ static const Setting producer_settings[] = {
 	{"partitioner", "murmur2_random"},
 	/* what is too large is for the broker to say */
 	{"message.max.bytes", "104857600"},
-	/* nothing leaves before a batch is full or the flush */
-	{"linger.ms", "900000"},
-	{"message.timeout.ms", "3600000"},
 	/* a topic that does not exist is an error soon */
 	{"topic.metadata.propagation.max.ms", "2000"},
 	{"batch.num.messages", "10000"},
 	{"queue.buffering.max.kbytes", "131072"},
 	{"queue.buffering.max.messages", "500000"},
+};
+
+static const Setting statement_settings[] = {
+	/* nothing leaves before a batch is full or the flush */
+	{"linger.ms", "900000"},
+	{"message.timeout.ms", "3600000"},
+};
+
+static const Setting sender_settings[] = {
+	{"linger.ms", "1000"},
+	/* a message may take as long as its transaction */
+	{"transaction.timeout.ms", "60000"},
 };
 
 /* exactness or the way we poll depends on these */
@@ -362,8 +371,14 @@ sx_kafka_conf(const SxStream *stream, SxKafkaRole role)
 
 	handle->object = conf;
 	APPLY_SETTINGS(conf, common_settings);
-	if (role == SX_KAFKA_PRODUCER)
+	if (role == SX_KAFKA_PRODUCER || role == SX_KAFKA_SENDER)
+	{
 		APPLY_SETTINGS(conf, producer_settings);
+		if (role == SX_KAFKA_PRODUCER)
+			APPLY_SETTINGS(conf, statement_settings);
+		else
+			APPLY_SETTINGS(conf, sender_settings);
+	}
 	else
 	{
 		APPLY_SETTINGS(conf, consumer_settings);

@@ -135,7 +135,8 @@ streamx_partition_figures(PG_FUNCTION_ARGS)
 /*
  * streamx.view_figures() returns setof (view regclass, catching_up boolean,
  *		rows_per_second float8, latency interval, state_bytes bigint,
- *		last_batch timestamptz)
+ *		last_batch timestamptz, sink_sent bigint, sink_sqlstate text,
+ *		sink_error text)
  */
 Datum
 streamx_view_figures(PG_FUNCTION_ARGS)
@@ -153,8 +154,11 @@ streamx_view_figures(PG_FUNCTION_ARGS)
 		SxViewFigures *f = &all[i];
 		Interval   *latency = palloc0(sizeof(Interval));
 		double		silent_s = Max(now - f->last_batch, 0) / 1000000.0;
-		Datum		values[6];
-		bool		nulls[6] = {0};
+		Datum		values[9];
+		bool		nulls[9] = {0};
+		bool		shown = f->sink_known && f->sink_error[0] != '\0' &&
+		SearchSysCacheExists1(RELOID, ObjectIdGetDatum(f->key.relid)) &&
+		may_see_errors(f->key.relid);
 
 		values[0] = ObjectIdGetDatum(f->key.relid);
 		values[1] = BoolGetDatum(f->catching_up);
@@ -168,6 +172,15 @@ streamx_view_figures(PG_FUNCTION_ARGS)
 		values[4] = Int64GetDatum(f->state_bytes);
 		nulls[5] = f->last_batch == 0;
 		values[5] = TimestampTzGetDatum(f->last_batch);
+		nulls[6] = !f->sink_known || f->sink_sent < 0;
+		values[6] = Int64GetDatum(f->sink_sent);
+		nulls[7] = !shown;
+		nulls[8] = !shown;
+		if (shown)
+		{
+			values[7] = CStringGetTextDatum(f->sink_sqlstate);
+			values[8] = CStringGetTextDatum(f->sink_error);
+		}
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;

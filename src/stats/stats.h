@@ -77,6 +77,13 @@ typedef struct SxViewFigures
 	int64		watermark_us;
 	TimestampTz last_batch;
 	uint64		round_done;		/* see round_requested */
+
+	/* Kafka sinks */
+	bool		sink_known;		/* the fields below are set */
+	int64		sink_sent;		/* rows that the topic has got, counted from
+								 * the view's first */
+	char		sink_sqlstate[SX_SQLSTATE_LEN + 1];
+	char		sink_error[SX_ERROR_LEN];	/* why nothing is sent; "": it is */
 } SxViewFigures;
 
 extern void sx_stats_request(void); /* shmem_request hook's part */

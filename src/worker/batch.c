@@ -133,6 +133,8 @@ open_view(SxViewRun *run, BatchInput *in)
 	/* streams before the result, and that before its parts, as DROP does */
 	foreach(lc, run->view->streams)
 		LockRelationOid(lfirst_oid(lc), AccessShareLock);
+	if (OidIsValid(run->view->sink))
+		LockRelationOid(run->view->sink, RowExclusiveLock);
 	LockRelationOid(run->relid, RowExclusiveLock);
 	check_current(run, in);
 	if (run->shape == NULL || run->result == NULL)
@@ -141,6 +143,8 @@ open_view(SxViewRun *run, BatchInput *in)
 	if (OidIsValid(run->view->state))
 		LockRelationOid(run->view->state, RowExclusiveLock);
 	check_current(run, in);
+
+	sx_result_emit_begin(run->result, run->outbox);
 
 	/* what is checked at COMMIT would fail for no row, and as superuser */
 	AfterTriggerSetState(immediate);
@@ -248,7 +252,24 @@ apply(SxViewRun *run, BatchInput *in, int64 first, int64 end)
 			run->counters.rows_late += count_late(run, &input, closed);
 	}
 	dest->rDestroy(dest);
+	sx_result_emit_part(run->result);
 	run->counters.rows_out += written;
+	PopActiveSnapshot();
+	sx_owner_leave(&scope);
+}
+
+/* What is left to write to the view's sink. */
+static void
+finish_sink(SxViewRun *run)
+{
+	SxOwnerScope scope;
+
+	if (!OidIsValid(run->view->sink))
+		return;
+	sx_owner_enter(run->view, &scope);
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	run->counters.outbox = sx_result_emit_end(run->result);
 	PopActiveSnapshot();
 	sx_owner_leave(&scope);
 }
@@ -342,12 +363,14 @@ run_part(SxViewRun *run, BatchInput *in, int64 first, int64 end, int64 *rest,
 	volatile int64 hint = -1;
 	ErrorData  *volatile edata = NULL;
 	SxViewCounters before = run->counters;
+	SxEmitMark	mark;
 	SxReject	reject;
 
 	/* there can be as many parts as rows */
 	part_cxt = AllocSetContextCreate(batch_cxt, "streamx part of a batch",
 									 ALLOCSET_DEFAULT_SIZES);
 	*rest = end;
+	sx_result_emit_mark(run->result, &mark);
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(part_cxt);
 	PG_TRY();
@@ -371,6 +394,7 @@ run_part(SxViewRun *run, BatchInput *in, int64 first, int64 end, int64 *rest,
 		return true;
 
 	run->counters = before;
+	sx_result_emit_rollback(run->result, &mark);
 	sx_result_forget(run->result);
 	if (ProcDiePending)
 		ReThrowError(edata);
@@ -485,6 +509,7 @@ run_view(SxViewRun *run, BatchInput *in, ViewOutcome *outcome)
 		if (run_range(run, in, 0, in->nrows, outcome))
 		{
 			close_windows(run);
+			finish_sink(run);
 			ReleaseCurrentSubTransaction();
 		}
 		else
@@ -510,7 +535,10 @@ run_view(SxViewRun *run, BatchInput *in, ViewOutcome *outcome)
 		judge(run, edata, outcome);
 	}
 	if ((outcome->stopped || outcome->again) && run->result)
+	{
+		sx_result_emit_discard(run->result);
 		sx_result_forget(run->result);
+	}
 	if (!outcome->again)
 		run->failures = 0;
 }
@@ -716,7 +744,8 @@ batch_body(SxTask *task, SxBatch *list, List **leaving, TimestampTz *newest)
 		if (run->view->notify && run->counters.rows_out > 0)
 			Async_Notify(run->view->notify, run->view->name);
 		run->counters.watermark_us = run->next_watermark_us;
-		if (run->counters.batches > 0 || run->next_watermark_us != run->watermark_us)
+		if (run->counters.batches > 0 || run->counters.outbox > 0 ||
+			run->next_watermark_us != run->watermark_us)
 			sx_view_count(run->relid, &run->counters);
 	}
 	PopActiveSnapshot();
@@ -727,8 +756,14 @@ batch_body(SxTask *task, SxBatch *list, List **leaving, TimestampTz *newest)
 	{
 		SxViewRun  *run = lfirst(lc);
 
-		if (!list_member_ptr(*leaving, run))
-			run->watermark_us = run->next_watermark_us;
+		if (list_member_ptr(*leaving, run))
+			continue;
+		run->watermark_us = run->next_watermark_us;
+		if (run->counters.outbox > 0)
+		{
+			run->outbox += run->counters.outbox;
+			sx_senders_written(run->relid, run->outbox);
+		}
 	}
 	sx_task_set_positions(task, after, nafter);
 	return in.nrows;

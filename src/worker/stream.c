@@ -306,10 +306,13 @@ open_view(Oid relid)
 		run->members[run->nmembers++].stream = lfirst_oid(lc);
 	sx_view_counters(relid, &counters);
 	run->watermark_us = counters.watermark_us;
+	run->outbox = counters.outbox;
 	run->relations = list_make2_oid(relid, run->view->query);
 	run->relations = list_concat(run->relations, run->view->streams);
 	if (OidIsValid(run->view->state))
 		run->relations = lappend_oid(run->relations, run->view->state);
+	if (OidIsValid(run->view->sink))
+		run->relations = lappend_oid(run->relations, run->view->sink);
 	MemoryContextSwitchTo(streams_cxt);
 	views = lappend(views, run);
 	MemoryContextSwitchTo(old);

@@ -64,6 +64,7 @@ typedef struct SxViewRun
 	int64		next_watermark_us;	/* as of the end of the batch at hand */
 	double		rate;			/* rows per second, smoothed */
 	TimestampTz rate_at;
+	int64		outbox;			/* rows that its outbox has got, committed */
 } SxViewRun;
 
 typedef struct SxTask
@@ -171,6 +172,21 @@ extern int64 sx_watermark_closed(const SxViewRun *run, int64 watermark_us);
 extern void sx_join_tasks(SxStreamRun *stream);
 extern void sx_join_trim(SxTask *task, SxBatch *list);
 extern bool sx_join_holds(SxTask *task);
+
+/* ---- send.c: rows in the views' outboxes go to Kafka ---- */
+
+/*
+ * Open and close senders in line with the views that this worker has.  After
+ * sx_streams_sync().
+ */
+extern void sx_senders_sync(int ready_fd);
+
+/* Look after them; milliseconds until they want to be looked after again. */
+extern int64 sx_senders_run(void);
+
+/* A batch has been committed that wrote rows up to this number. */
+extern void sx_senders_written(Oid view, int64 last);
+extern void sx_senders_close_all(void); /* at exit */
 
 /* ---- report.c: figures ---- */
 

@@ -45,6 +45,7 @@ static int	ready_fd = -1;
 static void
 close_at_exit(int code, Datum arg)
 {
+	sx_senders_close_all();
 	sx_streams_close_all();
 }
 
@@ -223,6 +224,7 @@ sx_worker_main(Datum arg)
 		{
 			seen = changes_now();
 			sx_streams_sync(slot->index, ready_fd);
+			sx_senders_sync(ready_fd);
 			now = synced = sx_now_ms();
 
 			/* a descriptor may have been closed, and its number used again */
@@ -262,6 +264,9 @@ sx_worker_main(Datum arg)
 		if (sx_streams_stale())
 			continue;			/* woken: some have not been looked at */
 		woken = false;
+		wait = Min(wait, sx_senders_run());
+		if (sx_streams_stale())
+			continue;
 
 		/* descriptors of sources that the main thread reads itself */
 		foreach(ls, sx_streams)
