@@ -31,6 +31,7 @@ PROVE_TESTS = test/t/*.pl
 REGRESS_TESTS = ddl streams status aggregates extensions shapes failures refusals native windows event_time literal recompute grouping_sets
 REGRESS_TESTS += union
 REGRESS_TESTS += hop
+REGRESS_TESTS += session
 
 ISOLATION = native-concurrent native-long native-savepoints native-prepared result-locks
 

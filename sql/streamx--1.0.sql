@@ -375,6 +375,23 @@ COMMENT ON FUNCTION hop(timestamp, interval, interval, timestamp) IS 'start of e
 COMMENT ON FUNCTION cumulate(timestamptz, interval, interval) IS 'end of each window that begins with the fixed window of the given size, grows by step, and holds ts';
 COMMENT ON FUNCTION cumulate(timestamp, interval, interval) IS 'end of each window that begins with the fixed window of the given size, grows by step, and holds ts';
 
+CREATE FUNCTION session(ts timestamptz, gap interval) RETURNS timestamptz
+AS 'MODULE_PATHNAME', 'streamx_session' LANGUAGE C STABLE PARALLEL SAFE;
+CREATE FUNCTION session(ts timestamp, gap interval) RETURNS timestamp
+AS 'MODULE_PATHNAME', 'streamx_session' LANGUAGE C STABLE PARALLEL SAFE;
+CREATE FUNCTION session(ts date, gap interval) RETURNS timestamp
+AS 'MODULE_PATHNAME', 'streamx_session' LANGUAGE C STABLE PARALLEL SAFE;
+COMMENT ON FUNCTION session(timestamptz, interval) IS 'as a grouping column: start of the session that holds ts, per the other grouping columns; rows at most gap apart are one session';
+COMMENT ON FUNCTION session(timestamp, interval) IS 'as a grouping column: start of the session that holds ts, per the other grouping columns; rows at most gap apart are one session';
+COMMENT ON FUNCTION session(date, interval) IS 'as a grouping column: start of the session that holds ts, per the other grouping columns; rows at most gap apart are one session';
+
+CREATE FUNCTION streamx.session_start(ts timestamptz, gap interval) RETURNS timestamptz
+AS 'MODULE_PATHNAME', 'streamx_session_start' LANGUAGE C WINDOW IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streamx.session_start(ts timestamp, gap interval) RETURNS timestamp
+AS 'MODULE_PATHNAME', 'streamx_session_start' LANGUAGE C WINDOW IMMUTABLE PARALLEL SAFE;
+COMMENT ON FUNCTION streamx.session_start(timestamptz, interval) IS 'OVER (PARTITION BY ... ORDER BY ts): start of the session that holds ts; what session() stands for in GROUP BY';
+COMMENT ON FUNCTION streamx.session_start(timestamp, interval) IS 'OVER (PARTITION BY ... ORDER BY ts): start of the session that holds ts; what session() stands for in GROUP BY';
+
 CREATE FUNCTION streamx.event_time(value anyelement) RETURNS anyelement
 AS 'MODULE_PATHNAME', 'streamx_event_time' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION streamx.event_time(anyelement) IS 'a timestamp or date as it is; an error if it is NULL or infinite: such a row is in no window';

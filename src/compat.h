@@ -61,6 +61,37 @@ sx_flatten_group_rte(Query *query)
 #define sx_flatten_group_rte(query) (query)
 #endif
 
+#include "optimizer/optimizer.h"
+
+/* What a grouping column is, before and after the above. */
+static inline Node *
+sx_group_expr(Query *query, SortGroupClause *clause)
+{
+	Node	   *expr = (Node *) get_sortgroupclause_tle(clause, query->targetList)->expr;
+
+#if PG_VERSION_NUM >= 180000
+	if (query->hasGroupRTE && IsA(expr, Var) && ((Var *) expr)->varlevelsup == 0)
+	{
+		RangeTblEntry *rte = list_nth_node(RangeTblEntry, query->rtable,
+										   ((Var *) expr)->varno - 1);
+
+		if (rte->rtekind == RTE_GROUP)
+			expr = list_nth(rte->groupexprs, ((Var *) expr)->varattno - 1);
+	}
+#endif
+	return expr;
+}
+
+/* A range table goes from one query to another; 16 moves rights out of it. */
+static inline void
+sx_move_permissions(Query *to, Query *from)
+{
+#if PG_VERSION_NUM >= 160000
+	to->rteperminfos = from->rteperminfos;
+	from->rteperminfos = NIL;
+#endif
+}
+
 /* 18 drops ExecutorRun's execute_once; all rows, forward, once */
 #if PG_VERSION_NUM >= 180000
 #define sx_executor_run(desc) ExecutorRun(desc, ForwardScanDirection, 0)

@@ -11,6 +11,7 @@
 #include "base/guc.h"
 #include "compat.h"
 #include "ddl/ddl.h"
+#include "plan/plan.h"
 #include "worker/worker.h"
 
 PG_MODULE_MAGIC;
@@ -26,6 +27,7 @@ _PG_init(void)
 		return;
 	sx_guc_init();
 	sx_ddl_init();
+	sx_plan_init();
 	sx_worker_init();
 }
 

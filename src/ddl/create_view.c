@@ -288,6 +288,21 @@ create_stored_query(Oid schema, const char *name, Query *query, Oid owner)
 	return address.objectId;
 }
 
+static void
+create_state_index(Oid schema, const char *table, const char *first,
+				   const char *second)
+{
+	IndexStmt  *index = makeNode(IndexStmt);
+
+	index->idxname = psprintf("%s_%s", table, first);
+	index->relation = range_var(schema, table);
+	index->accessMethod = pstrdup("btree");
+	index->indexParams = list_make1(index_column(first));
+	if (second)
+		index->indexParams = lappend(index->indexParams, index_column(second));
+	run_statement((Node *) index);
+}
+
 /*
  * The state table: hash of the key, key, partial states or what is held of each
  * row.  Not read by users.
@@ -296,7 +311,6 @@ static Oid
 create_state(Oid schema, const char *name, const SxShape *shape, Oid owner)
 {
 	CreateStmt *create = makeNode(CreateStmt);
-	IndexStmt  *index = makeNode(IndexStmt);
 	ColumnDef  *hash = makeColumnDef("h", INT8OID, -1, InvalidOid);
 	Oid			relid;
 
@@ -339,14 +353,19 @@ create_state(Oid schema, const char *name, const SxShape *shape, Oid owner)
 	set_replica_identity(schema, name);
 	relid = get_relname_relid(name, schema);
 
-	index->idxname = psprintf("%s_h", name);
-	index->relation = range_var(schema, name);
-	index->accessMethod = pstrdup("btree");
-	index->indexParams = list_make1(index_column("h"));
-	if (shape->panes)			/* those of one group in their order */
-		index->indexParams = lappend(index->indexParams,
-									 index_column(psprintf("k%d", shape->pane_key + 1)));
-	run_statement((Node *) index);
+	if (shape->session)
+	{
+		const char *time = shape->strategy == SX_STRATEGY_RECOMPUTE ?
+		psprintf("k%d", shape->session->key + 1) :
+		psprintf("p%d", shape->aggregates[shape->session->last].partial + 1);
+
+		create_state_index(schema, name, "h", time);
+		create_state_index(schema, name, time, NULL);
+	}
+	else if (shape->panes)		/* those of one group in their order */
+		create_state_index(schema, name, "h", psprintf("k%d", shape->pane_key + 1));
+	else
+		create_state_index(schema, name, "h", NULL);
 
 	ATExecChangeOwner(relid, owner, true, AccessExclusiveLock);
 	CommandCounterIncrement();

@@ -43,6 +43,7 @@
 #include "plan/panes.h"
 #include "plan/plan.h"
 #include "plan/recompute.h"
+#include "plan/session.h"
 #include "plan/window_key.h"
 
 typedef struct AnalyzeContext
@@ -664,7 +665,10 @@ analyze_windows(SxShape *shape, Query *query, const SxGroupingSets * sets)
 
 		if (call == NULL)
 			continue;
-		if (has_watermark && shape->window == NULL)
+
+		/* beside a session any other window is grouping only */
+		if (has_watermark && shape->window == NULL &&
+			(shape->session == NULL || shape->session->key == i))
 		{
 			shape->window = sx_plan_window(call);
 			if (shape->window)
@@ -681,7 +685,7 @@ analyze_windows(SxShape *shape, Query *query, const SxGroupingSets * sets)
 		if (is_window && partial)
 			sx_plan_leave_out_late(shape, query,
 								   linitial_node(CaseWhen, ((CaseExpr *) tle->expr)->args)->result);
-		if (sets == NULL && shape->panes == NULL &&
+		if (sets == NULL && shape->panes == NULL && shape->session == NULL &&
 			(shape->window == NULL || shape->window_key == i))
 			sx_plan_panes(shape, query, i, call);
 	}
@@ -697,6 +701,7 @@ analyze_grouping(AnalyzeContext *cxt, SxShape *shape, Query *query)
 	List	   *tlist = NIL;
 	int			i;
 
+	sx_plan_find_session(shape, query, cxt->viewname);
 	if (query->groupingSets)
 		sets = sx_plan_grouping_sets(query, cxt->viewname);
 	shape->strategy = SX_STRATEGY_MERGE;
@@ -723,7 +728,6 @@ analyze_grouping(AnalyzeContext *cxt, SxShape *shape, Query *query)
 		key->collation = exprCollation((Node *) tle->expr);
 		key->expr = copyObject(tle->expr);
 	}
-
 	foreach(lc, query->targetList)
 	{
 		TargetEntry *tle = lfirst_node(TargetEntry, lc);
@@ -732,6 +736,8 @@ analyze_grouping(AnalyzeContext *cxt, SxShape *shape, Query *query)
 			collect_aggrefs_walker((Node *) tle->expr, &aggrefs);
 	}
 	collect_aggrefs_walker(query->havingQual, &aggrefs);
+	if (shape->session)
+		aggrefs = sx_plan_session_aggregates(shape, aggrefs);
 	shape->aggregates = palloc0(sizeof(SxAggregate) * Max(list_length(aggrefs), 1));
 	shape->partials = palloc0(sizeof(SxPartial) * Max(list_length(aggrefs), 1));
 	foreach(lc, aggrefs)
@@ -777,6 +783,11 @@ analyze_grouping(AnalyzeContext *cxt, SxShape *shape, Query *query)
 
 		tle = flatCopyTargetEntry(tle);
 		tle->resno = i + 1;
+
+		/* rows are held with their time: their sessions may yet grow */
+		if (shape->session && shape->session->key == i &&
+			shape->strategy == SX_STRATEGY_RECOMPUTE)
+			tle->expr = sx_plan_session_time(castNode(FuncExpr, tle->expr));
 		tlist = lappend(tlist, tle);
 	}
 	for (i = 0; i < shape->nheld; i++)
@@ -799,6 +810,8 @@ analyze_grouping(AnalyzeContext *cxt, SxShape *shape, Query *query)
 		foreach(lc, tlist)
 			lfirst_node(TargetEntry, lc)->ressortgroupref = 0;
 	}
+	else if (shape->session)
+		sx_plan_expand_sessions(query);
 
 	/*
 	 * Without GROUP BY and without aggregates (a bare HAVING) there would be
@@ -883,6 +896,8 @@ sx_plan_analyze(Query *stored, const char *viewname)
 	{
 		ListCell   *lc;
 		List	   *tlist = NIL;
+
+		sx_plan_find_session(shape, query, viewname);
 
 		/* order means nothing to a table; junk columns are there for it */
 		shape->strategy = SX_STRATEGY_APPEND;

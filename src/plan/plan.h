@@ -64,6 +64,18 @@ typedef struct SxAggregate
 	bool		finalextra;
 } SxAggregate;
 
+/* The grouping column that is session(ts, gap). */
+typedef struct SxSession
+{
+	int			key;			/* index into keys */
+	int64		gap_us;
+	Expr	   *gap;			/* the same, a constant */
+	Expr	   *time;			/* ts as a timestamp, as in the query */
+	int			last;			/* index into aggregates: time of a session's
+								 * last row */
+	int			count;			/* likewise: how many rows it has */
+} SxSession;
+
 typedef struct SxShape
 {
 	SxStrategy	strategy;
@@ -120,6 +132,9 @@ typedef struct SxShape
 	int			pane_key;
 	SxPanes    *panes;
 
+	/* what it is if a key is a session (with or without a window); or NULL */
+	SxSession  *session;
+
 	/* counts the rows of a batch that are late; NULL: cannot be told */
 	Query	   *late_query;
 } SxShape;
@@ -153,6 +168,9 @@ extern PlannedStmt *sx_plan_initial(const SxShape *shape, Oid state);
 
 /* Plan of a query that is not partial, over a batch of so many rows. */
 extern PlannedStmt *sx_plan_late(const SxShape *shape, double rows);
+
+/* At server start: queries over tables can group by session() as well. */
+extern void sx_plan_init(void);
 
 /* The stored query of a view (its Query after parse analysis). */
 extern Query *sx_plan_stored_query(Oid query_view);

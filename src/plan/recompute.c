@@ -23,6 +23,7 @@
 #include "utils/typcache.h"
 
 #include "plan/recompute.h"
+#include "plan/session.h"
 
 /* columns of the state table: h, the keys, what is held */
 #define FIRST_KEY 2
@@ -35,6 +36,8 @@ hold(SxShape *shape, int *max, Expr *expr, const char *viewname)
 
 	if (expr == NULL || IsA(expr, Const))
 		return;
+	if (shape->session && equal(expr, shape->session->time))
+		return;					/* stands for the key */
 	for (i = 0; i < shape->nheld; i++)
 	{
 		if (equal(shape->held[i].expr, expr))
@@ -79,7 +82,8 @@ stored_mutator(Node *node, SxShape *shape)
 	{
 		SxKey	   *key = &shape->keys[i];
 
-		if (equal(node, key->expr))
+		if (shape->session && shape->session->key == i ?
+			equal(node, shape->session->time) : equal(node, key->expr))
 			return (Node *) makeVar(1, FIRST_KEY + i, key->typid, key->typmod,
 									key->collation, 0);
 	}
@@ -171,6 +175,14 @@ sx_plan_hold_rows(SxShape *shape, const Query *query, const char *viewname)
 															key->typmod, key->collation, 0),
 										   i + 1, psprintf("k%d", i + 1), false);
 
+		if (shape->session && shape->session->key == i)
+		{
+			FuncExpr   *call = (FuncExpr *) copyObject(key->expr);
+
+			/* of the time that is held in the key's place */
+			lfirst(list_head(call->args)) = tle->expr;
+			tle->expr = (Expr *) call;
+		}
 		clause->tleSortGroupRef = tle->ressortgroupref = i + 1;
 		over->targetList = lappend(over->targetList, tle);
 		over->groupClause = lappend(over->groupClause, clause);
@@ -189,5 +201,7 @@ sx_plan_recompute(const SxShape *shape, Oid state)
 	Query	   *query = copyObject(shape->recompute_query);
 
 	linitial_node(RangeTblEntry, query->rtable)->relid = state;
+	if (shape->session)
+		sx_plan_expand_sessions(query);
 	return planner(query, NULL, 0, NULL);
 }

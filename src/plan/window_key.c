@@ -137,7 +137,7 @@ time_argument(Oid funcid)
 	name = get_func_name(funcid);
 	if (name == NULL ||
 		(strcmp(name, "tumble") != 0 && strcmp(name, "hop") != 0 &&
-		 strcmp(name, "cumulate") != 0) ||
+		 strcmp(name, "cumulate") != 0 && strcmp(name, "session") != 0) ||
 		getExtensionOfObject(ProcedureRelationId, funcid) != get_extension_oid("streamx", true))
 		return -1;
 	return 0;
@@ -190,7 +190,12 @@ sx_plan_window(const FuncExpr *call)
 			window->zone = TextDatumGetCString(zone->constvalue);
 		return window;
 	}
-	if (strcmp(name, "hop") == 0)
+	if (strcmp(name, "session") == 0)
+	{
+		window->kind = SX_WINDOW_SESSION;
+		size = sx_plan_window_constant(call, 1);
+	}
+	else if (strcmp(name, "hop") == 0)
 	{
 		window->kind = SX_WINDOW_HOP;
 		size = sx_plan_window_constant(call, 2);
@@ -237,6 +242,8 @@ sx_plan_last_window(const FuncExpr *call, Expr *key)
 {
 	bool		hop = strcmp(get_func_name(call->funcid), "hop") == 0;
 
+	if (strcmp(get_func_name(call->funcid), "session") == 0)
+		return NULL;			/* depends on other rows */
 	if (!call->funcretset)
 		return key;
 	if (!equal(call, key))

@@ -16,8 +16,8 @@
 /*
  * sx_plan_window_call -- the call that makes an expression a window
  *
- * tumble, hop, cumulate, date_bin or date_trunc over a stream's event time,
- * seen through subqueries and joins of the (rewritten) query; over UNION ALL it
+ * tumble, hop, cumulate, session, date_bin or date_trunc over a stream's event
+ * time, seen through subqueries and joins of the (rewritten) query; over UNION ALL it
  * has to be the event time in each branch.  Points into the query; NULL: the
  * expression is none.  *arg: number of the argument that is the event time.
  */

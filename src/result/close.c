@@ -21,6 +21,7 @@
 
 #include "compat.h"
 #include "result/merge.h"
+#include "result/session.h"
 
 bool
 sx_result_can_close(const SxResult *r, int64 closed_us)
@@ -105,7 +106,9 @@ sx_result_close(SxResult *r, int64 closed_us)
 	r->closing = true;
 	PG_TRY();
 	{
-		if (r->shape->strategy == SX_STRATEGY_RECOMPUTE)
+		if (r->shape->session)
+			written = sx_session_close(r, closed_us);
+		else if (r->shape->strategy == SX_STRATEGY_RECOMPUTE)
 			written = sx_recompute_close(r, closed_us);
 		else if (r->shape->panes)
 			written = sx_panes_close(r, closed_us);
@@ -117,7 +120,9 @@ sx_result_close(SxResult *r, int64 closed_us)
 		r->closing = false;
 	}
 	PG_END_TRY();
-	if (r->view->has_retention)
+	if (r->view->has_retention && r->shape->session)
+		sx_session_remove_old(r, closed_us);
+	else if (r->view->has_retention)
 		remove_old(r, closed_us);
 	return written;
 }

@@ -44,6 +44,7 @@
 #include "result/group.h"
 #include "result/key_index.h"
 #include "result/merge.h"
+#include "result/session.h"
 #include "result/writer.h"
 
 /* ---- functions of the aggregates ---- */
@@ -635,6 +636,8 @@ sx_result_open(const SxView *view, const SxShape *shape)
 	for (i = 0; i < shape->nkeys; i++)
 		sx_key_ops_init(&r->keyops[i], &shape->keys[i]);
 	sx_projection_init(&r->proj, shape);
+	if (shape->session)
+		r->session = sx_session_open(shape);
 	if (shape->strategy == SX_STRATEGY_RECOMPUTE)
 		return r;
 	sx_aggregates_init(&r->aggs, shape);
@@ -869,6 +872,8 @@ sx_result_merge(SxResult *r, SxRows *rows, int64 closed_us, int64 *dropped)
 	int64		n;
 	int64		changed;
 
+	if (r->shape->session)
+		return sx_session_merge(r, rows, closed_us, dropped);
 	*dropped = 0;
 	r->closed_us = closed_us;
 	if (r->shape->panes)

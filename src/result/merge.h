@@ -94,6 +94,7 @@ struct SxResult
 	struct SxEmit *emit;		/* to the view's sink; NULL: none, or not yet */
 	bool		closing;		/* rows are written as their window closes */
 	PlannedStmt *recompute;		/* made when first needed */
+	struct SxSessionKeys *session;	/* or NULL, see session.h */
 	int64		closed_us;		/* what ended by then was closed before */
 	int64		next_end_us;	/* end of the window that closes first, as far
 								 * as known: no group's ends earlier;
@@ -138,6 +139,8 @@ extern int64 sx_panes_close(SxResult *result, int64 closed_us);
 
 /* recompute.c's part of sx_result_close, and the row of a view without groups */
 extern int64 sx_recompute_close(SxResult *result, int64 closed_us);
+extern void sx_recompute_run(SxResult *result, const int64 *hashes, int n,
+							 SxRows *rows);
 extern int64 sx_recompute_groups(SxResult *result, const int64 *hashes, int n,
 								 int64 closed_us);
 

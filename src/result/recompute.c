@@ -22,6 +22,7 @@
 #include "compat.h"
 #include "exec/exec.h"
 #include "result/merge.h"
+#include "result/session.h"
 
 static int
 by_value(const void *a, const void *b)
@@ -48,26 +49,24 @@ unique_hashes(int64 *hashes, int n)
 }
 
 /*
- * sx_recompute_groups -- compute groups from the rows held, write their rows
+ * sx_recompute_run -- compute the groups with these hashes from the rows held
  *
- * Of the groups with these hashes, those whose window ends at or before
- * closed_us (PG_INT64_MAX: all).  Needs an active snapshot that sees the rows.
+ * *rows, in the current context: (keys ..., aggregates' values ...).  Needs an
+ * active snapshot that sees the rows.
  */
-int64
-sx_recompute_groups(SxResult *r, const int64 *hashes, int n, int64 closed_us)
+void
+sx_recompute_run(SxResult *r, const int64 *hashes, int n, SxRows *rows)
 {
-	const SxShape *shape = r->shape;
 	ParamListInfo params = makeParamList(1);
 	Datum	   *datums = palloc(sizeof(Datum) * Max(n, 1));
 	DestReceiver *dest;
-	SxRows		rows;
-	int64		i;
+	int			i;
 
 	if (r->recompute == NULL)
 	{
 		MemoryContext old = MemoryContextSwitchTo(r->cxt);
 
-		r->recompute = sx_plan_recompute(shape, r->view->state);
+		r->recompute = sx_plan_recompute(r->shape, r->view->state);
 		MemoryContextSwitchTo(old);
 	}
 	for (i = 0; i < n; i++)
@@ -79,10 +78,25 @@ sx_recompute_groups(SxResult *r, const int64 *hashes, int n, int64 closed_us)
 	params->params[0].ptype = INT8ARRAYOID;
 
 	LockRelationOid(r->view->state, AccessShareLock);
-	dest = sx_exec_collector(&rows, CurrentMemoryContext);
+	dest = sx_exec_collector(rows, CurrentMemoryContext);
 	sx_exec_query(r->recompute, params, dest);
 	dest->rDestroy(dest);
+}
 
+/*
+ * sx_recompute_groups -- compute groups from the rows held, write their rows
+ *
+ * Of the groups with these hashes, those whose window ends at or before
+ * closed_us (PG_INT64_MAX: all).  Needs an active snapshot that sees the rows.
+ */
+int64
+sx_recompute_groups(SxResult *r, const int64 *hashes, int n, int64 closed_us)
+{
+	const SxShape *shape = r->shape;
+	SxRows		rows;
+	int64		i;
+
+	sx_recompute_run(r, hashes, n, &rows);
 	if (closed_us != PG_INT64_MAX)
 	{
 		/* groups of the same hash whose window is open */
@@ -139,6 +153,8 @@ sx_result_recompute(SxResult *r, SxRows *rows, int64 closed_us, int64 *dropped)
 	int64		i;
 	int			c;
 
+	if (shape->session)
+		return sx_session_recompute(r, rows, closed_us, dropped);
 	*dropped = 0;
 	if (shape->window)
 		*dropped = sx_result_drop_closed(r, rows, closed_us);

@@ -30,7 +30,7 @@ extern SxResult *sx_result_open(const SxView *view, const SxShape *shape);
  * Writes the state table, and the result table unless the view emits final
  * rows.  Groups whose window ends at or before closed_us are left out:
  * *dropped counts them.  Returns the rows of the result that were inserted,
- * updated or deleted.
+ * updated or deleted.  Sessions: *dropped counts the rows that are late.
  */
 extern int64 sx_result_merge(SxResult *result, SxRows *partials,
 							 int64 closed_us, int64 *dropped);

@@ -15,6 +15,7 @@ typedef enum SxWindowKind
 	SX_WINDOW_FIXED,			/* tumble, date_bin, date_trunc: its start */
 	SX_WINDOW_HOP,				/* its start; a row is in several */
 	SX_WINDOW_CUMULATE,			/* its end; a row is in several */
+	SX_WINDOW_SESSION,			/* its start; when it ends is in its state */
 } SxWindowKind;
 
 typedef struct SxWindow

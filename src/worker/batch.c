@@ -248,7 +248,9 @@ apply(SxViewRun *run, BatchInput *in, int64 first, int64 end)
 		written = run->shape->strategy == SX_STRATEGY_MERGE ?
 			sx_result_merge(run->result, &rows, closed, &dropped) :
 			sx_result_recompute(run->result, &rows, closed, &dropped);
-		if (dropped > 0 || (run->shape->window_partial && sx_window_closed_hits() > 0))
+		if (run->shape->session)
+			run->counters.rows_late += dropped;
+		else if (dropped > 0 || (run->shape->window_partial && sx_window_closed_hits() > 0))
 			run->counters.rows_late += count_late(run, &input, closed);
 	}
 	dest->rDestroy(dest);

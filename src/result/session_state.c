@@ -1,0 +1,338 @@
+/*-------------------------------------------------------------------------
+ * session_state.c
+ *		The state table of a view that groups by session(ts, gap).
+ *
+ * Its columns are those of any view, but h is the hash of the *other* keys,
+ * so that all open sessions of a key are found by it.  Two indexes, on
+ * (h, time) and on (time), where time is that of
+ *	- merge: a session's last row (the partial state of max(ts)); the session
+ *	  key is its start;
+ *	- recompute: the row, which is held in place of the session key.
+ * Sessions of a key are more than the gap apart: in the order of their last
+ * rows they are in that of their starts too.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "catalog/pg_am.h"
+#include "miscadmin.h"
+#include "utils/fmgroids.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+#include "utils/typcache.h"
+
+#include "result/session.h"
+
+SxSessionKeys *
+sx_session_open(const SxShape *shape)
+{
+	SxSessionKeys *k = palloc0(sizeof(SxSessionKeys));
+	int			i;
+
+	k->ops = palloc0(sizeof(SxKeyOps) * shape->nkeys);
+	k->sort = palloc0(sizeof(SortSupportData) * shape->nkeys);
+	for (i = 0; i < shape->nkeys; i++)
+	{
+		TypeCacheEntry *type = lookup_type_cache(shape->keys[i].typid, TYPECACHE_LT_OPR);
+
+		if (i == shape->session->key)
+			continue;
+		k->column[k->n] = i;
+		sx_key_ops_init(&k->ops[k->n], &shape->keys[i]);
+		k->sort[k->n].ssup_cxt = CurrentMemoryContext;
+		k->sort[k->n].ssup_collation = shape->keys[i].collation;
+		PrepareSortSupportFromOrderingOp(type->lt_opr, &k->sort[k->n]);
+		k->n++;
+	}
+	return k;
+}
+
+/* ---- pieces ---- */
+
+static int
+compare_keys(SxResult *r, const SxPiece *a, const SxPiece *b)
+{
+	int			i;
+
+	if (a->hash != b->hash)
+		return a->hash < b->hash ? -1 : 1;
+	for (i = 0; i < r->session->n; i++)
+	{
+		int			c = ApplySortComparator(a->keys[i], a->key_nulls[i],
+											b->keys[i], b->key_nulls[i],
+											&r->session->sort[i]);
+
+		if (c != 0)
+			return c;
+	}
+	return 0;
+}
+
+int
+sx_session_compare_pieces(SxResult *r, const SxPiece *a, const SxPiece *b)
+{
+	int			c = compare_keys(r, a, b);
+
+	if (c != 0)
+		return c;
+	if (a->timeless != b->timeless)
+		return a->timeless ? 1 : -1;
+	if (a->timeless || a->start == b->start)
+		return 0;
+	return a->start < b->start ? -1 : 1;
+}
+
+static int
+by_key_and_time(const void *a, const void *b, void *arg)
+{
+	return sx_session_compare_pieces(arg, a, b);
+}
+
+bool
+sx_session_same_keys(SxResult *r, const SxPiece *a, const SxPiece *b)
+{
+	return a->hash == b->hash &&
+		sx_keys_equal(r->session->ops, r->session->n, a->keys, a->key_nulls,
+					  b->keys, b->key_nulls);
+}
+
+SxPiece *
+sx_session_pieces(SxResult *r, const SxRows *rows)
+{
+	const SxShape *shape = r->shape;
+	int			n = r->session->n;
+	SxPiece    *pieces = MemoryContextAllocHuge(CurrentMemoryContext,
+												sizeof(SxPiece) * rows->nrows);
+	Datum	   *keys = MemoryContextAllocHuge(CurrentMemoryContext,
+											  sizeof(Datum) * Max(n, 1) * rows->nrows);
+	bool	   *nulls = MemoryContextAllocHuge(CurrentMemoryContext,
+											   sizeof(bool) * Max(n, 1) * rows->nrows);
+	int			last = shape->session->key;
+	int64		i;
+	int			k;
+
+	if (shape->strategy == SX_STRATEGY_MERGE)
+		last = shape->nkeys + shape->aggregates[shape->session->last].partial;
+	for (i = 0; i < rows->nrows; i++)
+	{
+		SxPiece    *p = &pieces[i];
+
+		p->values = rows->values + i * rows->ncols;
+		p->nulls = rows->nulls + i * rows->ncols;
+		p->keys = keys + i * n;
+		p->key_nulls = nulls + i * n;
+		for (k = 0; k < n; k++)
+		{
+			p->keys[k] = p->values[r->session->column[k]];
+			p->key_nulls[k] = p->nulls[r->session->column[k]];
+		}
+		p->hash = sx_keys_hash(r->session->ops, n, p->keys, p->key_nulls);
+		p->timeless = p->nulls[shape->session->key];
+		p->start = DatumGetInt64(p->values[shape->session->key]);
+		p->last = DatumGetInt64(p->values[last]);
+	}
+	qsort_arg(pieces, rows->nrows, sizeof(SxPiece), by_key_and_time, r);
+	return pieces;
+}
+
+void
+sx_session_group(SxResult *r, const SxPiece *piece, int64 start, SxGroup *group)
+{
+	const SxShape *shape = r->shape;
+
+	memset(group, 0, sizeof(*group));
+	group->hash = piece->hash;
+	group->keys = palloc(sizeof(Datum) * shape->nkeys);
+	group->key_nulls = palloc(sizeof(bool) * shape->nkeys);
+	memcpy(group->keys, piece->values, sizeof(Datum) * shape->nkeys);
+	memcpy(group->key_nulls, piece->nulls, sizeof(bool) * shape->nkeys);
+	group->keys[shape->session->key] = Int64GetDatum(start);
+	ItemPointerSetInvalid(&group->state_tid);
+	ItemPointerSetInvalid(&group->result_tid);
+}
+
+int
+sx_session_delete_row(SxWriter *writer, SxKeyIndex *index, const SxGroup *group)
+{
+	ItemPointerData tid;
+
+	if (!sx_key_index_find(index, group->keys, group->key_nulls, &tid))
+		return 0;
+	sx_writer_delete(writer, &tid);
+	return 1;
+}
+
+/* ---- the table ---- */
+
+static AttrNumber
+time_column(const SxShape *shape)
+{
+	if (shape->strategy == SX_STRATEGY_RECOMPUTE)
+		return 2 + shape->session->key;
+	return 2 + shape->nkeys + shape->aggregates[shape->session->last].partial;
+}
+
+/* A btree that begins with these columns. */
+static Relation
+find_index(Relation rel, AttrNumber first, AttrNumber second)
+{
+	List	   *indexes = RelationGetIndexList(rel);
+	ListCell   *lc;
+
+	foreach(lc, indexes)
+	{
+		Relation	index = index_open(lfirst_oid(lc), RowExclusiveLock);
+		Form_pg_index form = index->rd_index;
+
+		if (index->rd_rel->relam == BTREE_AM_OID && form->indisvalid &&
+			RelationGetIndexPredicate(index) == NIL &&
+			form->indnkeyatts == (second ? 2 : 1) &&
+			form->indkey.values[0] == first &&
+			(second == 0 || form->indkey.values[1] == second))
+		{
+			list_free(indexes);
+			return index;
+		}
+		index_close(index, NoLock);
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("state table \"%s\" has lost an index", RelationGetRelationName(rel)),
+			 second ?
+			 errhint("Create it again: btree on columns %d and %d.", first, second) :
+			 errhint("Create it again: btree on column %d.", first)));
+	return NULL;
+}
+
+void
+sx_session_table_begin(SxSessionTable *st, SxResult *r)
+{
+	AttrNumber	time = time_column(r->shape);
+
+	memset(st, 0, sizeof(*st));
+	st->r = r;
+	st->cxt = CurrentMemoryContext;
+	st->writer = sx_writer_begin(r->view->state);
+	st->slot = table_slot_create(st->writer->rel, NULL);
+	st->by_key = find_index(st->writer->rel, 1, time);
+	st->by_time = find_index(st->writer->rel, time, 0);
+	st->keys = palloc0(sizeof(Datum) * Max(r->session->n, 1));
+	st->key_nulls = palloc0(sizeof(bool) * Max(r->session->n, 1));
+}
+
+void
+sx_session_table_end(SxSessionTable *st)
+{
+	ExecDropSingleTupleTableSlot(st->slot);
+	if (st->key_scan)
+		index_endscan(st->key_scan);
+	if (st->time_scan)
+		index_endscan(st->time_scan);
+	index_close(st->by_key, NoLock);
+	index_close(st->by_time, NoLock);
+	sx_writer_end(st->writer);
+}
+
+void
+sx_session_seek(SxSessionTable *st, const SxPiece *piece, int64 from)
+{
+	MemoryContext old = MemoryContextSwitchTo(st->cxt);
+	ScanKeyData keys[2];
+
+	ScanKeyInit(&keys[0], 1, BTEqualStrategyNumber, F_INT8EQ,
+				Int64GetDatum((int64) piece->hash));
+	if (piece->timeless)
+		ScanKeyEntryInitialize(&keys[1], SK_ISNULL | SK_SEARCHNULL, 2,
+							   InvalidStrategy, InvalidOid, InvalidOid,
+							   InvalidOid, (Datum) 0);
+	else
+		ScanKeyInit(&keys[1], 2, BTGreaterEqualStrategyNumber,
+					F_TIMESTAMP_GE, TimestampGetDatum(from));
+	if (st->key_scan == NULL)
+		st->key_scan = index_beginscan(st->writer->rel, st->by_key,
+									   GetActiveSnapshot(), 2, 0);
+	index_rescan(st->key_scan, keys, 2, NULL, 0);
+	MemoryContextSwitchTo(old);
+}
+
+static void
+read_keys(SxSessionTable *st)
+{
+	SxSessionKeys *k = st->r->session;
+	int			i;
+
+	for (i = 0; i < k->n; i++)
+		st->keys[i] = slot_getattr(st->slot, 2 + k->column[i], &st->key_nulls[i]);
+}
+
+/* What a scan allocates on its way lives as long as the scan. */
+static bool
+fetch(SxSessionTable *st, IndexScanDesc scan)
+{
+	MemoryContext old = MemoryContextSwitchTo(st->cxt);
+	bool		found = index_getnext_slot(scan, ForwardScanDirection, st->slot);
+
+	MemoryContextSwitchTo(old);
+	return found;
+}
+
+bool
+sx_session_next(SxSessionTable *st, const SxPiece *piece)
+{
+	SxSessionKeys *k = st->r->session;
+
+	while (fetch(st, st->key_scan))
+	{
+		CHECK_FOR_INTERRUPTS();
+		read_keys(st);
+		if (sx_keys_equal(k->ops, k->n, piece->keys, piece->key_nulls,
+						  st->keys, st->key_nulls))
+			return true;
+	}
+	return false;
+}
+
+void
+sx_session_seek_all(SxSessionTable *st)
+{
+	if (st->time_scan == NULL)
+		st->time_scan = index_beginscan(st->writer->rel, st->by_time,
+										GetActiveSnapshot(), 0, 0);
+	index_rescan(st->time_scan, NULL, 0, NULL, 0);
+}
+
+bool
+sx_session_next_of_all(SxSessionTable *st, int64 *time)
+{
+	bool		null;
+
+	CHECK_FOR_INTERRUPTS();
+	if (!fetch(st, st->time_scan))
+		return false;
+	*time = DatumGetInt64(slot_getattr(st->slot, time_column(st->r->shape), &null));
+	if (null)
+		return false;			/* they are last */
+	read_keys(st);
+	return true;
+}
+
+int64
+sx_session_slot_key(SxSessionTable *st)
+{
+	bool		null;
+
+	return DatumGetInt64(slot_getattr(st->slot, 2 + st->r->shape->session->key, &null));
+}
+
+int64
+sx_session_slot_time(SxSessionTable *st)
+{
+	bool		null;
+
+	return DatumGetInt64(slot_getattr(st->slot, time_column(st->r->shape), &null));
+}
