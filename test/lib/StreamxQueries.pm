@@ -45,14 +45,18 @@ use constant EPOCH => '2026-01-01 00:00:00Z';
 sub new
 {
 	my ($class, $seed) = @_;
-	return bless { state => ($seed * 2 + 1) & 0x7fffffff }, $class;
+	my $self = bless { state => ($seed * 1_103_515_245 + 12_345) % 0x7ffffffe + 1 }, $class;
+
+	# seeds that follow each other are to give sets that have nothing in common
+	$self->_below(2) for 1 .. 8;
+	return $self;
 }
 
 # 0 .. n - 1; the generator of Park and Miller
 sub _below
 {
 	my ($self, $n) = @_;
-	$self->{state} = ($self->{state} * 48271) % 0x7fffffff || 1;
+	$self->{state} = ($self->{state} * 48271) % 0x7fffffff;
 	return int($self->{state} / 0x7fffffff * $n);
 }
 
