@@ -29,11 +29,12 @@ PROVE_TESTS = test/t/*.pl
 
 # Tests by name, in their order.
 REGRESS_TESTS = ddl streams status aggregates extensions shapes failures refusals native windows event_time literal recompute grouping_sets
-REGRESS_TESTS += union
+REGRESS_TESTS += union history
 REGRESS_TESTS += hop
 REGRESS_TESTS += session
 
 ISOLATION = native-concurrent native-long native-savepoints native-prepared result-locks
+ISOLATION += history
 
 # No bitcode: the C++ object has none, and nothing here is worth inlining.
 override with_llvm = no

@@ -42,7 +42,6 @@ INSERT INTO shapes (q) VALUES
   ('SELECT k, generate_series(1, 3), count(*) FROM s GROUP BY k'),
   ('SELECT 1 FROM s HAVING true'),
 -- several streams, or one twice
-  ('SELECT k FROM s UNION SELECT k FROM tab'),
   ('SELECT k FROM s INTERSECT SELECT k FROM tab'),
   ('SELECT k FROM tab EXCEPT SELECT k FROM s'),
   ('SELECT s.k, count(*) FROM s JOIN s2 USING (k) GROUP BY s.k'),

@@ -219,7 +219,6 @@ CREATE VIEW bad WITH (streamx.continuous, streamx.emit = 'final') AS
   FROM (SELECT ts FROM a UNION ALL SELECT '2026-01-01'::timestamptz FROM b) u GROUP BY w;
 
 -- what cannot be maintained
-CREATE VIEW bad WITH (streamx.continuous) AS SELECT k FROM a UNION SELECT k FROM b;
 CREATE VIEW bad WITH (streamx.continuous) AS SELECT k FROM a INTERSECT SELECT k FROM b;
 CREATE VIEW bad WITH (streamx.continuous) AS SELECT k FROM a EXCEPT ALL SELECT k FROM b;
 CREATE VIEW bad WITH (streamx.continuous) AS SELECT count(*) FROM (SELECT k FROM a UNION ALL (SELECT k FROM a INTERSECT ALL SELECT k FROM b)) u;

@@ -472,8 +472,8 @@ current_settings(void)
 
 /*
  * Where the view starts to read a stream.  Native ones: from now on, unless
- * told otherwise.  Others have no progress before their first batch: it starts
- * as "start" says.
+ * told otherwise, which is what the active snapshot does not see.  Others have
+ * no progress before their first batch: it starts as "start" says.
  */
 static void
 set_stream_start(const SxView *view, Oid streamid)
@@ -496,7 +496,7 @@ set_stream_start(const SxView *view, Oid streamid)
 	else if (strcmp(stream->kind, "native") != 0)
 		return;
 	else if (start == NULL || strcmp(start, "latest") == 0)
-		position.snapshot = sx_journal_snapshot_now(streamid);
+		position.snapshot = sx_journal_snapshot_now(streamid, GetActiveSnapshot());
 	else if (strcmp(start, "earliest") == 0)
 		position.snapshot = sx_journal_snapshot_earliest();
 	else
@@ -506,9 +506,7 @@ set_stream_start(const SxView *view, Oid streamid)
 																			 ObjectIdGetDatum(InvalidOid),
 																			 Int32GetDatum(-1))));
 	position.first_offset = position.next_offset;
-	PushActiveSnapshot(GetLatestSnapshot());
 	sx_checkpoint_advance(view->relid, streamid, &position, 1);
-	PopActiveSnapshot();
 }
 
 static void
@@ -610,9 +608,13 @@ sx_ddl_create_view(const SxCreateView *stmt)
 	sx_ddl_prepare_sink(view);
 	create_outbox(view);
 	sx_view_insert(view);
+
+	/* history ends, and streams begin, at one snapshot */
+	PushActiveSnapshot(GetLatestSnapshot());
 	set_start(view);
 	CommandCounterIncrement();
 	sx_result_initialize(view->relid);
+	PopActiveSnapshot();
 	sx_worker_wake();
 
 	ObjectAddressSet(address, RelationRelationId, view->relid);

@@ -44,6 +44,7 @@
 #include "plan/plan.h"
 #include "plan/recompute.h"
 #include "plan/session.h"
+#include "plan/union.h"
 #include "plan/window_key.h"
 
 typedef struct AnalyzeContext
@@ -83,8 +84,8 @@ count_streams_walker(Node *node, int *count)
 	return expression_tree_walker(node, count_streams_walker, count);
 }
 
-static int
-count_streams(Node *node)
+int
+sx_plan_count_streams(Node *node)
 {
 	int			count = 0;
 
@@ -95,7 +96,7 @@ count_streams(Node *node)
 static int
 count_rte_streams(RangeTblEntry *rte)
 {
-	return rte->subquery ? count_streams((Node *) rte->subquery) : count_streams((Node *) rte);
+	return rte->subquery ? sx_plan_count_streams((Node *) rte->subquery) : sx_plan_count_streams((Node *) rte);
 }
 
 /* ---- WITH queries over a stream become subqueries ---- */
@@ -165,7 +166,7 @@ inline_ctes_walker(Node *node, void *context)
 			ic.depth = -1;
 			if (ic.cte->cterecursive || ic.cte->cterefcount < 1 ||
 				castNode(Query, ic.cte->ctequery)->commandType != CMD_SELECT ||
-				count_streams(ic.cte->ctequery) == 0)
+				sx_plan_count_streams(ic.cte->ctequery) == 0)
 				continue;
 			query->cteList = foreach_delete_current(query->cteList, lc);
 			(void) inline_reference_walker((Node *) query, &ic);
@@ -204,10 +205,9 @@ check_union(AnalyzeContext *cxt, Query *query, Node *node)
 	{
 		RangeTblEntry *rte = rt_fetch(castNode(RangeTblRef, node)->rtindex, query->rtable);
 
-		if (count_rte_streams(rte) == 0)
-			REFUSE(cxt->viewname, ("A branch of UNION ALL reads no stream."),
-				   ("Leave it out, and add it in a query over the result table."));
-		check_inlined(cxt, rte->subquery);
+		/* what reads no stream is history, whatever it is: see union.c */
+		if (count_rte_streams(rte) > 0)
+			check_inlined(cxt, rte->subquery);
 	}
 }
 
@@ -286,7 +286,7 @@ check_from_node(AnalyzeContext *cxt, Query *query, Node *node, bool nullable,
 		}
 		else if (rte->rtekind == RTE_SUBQUERY)
 		{
-			if (count_streams((Node *) rte->subquery) > 0)
+			if (sx_plan_count_streams((Node *) rte->subquery) > 0)
 				check_inlined(cxt, rte->subquery);
 		}
 		else if (rte->rtekind == RTE_CTE && rte->ctelevelsup == 0)
@@ -294,7 +294,7 @@ check_from_node(AnalyzeContext *cxt, Query *query, Node *node, bool nullable,
 			CommonTableExpr *cte = find_cte(query, rte->ctename);
 
 			/* those that can be subqueries are by now */
-			if (cte && count_streams(cte->ctequery) > 0)
+			if (cte && sx_plan_count_streams(cte->ctequery) > 0)
 				REFUSE(cxt->viewname,
 					   ("The WITH query \"%s\" over the stream is recursive.", cte->ctename),
 					   ("Write it without RECURSIVE."));
@@ -607,7 +607,7 @@ rewrite_query(Query *query)
 
 /* A query that counts the rows whose last window had closed before. */
 static Query *
-make_late_query(const Query *query, const SxGroupingSets * sets, Expr *last_window)
+make_late_query(const Query *query, const SxGroupingSets *sets, Expr *last_window)
 {
 	Query	   *late = copyObject(unconstify(Query *, query));
 	Aggref	   *count = makeNode(Aggref);
@@ -644,7 +644,7 @@ make_late_query(const Query *query, const SxGroupingSets * sets, Expr *last_wind
 
 /* Grouping columns that are windows over event time. */
 static void
-analyze_windows(SxShape *shape, Query *query, const SxGroupingSets * sets)
+analyze_windows(SxShape *shape, Query *query, const SxGroupingSets *sets)
 {
 	bool		has_watermark = true;
 	ListCell   *lc;
@@ -848,10 +848,11 @@ sx_plan_analyze(Query *stored, const char *viewname)
 	query = rewrite_query(stored);
 	(void) inline_ctes_walker((Node *) query, NULL);
 
-	total = count_streams((Node *) query);
+	total = sx_plan_count_streams((Node *) query);
 	if (total == 0)
 		REFUSE(viewname, ("There is no stream in FROM."),
 			   ("A stream is a foreign table of the wrapper streamx; over ordinary tables use a materialized view."));
+	query = sx_plan_union_as_grouping(query);
 	if (query->setOperations)
 		check_union(&cxt, query, query->setOperations);
 	else
@@ -914,6 +915,12 @@ sx_plan_analyze(Query *stored, const char *viewname)
 		}
 		query->targetList = tlist;
 	}
-	shape->batch_query = query;
+	shape->batch_query = copyObject(query);
+	if (sx_plan_drop_history(shape->batch_query))
+	{
+		shape->seed_query = query;
+		if (shape->late_query)
+			(void) sx_plan_drop_history(shape->late_query);
+	}
 	return shape;
 }

@@ -86,6 +86,12 @@ sx_plan_batch(const SxShape *shape, double rows)
 }
 
 PlannedStmt *
+sx_plan_seed(const SxShape *shape)
+{
+	return make_partial(shape, plan_for_batch(shape->seed_query, 1));
+}
+
+PlannedStmt *
 sx_plan_initial(const SxShape *shape, Oid state)
 {
 	Query	   *query = shape->initial_query;

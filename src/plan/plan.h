@@ -108,6 +108,9 @@ typedef struct SxShape
 	/* What runs over a batch: see analyze.c; rewritten, not yet planned. */
 	Query	   *batch_query;
 
+	/* The same with the branches of UNION ALL over tables; NULL: none. */
+	Query	   *seed_query;
+
 	/*
 	 * With grouping sets: the row of the empty one, there before any input;
 	 * (keys ..., partials ...), recompute: (keys ..., aggregates ...).  NULL:
@@ -165,6 +168,9 @@ extern PlannedStmt *sx_plan_recompute(const SxShape *shape, Oid state);
 
 /* Plan of the initial query; state: the view's state table (recompute). */
 extern PlannedStmt *sx_plan_initial(const SxShape *shape, Oid state);
+
+/* Plan of what a batch does not have: the history of the view. */
+extern PlannedStmt *sx_plan_seed(const SxShape *shape);
 
 /* Plan of a query that is not partial, over a batch of so many rows. */
 extern PlannedStmt *sx_plan_late(const SxShape *shape, double rows);

@@ -22,6 +22,7 @@
 #include "utils/timestamp.h"
 
 #include "catalog/stream.h"
+#include "plan/union.h"
 #include "plan/window_key.h"
 
 /*
@@ -59,7 +60,7 @@ look_through(Query **query, Node *expr)
 
 static bool is_event_time(Query *query, Node *expr);
 
-/* Is column attno of all branches of UNION ALL the event time? */
+/* Is column attno of all branches of UNION ALL over streams the event time? */
 static bool
 is_event_time_of_all(Query *query, Node *node, int attno)
 {
@@ -75,6 +76,8 @@ is_event_time_of_all(Query *query, Node *node, int attno)
 	rte = rt_fetch(castNode(RangeTblRef, node)->rtindex, query->rtable);
 	if (rte->rtekind != RTE_SUBQUERY || attno > list_length(rte->subquery->targetList))
 		return false;
+	if (sx_plan_count_streams((Node *) rte->subquery) == 0)
+		return true;			/* history is never late */
 	if (rte->subquery->setOperations)
 		return is_event_time_of_all(rte->subquery, rte->subquery->setOperations, attno);
 	return is_event_time(rte->subquery,

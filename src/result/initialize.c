@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  * initialize.c
- *		The row of a view without GROUP BY, or of the empty grouping set,
- *		there before any input.
+ *		What a view has before any input: the row of one without GROUP BY, and
+ *		its history.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -12,52 +12,55 @@
 
 #include "result/merge.h"
 
-void
-sx_result_initialize(Oid viewid)
+/* The aggregates of no rows at all. */
+static void
+write_initial(SxView *view, SxShape *shape)
 {
-	SxView	   *view = sx_view_get(viewid);
-	SxShape    *shape = sx_plan_analyze(sx_plan_stored_query(view->query), view->name);
+	SxResult   *r = sx_result_open(view, shape);
 	SxScanInput input = {0};
 	SxRows		rows;
 	int64		dropped;
 	DestReceiver *dest;
 
-	if (shape->strategy == SX_STRATEGY_APPEND ||
-		(shape->grouped && shape->initial_query == NULL))
-		return;
-
-	/* the aggregates of no rows at all */
-	CommandCounterIncrement();
-	PushActiveSnapshot(GetTransactionSnapshot());
-	if (shape->initial_query)
-	{
-		dest = sx_exec_collector(&rows, CurrentMemoryContext);
-		input.streams = shape->streams;
-		sx_exec_run(sx_plan_initial(shape, view->state), &input, dest);
-		dest->rDestroy(dest);
-		CommandCounterIncrement();
-		UpdateActiveSnapshotCommandId();
-		if (shape->strategy == SX_STRATEGY_RECOMPUTE)
-			sx_recompute_write(sx_result_open(view, shape), &rows);
-		else
-			sx_result_merge(sx_result_open(view, shape), &rows, PG_INT64_MIN, &dropped);
-		PopActiveSnapshot();
-		return;
-	}
-	if (shape->strategy == SX_STRATEGY_RECOMPUTE)
+	if (shape->initial_query == NULL && shape->strategy == SX_STRATEGY_RECOMPUTE)
 	{
 		int64		hash = 0;
 
-		sx_recompute_groups(sx_result_open(view, shape), &hash, 1, PG_INT64_MAX);
-		PopActiveSnapshot();
+		sx_recompute_groups(r, &hash, 1, PG_INT64_MAX);
 		return;
 	}
 	input.streams = shape->streams;
 	dest = sx_exec_collector(&rows, CurrentMemoryContext);
-	sx_exec_run(sx_plan_batch(shape, 1), &input, dest);
+	sx_exec_run(shape->initial_query ? sx_plan_initial(shape, view->state) :
+				sx_plan_batch(shape, 1), &input, dest);
 	dest->rDestroy(dest);
 	CommandCounterIncrement();
 	UpdateActiveSnapshotCommandId();
-	sx_result_merge(sx_result_open(view, shape), &rows, PG_INT64_MIN, &dropped);
+	if (shape->strategy == SX_STRATEGY_RECOMPUTE)
+		sx_recompute_write(r, &rows);
+	else
+		sx_result_take(r, &rows, PG_INT64_MIN, &dropped);
+}
+
+void
+sx_result_initialize(Oid viewid)
+{
+	SxView	   *view = sx_view_get(viewid);
+	SxShape    *shape = sx_plan_analyze(sx_plan_stored_query(view->query), view->name);
+
+	CommandCounterIncrement();
+	PushCopiedSnapshot(GetActiveSnapshot());
+	UpdateActiveSnapshotCommandId();
+	if (shape->strategy != SX_STRATEGY_APPEND && (!shape->grouped || shape->initial_query))
+		write_initial(view, shape);
+	if (shape->seed_query)
+	{
+		SxViewCounters counters = {.watermark_us = PG_INT64_MIN};
+
+		CommandCounterIncrement();
+		UpdateActiveSnapshotCommandId();
+		counters.rows_out = sx_result_seed(sx_result_open(view, shape));
+		sx_view_count(viewid, &counters);
+	}
 	PopActiveSnapshot();
 }

@@ -866,6 +866,14 @@ sx_result_drop_closed(SxResult *r, SxRows *rows, int64 closed_us)
 }
 
 int64
+sx_result_take(SxResult *r, SxRows *rows, int64 closed_us, int64 *dropped)
+{
+	return r->shape->strategy == SX_STRATEGY_MERGE ?
+		sx_result_merge(r, rows, closed_us, dropped) :
+		sx_result_recompute(r, rows, closed_us, dropped);
+}
+
+int64
 sx_result_merge(SxResult *r, SxRows *rows, int64 closed_us, int64 *dropped)
 {
 	Change	   *changes;

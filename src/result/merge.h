@@ -137,6 +137,16 @@ extern int64 sx_panes_drop_closed(SxResult *result, SxRows *rows, int64 closed_u
 extern int64 sx_panes_write(SxResult *result, SxGroup **groups, int64 n);
 extern int64 sx_panes_close(SxResult *result, int64 closed_us);
 
+/*
+ * Put rows into the state table; hashes: gets those of their groups.  And how
+ * many hashes differ; they are sorted and kept once each.
+ */
+extern void sx_recompute_hold(SxResult *result, const SxRows *rows, int64 *hashes);
+extern int64 sx_recompute_unique(int64 *hashes, int64 n);
+
+/* Take the history in; with an active snapshot of its own. Returns rows written. */
+extern int64 sx_result_seed(SxResult *result);
+
 /* recompute.c's part of sx_result_close, and the row of a view without groups */
 extern int64 sx_recompute_close(SxResult *result, int64 closed_us);
 extern void sx_recompute_run(SxResult *result, const int64 *hashes, int n,

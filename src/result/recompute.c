@@ -33,11 +33,11 @@ by_value(const void *a, const void *b)
 	return x < y ? -1 : x > y;
 }
 
-static int
-unique_hashes(int64 *hashes, int n)
+int64
+sx_recompute_unique(int64 *hashes, int64 n)
 {
-	int			kept = 0;
-	int			i;
+	int64		kept = 0;
+	int64		i;
 
 	qsort(hashes, n, sizeof(int64), by_value);
 	for (i = 0; i < n; i++)
@@ -146,25 +146,38 @@ sx_recompute_write(SxResult *r, const SxRows *groups)
 int64
 sx_result_recompute(SxResult *r, SxRows *rows, int64 closed_us, int64 *dropped)
 {
-	const SxShape *shape = r->shape;
-	SxStateTable state;
 	int64	   *hashes;
 	int			n;
-	int64		i;
-	int			c;
 
-	if (shape->session)
+	if (r->shape->session)
 		return sx_session_recompute(r, rows, closed_us, dropped);
 	*dropped = 0;
-	if (shape->window)
+	if (r->shape->window)
 		*dropped = sx_result_drop_closed(r, rows, closed_us);
 	if (rows->nrows == 0)
 		return 0;
 	sx_result_check_keys(r, rows);
 
+	hashes = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(int64) * rows->nrows);
+	sx_recompute_hold(r, rows, hashes);
+	if (r->view->final)
+		return 0;
+	n = (int) sx_recompute_unique(hashes, rows->nrows);
+	CommandCounterIncrement();
+	UpdateActiveSnapshotCommandId();
+	return sx_recompute_groups(r, hashes, n, PG_INT64_MAX);
+}
+
+void
+sx_recompute_hold(SxResult *r, const SxRows *rows, int64 *hashes)
+{
+	const SxShape *shape = r->shape;
+	SxStateTable state;
+	int64		i;
+	int			c;
+
 	/* the result is locked before the state, as whoever drops them does */
 	LockRelationOid(r->view->relid, RowExclusiveLock);
-	hashes = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(int64) * rows->nrows);
 	sx_state_begin(&state, r->view, shape);
 	for (i = 0; i < rows->nrows; i++)
 	{
@@ -187,12 +200,6 @@ sx_result_recompute(SxResult *r, SxRows *rows, int64 closed_us, int64 *dropped)
 		sx_writer_insert(state.writer, &tid);
 	}
 	sx_state_end(&state);
-	if (r->view->final)
-		return 0;
-	n = unique_hashes(hashes, (int) rows->nrows);
-	CommandCounterIncrement();
-	UpdateActiveSnapshotCommandId();
-	return sx_recompute_groups(r, hashes, n, PG_INT64_MAX);
 }
 
 int64
@@ -236,7 +243,7 @@ sx_recompute_close(SxResult *r, int64 closed_us)
 	}
 	table_endscan(scan);
 	if ((r->view->final || r->view->final_column) && n > 0)
-		written = sx_recompute_groups(r, hashes, unique_hashes(hashes, (int) n), closed_us);
+		written = sx_recompute_groups(r, hashes, (int) sx_recompute_unique(hashes, n), closed_us);
 	for (i = 0; i < n; i++)
 		sx_writer_delete(state.writer, &tids[i]);
 	sx_state_end(&state);

@@ -46,6 +46,10 @@ extern int64 sx_result_recompute(SxResult *result, SxRows *rows,
 /* What ended at or before this was closed when the batch at hand began. */
 extern void sx_result_closed_before(SxResult *result, int64 closed_us);
 
+/* One of the two above, by the view's strategy. */
+extern int64 sx_result_take(SxResult *result, SxRows *rows, int64 closed_us,
+							int64 *dropped);
+
 /*
  * sx_result_close -- windows that end at or before closed_us are closed
  *
@@ -96,7 +100,10 @@ extern void sx_result_trim(SxResult *result);
 /* Bytes of the cache. */
 extern int64 sx_result_memory(const SxResult *result);
 
-/* At CREATE: a view without GROUP BY has its row before any input. */
+/*
+ * At CREATE: a view without GROUP BY has its row before any input, and what
+ * the query takes from tables alone is there, as the active snapshot sees it.
+ */
 extern void sx_result_initialize(Oid view);
 
 /*

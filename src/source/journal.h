@@ -64,9 +64,9 @@ extern PGDLLIMPORT void (*sx_journal_notify) (Oid stream);
  * a transaction that runs now, comes after it if it was not visible yet; the
  * rows of the current transaction come after it as well.  Makes the journal
  * if there is none yet and the transaction may write, so that the position
- * survives dump and restore.
+ * survives dump and restore.  snapshot: what is visible now; NULL: the latest.
  */
-extern char *sx_journal_snapshot_now(Oid stream);
+extern char *sx_journal_snapshot_now(Oid stream, Snapshot snapshot);
 
 /* Position before everything that is kept, palloc'd. */
 extern char *sx_journal_snapshot_earliest(void);

@@ -688,13 +688,13 @@ journal_of_now(Oid stream, bool make)
 }
 
 char *
-sx_journal_snapshot_now(Oid stream)
+sx_journal_snapshot_now(Oid stream, Snapshot snapshot)
 {
 	SxJournal  *journal = journal_of_now(stream, true);
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	Position	position = {0};
 	char	   *result;
 
+	snapshot = RegisterSnapshot(snapshot ? snapshot : GetLatestSnapshot());
 	seen_by_snapshot(&position.seen,
 					 journal == NULL ? 1 : sx_journal_era_now(journal), snapshot);
 	result = write_position(&position);
@@ -875,7 +875,7 @@ start_from(NativeSource *source, const char *start)
 	Position	position;
 
 	if (strcmp(start, "latest") == 0)
-		read_position(sx_journal_snapshot_now(source->stream), &position);
+		read_position(sx_journal_snapshot_now(source->stream, NULL), &position);
 	else
 		read_position(sx_journal_snapshot_earliest(), &position);
 	if (strcmp(start, "latest") != 0 && strcmp(start, "earliest") != 0)

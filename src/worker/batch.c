@@ -245,9 +245,7 @@ apply(SxViewRun *run, BatchInput *in, int64 first, int64 end)
 		run_plan(run, plan, &input, dest, closed);
 		CommandCounterIncrement();
 		UpdateActiveSnapshotCommandId();
-		written = run->shape->strategy == SX_STRATEGY_MERGE ?
-			sx_result_merge(run->result, &rows, closed, &dropped) :
-			sx_result_recompute(run->result, &rows, closed, &dropped);
+		written = sx_result_take(run->result, &rows, closed, &dropped);
 		if (run->shape->session)
 			run->counters.rows_late += dropped;
 		else if (dropped > 0 || (run->shape->window_partial && sx_window_closed_hits() > 0))
