@@ -929,6 +929,34 @@ sx_view_counters(Oid relid, SxViewCounters *counters)
 	table_close(rel, AccessShareLock);
 }
 
+int64
+sx_view_watermark(Oid relid)
+{
+	Relation	rel = open_table(TABLE_COUNTERS, AccessShareLock);
+	int64		result = PG_INT64_MIN;
+	ScanKeyData key;
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	ScanKeyInit(&key, COUNTERS_VIEW, BTEqualStrategyNumber, F_OIDEQ,
+				ObjectIdGetDatum(relid));
+	scan = systable_beginscan(rel, find_index(rel, COUNTERS_VIEW), true,
+							  GetActiveSnapshot(), 1, &key);
+	tuple = systable_getnext(scan);
+	if (HeapTupleIsValid(tuple))
+	{
+		bool		isnull;
+		Datum		watermark = heap_getattr(tuple, COUNTERS_WATERMARK,
+											 RelationGetDescr(rel), &isnull);
+
+		if (!isnull)
+			result = DatumGetTimestampTz(watermark);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
+	return result;
+}
+
 void
 sx_stream_forget(Oid relid)
 {

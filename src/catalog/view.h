@@ -91,6 +91,9 @@ extern void sx_view_set_error(Oid relid, const char *sqlstate, const char *error
 extern void sx_view_count(Oid relid, const SxViewCounters *delta);
 extern void sx_view_counters(Oid relid, SxViewCounters *counters);
 
+/* Its watermark as the active snapshot sees it; PG_INT64_MIN: none yet. */
+extern int64 sx_view_watermark(Oid relid);
+
 /* A stream is gone: journals, progress, dead letters of it. */
 extern void sx_stream_forget(Oid relid);
 

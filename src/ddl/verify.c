@@ -80,6 +80,7 @@ typedef struct Comparison
 {
 	const SxView *view;
 	const SxShape *shape;
+	int64		closed_us;		/* windows that end by then are closed */
 	TupleDesc	row;			/* the view's columns */
 	Column	   *columns;
 	bool		whole;			/* rows are compared as a whole */
@@ -182,6 +183,30 @@ describe(Comparison *c, Relation rel, const Query *query)
 		TupleDescCopyEntry(c->sorted, i + 1, c->row, i + 1);
 	TupleDescInitEntry(c->sorted, ncolumns + 1, "key", INT4OID, -1, 0);
 	add_key(c, ncolumns + 1, INT4OID, InvalidOid);
+}
+
+/*
+ * Has the table to have this row, as far as its window goes?  A final view has
+ * those of closed windows only; what retention takes away may still be there.
+ */
+static bool
+is_compared(const Comparison *c, TupleTableSlot *slot)
+{
+	const SxWindow *window = c->shape->window;
+	Datum		key;
+	bool		null;
+	int64		end;
+
+	if (window == NULL || window->kind == SX_WINDOW_SESSION ||
+		(!c->view->final && !c->view->has_retention))
+		return true;
+	key = slot_getattr(slot, c->shape->keys[c->shape->window_key].resno, &null);
+	if (null)
+		return true;
+	end = sx_window_end(window, DatumGetInt64(key));
+	if (c->view->final && end > c->closed_us)
+		return false;
+	return !c->view->has_retention || end > c->closed_us - c->view->retention_us;
 }
 
 /* ---- rows as JSON ---- */
@@ -304,7 +329,8 @@ receiver_receive(TupleTableSlot *slot, DestReceiver *self)
 {
 	SideReceiver *receiver = (SideReceiver *) self;
 
-	add_row(receiver->c, receiver->side, slot, receiver->to);
+	if (is_compared(receiver->c, slot))
+		add_row(receiver->c, receiver->side, slot, receiver->to);
 	return true;
 }
 
@@ -369,7 +395,8 @@ read_table(Comparison *c, Relation rel)
 	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
 	{
 		CHECK_FOR_INTERRUPTS();
-		add_row(c, &c->table, slot, to);
+		if (is_compared(c, slot))
+			add_row(c, &c->table, slot, to);
 	}
 	table_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
@@ -595,6 +622,9 @@ streamx_verify(PG_FUNCTION_ARGS)
 	describe(&c, rel, query);
 
 	/* all as one snapshot sees it */
+	c.closed_us = sx_view_watermark(relid);
+	if (c.closed_us != PG_INT64_MIN)
+		c.closed_us -= view->lateness_us;
 	foreach(lc, c.shape->streams)
 	{
 		SxScanBounds *b = palloc0(sizeof(SxScanBounds));

@@ -149,7 +149,7 @@ now_ms(void)
 
 /* With the mutex held, up to so long or until somebody has news for us. */
 static void
-wait_ms(SxSender *s, int ms)
+wait_ms(SxSender * s, int ms)
 {
 	struct timespec until;
 
@@ -165,7 +165,7 @@ wait_ms(SxSender *s, int ms)
 }
 
 static bool
-stopping(SxSender *s)
+stopping(SxSender * s)
 {
 	bool		stop;
 
@@ -176,7 +176,7 @@ stopping(SxSender *s)
 }
 
 static void
-wake(SxSender *s)
+wake(SxSender * s)
 {
 	uint64		one = 1;
 	ssize_t		rc;
@@ -187,7 +187,7 @@ wake(SxSender *s)
 }
 
 static void
-tell(SxSender *s, SxSenderState state, const char *sqlstate, const char *text)
+tell(SxSender * s, SxSenderState state, const char *sqlstate, const char *text)
 {
 	bool		news;
 
@@ -203,7 +203,7 @@ tell(SxSender *s, SxSenderState state, const char *sqlstate, const char *text)
 
 /* Trouble with the broker or the topic, in one sentence. */
 static void
-tell_trouble(SxSender *s, SxSenderState state, rd_kafka_resp_err_t err,
+tell_trouble(SxSender * s, SxSenderState state, rd_kafka_resp_err_t err,
 			 const char *text)
 {
 	const char *sqlstate = sx_kafka_sqlstate(err);
@@ -236,14 +236,14 @@ tell_trouble(SxSender *s, SxSenderState state, rd_kafka_resp_err_t err,
 
 /* The same from an error object, which is freed. */
 static void
-tell_error(SxSender *s, SxSenderState state, rd_kafka_error_t *error)
+tell_error(SxSender * s, SxSenderState state, rd_kafka_error_t * error)
 {
 	tell_trouble(s, state, rd_kafka_error_code(error), rd_kafka_error_string(error));
 	rd_kafka_error_destroy(error);
 }
 
 static void
-all_is_well(SxSender *s)
+all_is_well(SxSender * s)
 {
 	memset(&s->trouble, 0, sizeof(s->trouble));
 	s->rest_ms = 0;
@@ -253,7 +253,7 @@ all_is_well(SxSender *s)
 
 /* A rest after something went wrong, longer each time. */
 static void
-rest(SxSender *s)
+rest(SxSender * s)
 {
 	s->rest_ms = s->rest_ms == 0 ? REST_MIN_MS : Min(s->rest_ms * 2, REST_MAX_MS);
 	pthread_mutex_lock(&s->mutex);
@@ -265,7 +265,7 @@ rest(SxSender *s)
 /* ---- what librdkafka says by itself --------------------------------------------- */
 
 static void
-take_reports(SxSender *s, rd_kafka_event_t *event)
+take_reports(SxSender * s, rd_kafka_event_t *event)
 {
 	const rd_kafka_message_t *msg;
 
@@ -284,7 +284,7 @@ take_reports(SxSender *s, rd_kafka_event_t *event)
 }
 
 static void
-serve(SxSender *s, int timeout_ms)
+serve(SxSender * s, int timeout_ms)
 {
 	rd_kafka_event_t *event;
 
@@ -318,7 +318,7 @@ serve(SxSender *s, int timeout_ms)
 	} while (true)
 
 static bool
-learn_partitions(SxSender *s)
+learn_partitions(SxSender * s)
 {
 	const struct rd_kafka_metadata *metadata;
 	rd_kafka_resp_err_t err;
@@ -352,10 +352,10 @@ learn_partitions(SxSender *s)
 static rd_kafka_resp_err_t
 read_answer(rd_kafka_event_t *event, int64 *sent)
 {
-	const rd_kafka_ListConsumerGroupOffsets_result_t *result;
-	const rd_kafka_group_result_t **groups;
+	const		rd_kafka_ListConsumerGroupOffsets_result_t *result;
+	const		rd_kafka_group_result_t **groups;
 	const rd_kafka_topic_partition_list_t *list;
-	const rd_kafka_error_t *error;
+	const		rd_kafka_error_t *error;
 	rd_kafka_resp_err_t err = rd_kafka_event_error(event);
 	size_t		n = 0;
 
@@ -383,7 +383,7 @@ read_answer(rd_kafka_event_t *event, int64 *sent)
 }
 
 static bool
-learn_sent(SxSender *s, int64 *sent)
+learn_sent(SxSender * s, int64 *sent)
 {
 	rd_kafka_topic_partition_list_t *list;
 	rd_kafka_ListConsumerGroupOffsets_t *question;
@@ -428,7 +428,7 @@ learn_sent(SxSender *s, int64 *sent)
 
 /* false: not yet, or never (then the state says so). */
 static bool
-get_ready(SxSender *s)
+get_ready(SxSender * s)
 {
 	rd_kafka_error_t *error;
 	int64		sent = -1;
@@ -464,7 +464,7 @@ typedef enum Outcome
 
 /* Back to before the transaction. */
 static Outcome
-take_back(SxSender *s)
+take_back(SxSender * s)
 {
 	rd_kafka_error_t *error;
 
@@ -485,7 +485,7 @@ take_back(SxSender *s)
 }
 
 static Outcome
-went_wrong(SxSender *s, rd_kafka_error_t *error)
+went_wrong(SxSender * s, rd_kafka_error_t * error)
 {
 	if (rd_kafka_error_is_fatal(error) || !rd_kafka_error_txn_requires_abort(error))
 	{
@@ -498,7 +498,7 @@ went_wrong(SxSender *s, rd_kafka_error_t *error)
 
 /* A message was not taken. */
 static Outcome
-not_delivered(SxSender *s, const SxParcel *parcel)
+not_delivered(SxSender * s, const SxParcel *parcel)
 {
 	bool		too_large = s->failed == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ||
 	s->failed == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE;
@@ -526,7 +526,7 @@ not_delivered(SxSender *s, const SxParcel *parcel)
 
 /* Until the brokers have all that was produced, something failed, or stop. */
 static void
-flush(SxSender *s)
+flush(SxSender * s)
 {
 	while (rd_kafka_outq_len(s->rk) > 0 &&
 		   s->failed == RD_KAFKA_RESP_ERR_NO_ERROR && !stopping(s))
@@ -537,7 +537,7 @@ flush(SxSender *s)
 }
 
 static rd_kafka_resp_err_t
-produce(SxSender *s, const SxParcel *parcel, int i)
+produce(SxSender * s, const SxParcel *parcel, int i)
 {
 	const SxParcelMessage *msg = &parcel->msgs[i];
 	const char *route = parcel->bytes + msg->start;
@@ -574,7 +574,7 @@ produce(SxSender *s, const SxParcel *parcel, int i)
 
 /* Messages [first, end) of the parcel, and the number of the last of them. */
 static Outcome
-send_range(SxSender *s, const SxParcel *parcel, int first, int end)
+send_range(SxSender * s, const SxParcel *parcel, int first, int end)
 {
 	rd_kafka_topic_partition_list_t *offsets;
 	rd_kafka_error_t *error;
@@ -632,7 +632,7 @@ send_range(SxSender *s, const SxParcel *parcel, int first, int end)
 }
 
 static Outcome
-send_parcel(SxSender *s, const SxParcel *parcel)
+send_parcel(SxSender * s, const SxParcel *parcel)
 {
 	int			i = 0;
 
@@ -655,7 +655,7 @@ send_parcel(SxSender *s, const SxParcel *parcel)
 
 /* The parcel to send next, still in the queue; NULL: none came for a while. */
 static const SxParcel *
-next_parcel(SxSender *s)
+next_parcel(SxSender * s)
 {
 	const SxParcel *parcel;
 
@@ -668,7 +668,7 @@ next_parcel(SxSender *s)
 }
 
 static void
-drop_parcel(SxSender *s)
+drop_parcel(SxSender * s)
 {
 	SxParcel   *parcel;
 
@@ -732,7 +732,7 @@ sender_main(void *arg)
 /* ---- main thread ------------------------------------------------------------------------- */
 
 static void
-free_sender(SxSender *s)
+free_sender(SxSender * s)
 {
 	while (s->head != NULL)
 	{
@@ -760,7 +760,7 @@ free_sender(SxSender *s)
 }
 
 static void
-start_thread(SxSender *s)
+start_thread(SxSender * s)
 {
 	sigset_t	all;
 	sigset_t	before;
@@ -845,7 +845,7 @@ sx_sender_open(const SxStream *sink, const char *name, int wake_fd)
 }
 
 void
-sx_sender_give(SxSender *s, SxParcel *parcel)
+sx_sender_give(SxSender * s, SxParcel *parcel)
 {
 	parcel->next = NULL;
 	pthread_mutex_lock(&s->mutex);
@@ -860,7 +860,7 @@ sx_sender_give(SxSender *s, SxParcel *parcel)
 }
 
 void
-sx_sender_look(SxSender *s, SxSenderStatus *status)
+sx_sender_look(SxSender * s, SxSenderStatus *status)
 {
 	pthread_mutex_lock(&s->mutex);
 	*status = s->status;
@@ -868,7 +868,7 @@ sx_sender_look(SxSender *s, SxSenderStatus *status)
 }
 
 void
-sx_sender_stop(SxSender *s)
+sx_sender_stop(SxSender * s)
 {
 	pthread_mutex_lock(&s->mutex);
 	s->stop = true;
@@ -877,7 +877,7 @@ sx_sender_stop(SxSender *s)
 }
 
 void
-sx_sender_close(SxSender *s, SxSenderStatus *status)
+sx_sender_close(SxSender * s, SxSenderStatus *status)
 {
 	if (s->running)
 	{
