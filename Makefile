@@ -32,6 +32,7 @@ REGRESS_TESTS = ddl streams status aggregates extensions shapes failures refusal
 REGRESS_TESTS += union history
 REGRESS_TESTS += hop
 REGRESS_TESTS += session
+REGRESS_TESTS += final
 
 ISOLATION = native-concurrent native-long native-savepoints native-prepared result-locks
 ISOLATION += history

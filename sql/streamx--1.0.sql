@@ -86,6 +86,8 @@ CREATE TABLE streamx.progress (
   snapshot       text,                   -- native streams: which transactions have been read
   first_offset   bigint NOT NULL,        -- where the view began to read
   first_snapshot text,                   -- native streams: likewise
+  replay_offset  bigint,                 -- the rows of windows that are open begin here; NULL: they need not be read again
+  replay_snapshot text,                  -- native streams: likewise
   PRIMARY KEY (view, stream, partition)
 ) WITH (fillfactor = 50);
 GRANT SELECT ON streamx.progress TO PUBLIC;

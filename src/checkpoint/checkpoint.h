@@ -24,6 +24,16 @@ extern void sx_checkpoint_advance(Oid view, Oid stream,
 								  const SxPosition *positions, int n);
 
 /*
+ * Where reading has to begin for a view that keeps the groups of open windows
+ * in memory; palloc'd.  *n 0: they are all in its state table.
+ */
+extern SxPosition *sx_checkpoint_load_replay(Oid view, Oid stream, int *n);
+
+/* To be saved with the progress, after it.  n 0: nothing to read again. */
+extern void sx_checkpoint_save_replay(Oid view, Oid stream,
+									  const SxPosition *positions, int n);
+
+/*
  * The view stands where it stood, but the place is called otherwise from now
  * on: a native position of another view, which has counted other rows.
  */

@@ -32,7 +32,9 @@ enum
 	PR_SNAPSHOT,
 	PR_FIRST_OFFSET,
 	PR_FIRST_SNAPSHOT,
-	PR_NCOLS = PR_FIRST_SNAPSHOT
+	PR_REPLAY_OFFSET,
+	PR_REPLAY_SNAPSHOT,
+	PR_NCOLS = PR_REPLAY_SNAPSHOT
 };
 
 static Relation
@@ -149,6 +151,7 @@ sx_checkpoint_advance(Oid view, Oid stream, const SxPosition *positions, int n)
 		replace[PR_NEXT_OFFSET - 1] = true;
 		replace[PR_WATERMARK - 1] = true;
 		replace[PR_SNAPSHOT - 1] = true;
+		nulls[PR_REPLAY_OFFSET - 1] = nulls[PR_REPLAY_SNAPSHOT - 1] = true;
 
 		scan = begin_scan(rel, key, 3, view, stream, p->partition);
 		tuple = systable_getnext(scan);
@@ -172,6 +175,94 @@ sx_checkpoint_advance(Oid view, Oid stream, const SxPosition *positions, int n)
 	table_close(rel, NoLock);
 }
 
+SxPosition *
+sx_checkpoint_load_replay(Oid view, Oid stream, int *n)
+{
+	SxPosition *result = sx_checkpoint_load(view, stream, n);
+	Relation	rel = open_progress(AccessShareLock);
+	bool		any = false;
+	int			i;
+
+	for (i = 0; i < *n; i++)
+	{
+		SxPosition *p = &result[i];
+		ScanKeyData key[3];
+		SysScanDesc scan = begin_scan(rel, key, 3, view, stream, p->partition);
+		HeapTuple	tuple = systable_getnext(scan);
+		Datum		values[PR_NCOLS];
+		bool		nulls[PR_NCOLS];
+
+		if (HeapTupleIsValid(tuple))
+		{
+			heap_deform_tuple(tuple, RelationGetDescr(rel), values, nulls);
+
+			if (!nulls[PR_REPLAY_OFFSET - 1])
+			{
+				const char *snapshot = nulls[PR_REPLAY_SNAPSHOT - 1] ? NULL :
+				TextDatumGetCString(values[PR_REPLAY_SNAPSHOT - 1]);
+				int64		offset = DatumGetInt64(values[PR_REPLAY_OFFSET - 1]);
+
+				/* what counts a native stream's rows is no matter */
+				any |= snapshot ? p->snapshot == NULL || strcmp(snapshot, p->snapshot) != 0 :
+					offset < p->next_offset;
+				p->next_offset = Min(offset, p->next_offset);
+				p->snapshot = snapshot;
+			}
+		}
+		systable_endscan(scan);
+	}
+	table_close(rel, NoLock);
+	if (!any)
+		*n = 0;
+	return result;
+}
+
+void
+sx_checkpoint_save_replay(Oid view, Oid stream, const SxPosition *positions, int n)
+{
+	Relation	rel = open_progress(RowExclusiveLock);
+	CatalogIndexState indexes = CatalogOpenIndexes(rel);
+	ScanKeyData key[3];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	/* what this transaction has saved before */
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	scan = begin_scan(rel, key, 2, view, stream, 0);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Datum		values[PR_NCOLS];
+		bool		nulls[PR_NCOLS];
+		bool		replace[PR_NCOLS] = {0};
+		HeapTuple	changed;
+		int			i;
+
+		heap_deform_tuple(tuple, RelationGetDescr(rel), values, nulls);
+		nulls[PR_REPLAY_OFFSET - 1] = nulls[PR_REPLAY_SNAPSHOT - 1] = true;
+		for (i = 0; i < n; i++)
+		{
+			if (positions[i].partition != DatumGetInt32(values[PR_PARTITION - 1]))
+				continue;
+			values[PR_REPLAY_OFFSET - 1] = Int64GetDatum(positions[i].next_offset);
+			nulls[PR_REPLAY_OFFSET - 1] = false;
+			if (positions[i].snapshot)
+			{
+				values[PR_REPLAY_SNAPSHOT - 1] = CStringGetTextDatum(positions[i].snapshot);
+				nulls[PR_REPLAY_SNAPSHOT - 1] = false;
+			}
+		}
+		replace[PR_REPLAY_OFFSET - 1] = replace[PR_REPLAY_SNAPSHOT - 1] = true;
+		changed = heap_modify_tuple(tuple, RelationGetDescr(rel), values, nulls, replace);
+		CatalogTupleUpdateWithInfo(rel, &tuple->t_self, changed, indexes);
+		heap_freetuple(changed);
+	}
+	systable_endscan(scan);
+	PopActiveSnapshot();
+	CatalogCloseIndexes(indexes);
+	table_close(rel, NoLock);
+}
+
 void
 sx_checkpoint_rename(Oid view, Oid stream, const SxPosition *position)
 {
@@ -188,17 +279,25 @@ sx_checkpoint_rename(Oid view, Oid stream, const SxPosition *position)
 		bool		nulls[PR_NCOLS];
 		bool		replace[PR_NCOLS] = {0};
 		HeapTuple	changed;
+		int64		next_offset;
 
 		heap_deform_tuple(tuple, RelationGetDescr(rel), values, nulls);
+		next_offset = DatumGetInt64(values[PR_NEXT_OFFSET - 1]);
 
 		/* so many rows were read, whatever the first one is called */
 		values[PR_FIRST_OFFSET - 1] =
 			Int64GetDatum(DatumGetInt64(values[PR_FIRST_OFFSET - 1]) +
-						  position->next_offset -
-						  DatumGetInt64(values[PR_NEXT_OFFSET - 1]));
+						  position->next_offset - next_offset);
 		replace[PR_FIRST_OFFSET - 1] = true;
 		values[PR_NEXT_OFFSET - 1] = Int64GetDatum(position->next_offset);
 		replace[PR_NEXT_OFFSET - 1] = true;
+		if (!nulls[PR_REPLAY_OFFSET - 1])
+		{
+			values[PR_REPLAY_OFFSET - 1] =
+				Int64GetDatum(DatumGetInt64(values[PR_REPLAY_OFFSET - 1]) +
+							  position->next_offset - next_offset);
+			replace[PR_REPLAY_OFFSET - 1] = true;
+		}
 		nulls[PR_SNAPSHOT - 1] = position->snapshot == NULL;
 		values[PR_SNAPSHOT - 1] = position->snapshot ?
 			CStringGetTextDatum(position->snapshot) : (Datum) 0;

@@ -178,6 +178,12 @@ extern PlannedStmt *sx_plan_late(const SxShape *shape, double rows);
 /* At server start: queries over tables can group by session() as well. */
 extern void sx_plan_init(void);
 
+/*
+ * Does the batch query give the same for the same rows, whenever it runs?
+ * False in doubt; see repeat.c.
+ */
+extern bool sx_plan_repeats(const SxShape *shape);
+
 /* The stored query of a view (its Query after parse analysis). */
 extern Query *sx_plan_stored_query(Oid query_view);
 

@@ -21,6 +21,7 @@
 
 #include "compat.h"
 #include "result/merge.h"
+#include "result/open.h"
 #include "result/session.h"
 
 bool
@@ -96,6 +97,23 @@ remove_old(SxResult *r, int64 closed_us)
 
 static int64 close_groups(SxResult *r, int64 closed_us);
 
+/* Of the state table, if it has any, and of memory. */
+static int64
+close_open(SxResult *r, int64 closed_us)
+{
+	int64		written = 0;
+	int64		next = PG_INT64_MAX;
+
+	if (sx_open_has_stored(r))
+	{
+		written = close_groups(r, closed_us);
+		next = r->next_end_us;
+	}
+	written += sx_open_close(r, closed_us);
+	r->next_end_us = Min(next, sx_open_next_end(r->open));
+	return written;
+}
+
 int64
 sx_result_close(SxResult *r, int64 closed_us)
 {
@@ -112,6 +130,8 @@ sx_result_close(SxResult *r, int64 closed_us)
 			written = sx_recompute_close(r, closed_us);
 		else if (r->shape->panes)
 			written = sx_panes_close(r, closed_us);
+		else if (r->open)
+			written = close_open(r, closed_us);
 		else
 			written = close_groups(r, closed_us);
 	}

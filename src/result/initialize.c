@@ -56,10 +56,15 @@ sx_result_initialize(Oid viewid)
 	if (shape->seed_query)
 	{
 		SxViewCounters counters = {.watermark_us = PG_INT64_MIN};
+		SxResult   *r;
 
 		CommandCounterIncrement();
 		UpdateActiveSnapshotCommandId();
-		counters.rows_out = sx_result_seed(sx_result_open(view, shape));
+		r = sx_result_open(view, shape);
+		counters.rows_out = sx_result_seed(r);
+
+		/* nothing but the tables can give them again */
+		sx_result_settle(r, true);
 		sx_view_count(viewid, &counters);
 	}
 	PopActiveSnapshot();

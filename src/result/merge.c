@@ -44,6 +44,7 @@
 #include "result/group.h"
 #include "result/key_index.h"
 #include "result/merge.h"
+#include "result/open.h"
 #include "result/session.h"
 #include "result/writer.h"
 
@@ -654,6 +655,8 @@ sx_result_open(const SxView *view, const SxShape *shape)
 		r->keysort[i].ssup_collation = shape->keys[i].collation;
 		PrepareSortSupportFromOrderingOp(type->lt_opr, &r->keysort[i]);
 	}
+	if (sx_open_suits(view, shape))
+		r->open = sx_open_create(r);
 	return r;
 }
 
@@ -891,8 +894,14 @@ sx_result_merge(SxResult *r, SxRows *rows, int64 closed_us, int64 *dropped)
 	if (rows->nrows == 0)
 		return 0;
 	Assert(rows->ncols == r->shape->nkeys + r->shape->npartials);
-	r->groups->batch++;
 	sx_result_check_keys(r, rows);
+	if (r->open)
+	{
+		sx_open_take(r, rows);
+		if (rows->nrows == 0)
+			return 0;
+	}
+	r->groups->batch++;
 
 	/* the result is locked before the state, as whoever drops them does */
 	LockRelationOid(r->view->relid, RowExclusiveLock);
@@ -919,7 +928,8 @@ sx_result_forget(SxResult *r)
 int64
 sx_result_memory(const SxResult *r)
 {
-	return r->groups ? MemoryContextMemAllocated(r->groups->cxt, true) : 0;
+	return (r->groups ? MemoryContextMemAllocated(r->groups->cxt, true) : 0) +
+		(r->open ? sx_open_memory(r->open) : 0);
 }
 
 void

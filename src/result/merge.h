@@ -88,6 +88,7 @@ struct SxResult
 	SxKeyOps   *keyops;
 	SortSupportData *keysort;	/* order of the keys */
 	SxGroups   *groups;			/* merge only */
+	SxOpen	   *open;			/* NULL: all groups are in the state table */
 	SxAggregates aggs;
 	SxProjection proj;
 	MemoryContext cxt;

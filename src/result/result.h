@@ -21,6 +21,9 @@
 
 typedef struct SxResult SxResult;
 
+/* Groups of open windows in memory, see open.c. */
+typedef struct SxOpen SxOpen;
+
 /* In the current context, where it stays; view and shape have to stay too. */
 extern SxResult *sx_result_open(const SxView *view, const SxShape *shape);
 
@@ -97,8 +100,69 @@ extern void sx_result_forget(SxResult *result);
 /* After a commit: keep the cache within streamx.state_memory. */
 extern void sx_result_trim(SxResult *result);
 
-/* Bytes of the cache. */
+/* Bytes of the cache, and of groups that are in memory only. */
 extern int64 sx_result_memory(const SxResult *result);
+
+/*
+ * Views that emit final rows may keep the groups of open windows in memory
+ * only; the functions up to sx_result_restore do nothing for all others.
+ *
+ * sx_result_mark -- a place to go back to, in a (sub)transaction that begins
+ *
+ * 0: the beginning of the transaction.
+ */
+extern int64 sx_result_mark(SxResult *result);
+
+/* The (sub)transaction was rolled back: undo what was done since. */
+extern void sx_result_undo(SxResult *result, int64 mark);
+
+/* That could not be done: the rows have to be read again. */
+extern bool sx_result_lost(const SxResult *result);
+
+/* The last act of a batch: write to the state table what is too much. */
+extern void sx_result_settle(SxResult *result, bool store);
+
+/*
+ * sx_result_replay -- from where on the rows of open windows are to be read
+ * again, if what is in memory is lost
+ *
+ * before, after: where the view stood before the batch at hand and stands
+ * after it.  *nreplay 0: from where it stands.  Returns whether that is
+ * another place than the one last saved.  *replay lives until the commit.
+ */
+extern bool sx_result_replay(SxResult *result,
+							 const SxPosition *before, int nbefore,
+							 const SxPosition *after, int nafter,
+							 const SxPosition **replay, int *nreplay);
+
+/* The transaction has committed. */
+extern void sx_result_committed(SxResult *result);
+
+/*
+ * sx_result_restore -- begin to fill the memory by reading rows again
+ *
+ * saved: the replay positions in the catalog.  careful: it was lost before.
+ */
+extern void sx_result_restore(SxResult *result, const SxPosition *saved,
+							  int nsaved, bool careful);
+
+/*
+ * sx_result_detach -- what is in memory, to be given to another SxResult of
+ * the same view, as of the last commit
+ *
+ * Hangs below "parent" from then on.  NULL: there is nothing to be kept.
+ */
+extern SxOpen *sx_result_detach(SxResult *result, MemoryContext parent);
+
+/* false: the view is another one now; "open" stays the caller's. */
+extern bool sx_result_attach(SxResult *result, SxOpen *open);
+extern void sx_open_free(SxOpen *open);
+
+/* Forget all that is in memory only. */
+extern void sx_result_empty(SxResult *result);
+
+/* Take a batch's partial states in again; the others are stored or written. */
+extern void sx_result_refill(SxResult *result, SxRows *partials, int64 closed_us);
 
 /*
  * At CREATE: a view without GROUP BY has its row before any input, and what

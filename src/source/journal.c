@@ -946,7 +946,9 @@ read_progress(Oid stream, Saved **saved, int *nsaved)
 
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	if (SPI_execute_with_args("SELECT p.next_offset, p.snapshot"
+	/* rows of open windows may be read again */
+	if (SPI_execute_with_args("SELECT coalesce(p.replay_offset, p.next_offset),"
+							  " coalesce(p.replay_snapshot, p.snapshot)"
 							  " FROM streamx.view_streams v LEFT JOIN streamx.progress p"
 							  " ON p.view OPERATOR(pg_catalog.=) v.view AND p.stream OPERATOR(pg_catalog.=) v.stream"
 							  " WHERE v.stream OPERATOR(pg_catalog.=) $1",

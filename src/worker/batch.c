@@ -37,6 +37,7 @@
 #include "exec/owner.h"
 #include "stats/stats.h"
 #include "window/event_time.h"
+#include "worker/refill.h"
 #include "worker/task.h"
 
 #define SMALL_BATCH		2000	/* rows up to which plan_small is taken */
@@ -139,6 +140,9 @@ open_view(SxViewRun *run, BatchInput *in)
 	check_current(run, in);
 	if (run->shape == NULL || run->result == NULL)
 		sx_view_prepare(run);
+	sx_refill_attach(run);
+	if (in->task->refill)
+		sx_refill_prepare(in->task, run);
 	lock_relations(run->plan_big);
 	if (OidIsValid(run->view->state))
 		LockRelationOid(run->view->state, RowExclusiveLock);
@@ -209,6 +213,20 @@ close_windows(SxViewRun *run)
 	sx_owner_leave(&scope);
 }
 
+/* What is too much for memory goes to the state table. */
+static void
+settle(SxViewRun *run)
+{
+	SxOwnerScope scope;
+
+	sx_owner_enter(run->view, &scope);
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	sx_result_settle(run->result, false);
+	PopActiveSnapshot();
+	sx_owner_leave(&scope);
+}
+
 /* Run the view over rows [first, end) and write what comes out. */
 static void
 apply(SxViewRun *run, BatchInput *in, int64 first, int64 end)
@@ -245,8 +263,14 @@ apply(SxViewRun *run, BatchInput *in, int64 first, int64 end)
 		run_plan(run, plan, &input, dest, closed);
 		CommandCounterIncrement();
 		UpdateActiveSnapshotCommandId();
-		written = sx_result_take(run->result, &rows, closed, &dropped);
-		if (run->shape->session)
+		dropped = 0;
+		if (in->task->refill)
+			sx_result_refill(run->result, &rows, closed);
+		else
+			written = sx_result_take(run->result, &rows, closed, &dropped);
+		if (in->task->refill)
+			dropped = 0;
+		else if (run->shape->session)
 			run->counters.rows_late += dropped;
 		else if (dropped > 0 || (run->shape->window_partial && sx_window_closed_hits() > 0))
 			run->counters.rows_late += count_late(run, &input, closed);
@@ -364,6 +388,7 @@ run_part(SxViewRun *run, BatchInput *in, int64 first, int64 end, int64 *rest,
 	ErrorData  *volatile edata = NULL;
 	SxViewCounters before = run->counters;
 	SxEmitMark	mark;
+	int64		open_mark = sx_result_mark(run->result);
 	SxReject	reject;
 
 	/* there can be as many parts as rows */
@@ -396,8 +421,14 @@ run_part(SxViewRun *run, BatchInput *in, int64 first, int64 end, int64 *rest,
 	run->counters = before;
 	sx_result_emit_rollback(run->result, &mark);
 	sx_result_forget(run->result);
+	sx_result_undo(run->result, open_mark);
 	if (ProcDiePending)
 		ReThrowError(edata);
+	if (sx_result_lost(run->result))
+	{
+		outcome->left_out = true;
+		return false;
+	}
 	if (blame(edata->sqlerrcode) != BLAME_ROW)
 	{
 		judge(run, edata, outcome);
@@ -433,7 +464,12 @@ run_part(SxViewRun *run, BatchInput *in, int64 first, int64 end, int64 *rest,
 		return true;
 	}
 
-	/* the row */
+	/* the row; it was one of those before if it is read again */
+	if (in->task->refill)
+	{
+		FreeErrorData(edata);
+		return true;
+	}
 	row_as_reject(in, first, &reject);
 	if (in->task->stream->def->on_error == SX_ON_ERROR_STOP)
 	{
@@ -484,7 +520,7 @@ run_view(SxViewRun *run, BatchInput *in, ViewOutcome *outcome)
 	memset(&run->counters, 0, sizeof(run->counters));
 	memset(outcome, 0, sizeof(*outcome));
 	run->counters.rows_in = in->nrows;
-	if (in->nrows == 0 && run->result &&
+	if (in->nrows == 0 && run->result && !in->task->refill &&
 		!sx_result_can_close(run->result, sx_watermark_closed(run, run->next_watermark_us)))
 	{
 		/*
@@ -508,8 +544,12 @@ run_view(SxViewRun *run, BatchInput *in, ViewOutcome *outcome)
 		/* the whole at once; it is divided only if it fails */
 		if (run_range(run, in, 0, in->nrows, outcome))
 		{
-			close_windows(run);
-			finish_sink(run);
+			if (!in->task->refill)
+			{
+				close_windows(run);
+				finish_sink(run);
+				settle(run);
+			}
 			ReleaseCurrentSubTransaction();
 		}
 		else
@@ -534,10 +574,11 @@ run_view(SxViewRun *run, BatchInput *in, ViewOutcome *outcome)
 		memset(outcome, 0, sizeof(*outcome));
 		judge(run, edata, outcome);
 	}
-	if ((outcome->stopped || outcome->again) && run->result)
+	if ((outcome->stopped || outcome->again || outcome->left_out) && run->result)
 	{
 		sx_result_emit_discard(run->result);
 		sx_result_forget(run->result);
+		sx_result_undo(run->result, 0);
 	}
 	if (!outcome->again)
 		run->failures = 0;
@@ -672,6 +713,8 @@ batch_body(SxTask *task, SxBatch *list, List **leaving, TimestampTz *newest)
 	int			nafter;
 	int			nchanged = 0;
 	int64		nrejects = 0;
+	const SxPosition *replay;
+	int			nreplay;
 	int			i;
 	ListCell   *lc;
 
@@ -700,8 +743,13 @@ batch_body(SxTask *task, SxBatch *list, List **leaving, TimestampTz *newest)
 
 	for (b = list; b; b = b->next)
 		nrejects += b->nrejects;
-	(void) keep_rejects(task, list);
-	sx_watermark_active(task, list);
+	if (task->refill)
+		sx_refill_skip(task, list);
+	else
+	{
+		(void) keep_rejects(task, list);
+		sx_watermark_active(task, list);
+	}
 	after = positions_after(task, list, &nafter);
 	changed = palloc(sizeof(SxPosition) * Max(nafter, 1));
 	for (i = 0; i < nafter; i++)
@@ -736,7 +784,15 @@ batch_body(SxTask *task, SxBatch *list, List **leaving, TimestampTz *newest)
 			*leaving = lappend(*leaving, run);
 			continue;
 		}
+		if (task->refill)
+		{
+			(void) sx_result_replay(run->result, task->positions, task->npositions,
+									after, nafter, &replay, &nreplay);
+			run->next_watermark_us = run->watermark_us;
+			continue;
+		}
 		sx_checkpoint_advance(run->relid, stream->relid, changed, nchanged);
+		sx_refill_save(task, run, after, nafter);
 		/* what did not decode is missing in every view */
 		run->counters.dead_letters += nrejects;
 		if (in.nrows > 0 || nrejects > 0)
@@ -757,8 +813,13 @@ batch_body(SxTask *task, SxBatch *list, List **leaving, TimestampTz *newest)
 		SxViewRun  *run = lfirst(lc);
 
 		if (list_member_ptr(*leaving, run))
+		{
+			sx_refill_leave(task, run);
 			continue;
+		}
 		run->watermark_us = run->next_watermark_us;
+		if (run->result)
+			sx_result_committed(run->result);
 		if (run->counters.outbox > 0)
 		{
 			run->outbox += run->counters.outbox;
@@ -781,7 +842,12 @@ batch_failed(SxTask *task, ErrorData *error, bool stop)
 		SxViewRun  *run = lfirst(lc);
 
 		if (run->result)
+		{
 			sx_result_forget(run->result);
+			sx_result_undo(run->result, 0);
+			if (sx_result_lost(run->result))
+				sx_refill_lost(run);
+		}
 		if (stop)
 		{
 			StartTransactionCommand();
@@ -820,6 +886,8 @@ sx_batch_run(SxTask *task)
 		{
 			sx_reader_seek(task->reader, task->positions, task->npositions,
 						   task->start);
+			if (task->refill)
+				sx_refill_bound(task);
 			task->seek = false;
 		}
 		if (sx_reader_has_intake(task->reader))
@@ -903,8 +971,12 @@ sx_batch_run(SxTask *task)
 
 		run->stale = true;
 		sx_streams_mark_stale();
+		if (run->result && sx_result_lost(run->result))
+			sx_refill_lost(run);
 	}
-	if (list)
+	if (task->refill)
+		sx_refill_check_done(task);
+	else if (list)
 		sx_report_batch(task, rows, newest);
 	MemoryContextReset(batch_cxt);
 	return list ? SX_BATCH_DONE : SX_BATCH_NOTHING;

@@ -249,7 +249,8 @@ sx_join_tasks(SxStreamRun *stream)
 	{
 		SxTask	   *task = lfirst(lc);
 
-		if (task == main_task || task->failures > 0 || main_task->failures > 0)
+		if (task == main_task || task->failures > 0 || main_task->failures > 0 ||
+			task->refill || main_task->refill)
 			continue;
 		if (task->npositions == 0 || main_task->npositions == 0)
 			continue;

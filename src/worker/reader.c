@@ -25,6 +25,7 @@
 #include "utils/timestamp.h"
 
 #include "decode/decode.h"
+#include "source/native.h"
 #include "worker/reader.h"
 
 #define CHUNK_ROWS		8192	/* rows of one batch of columns */
@@ -326,6 +327,13 @@ sx_reader_seek(SxReader *r, const SxPosition *positions, int npositions,
 	r->source->ops->seek(r->source, positions, npositions, start);
 	if (r->threaded)
 		start_thread(r);
+}
+
+void
+sx_reader_bound(SxReader *r, const char *snapshot)
+{
+	if (r->source->ops == &sx_source_native)
+		sx_native_bound(r->source, snapshot);
 }
 
 bool

@@ -31,6 +31,9 @@ extern SxReader *sx_reader_open(const SxStream *stream, int ready_fd);
 extern void sx_reader_seek(SxReader *reader, const SxPosition *positions,
 						   int npositions, const char *start);
 
+/* Of a native stream, after a seek: no further than this; NULL: no bound. */
+extern void sx_reader_bound(SxReader *reader, const char *snapshot);
+
 /* Take in what arrived; in a transaction of its own.  True: something did. */
 extern bool sx_reader_intake(SxReader *reader);
 extern bool sx_reader_has_intake(const SxReader *reader);

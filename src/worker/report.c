@@ -11,6 +11,7 @@
 #include "utils/timestamp.h"
 
 #include "stats/stats.h"
+#include "worker/refill.h"
 #include "worker/task.h"
 
 #define SMOOTH_S 10.0			/* time constant of rows_per_second */
@@ -123,8 +124,12 @@ sx_report_stream(SxStreamRun *stream)
 	SxStreamFigures *f;
 	SxTask	   *task = stream->tasks ? linitial(stream->tasks) : NULL;
 	int64		lag = 0;
+	SxPosition *positions = task ? task->positions : NULL;
+	int			npositions = task ? task->npositions : 0;
 	int			i;
 
+	if (task && task->refill)
+		positions = unconstify(SxPosition *, sx_refill_target(task, &npositions));
 	if (task && task->reader)
 		sx_reader_status(task->reader, &status);
 	else
@@ -145,7 +150,7 @@ sx_report_stream(SxStreamRun *stream)
 	{
 		SxPartitionStatus *s = &status.partitions[i];
 		SxPartitionFigures *p = sx_stats_partition(stream->relid, s->partition, true);
-		SxPosition *pos = task ? sx_position_find(task->positions, task->npositions, s->partition) : NULL;
+		SxPosition *pos = sx_position_find(positions, npositions, s->partition);
 
 		if (p == NULL)
 			continue;

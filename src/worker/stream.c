@@ -24,6 +24,7 @@
 #include "checkpoint/checkpoint.h"
 #include "compat.h"
 #include "stats/stats.h"
+#include "worker/refill.h"
 #include "worker/task.h"
 #include "worker/worker.h"
 
@@ -193,6 +194,7 @@ sx_view_member(const SxViewRun *run, const SxTask *task)
 static void
 leave_task(SxTask *task, SxViewRun *run)
 {
+	sx_refill_leave(task, run);
 	task->views = list_delete_ptr(task->views, run);
 	sx_view_member(run, task)->task = NULL;
 }
@@ -331,6 +333,7 @@ close_view(SxViewRun *run)
 			leave_task(run->members[i].task, run);
 	}
 	views = list_delete_ptr(views, run);
+	sx_refill_keep(run);
 	MemoryContextDelete(run->cxt);
 }
 
@@ -341,6 +344,8 @@ add_view(SxStreamRun *stream, SxViewRun *run, int ready_fd)
 	const char *start = run->view->start;
 	SxPosition *positions;
 	int			n;
+	SxPosition *replay;
+	int			nreplay;
 	SxTask	   *task = NULL;
 	MemoryContext old;
 	ListCell   *lc;
@@ -352,12 +357,19 @@ add_view(SxStreamRun *stream, SxViewRun *run, int ready_fd)
 	 */
 	PushActiveSnapshot(GetLatestSnapshot());
 	positions = sx_checkpoint_load(run->relid, stream->relid, &n);
+	replay = sx_checkpoint_load_replay(run->relid, stream->relid, &nreplay);
 	PopActiveSnapshot();
+	if (!sx_refill_arrive(run, positions, n) && nreplay > 0)
+	{
+		task = open_task(stream, replay, nreplay, start, ready_fd);
+		sx_refill_begin(task, run->relid, positions, n);
+	}
 	foreach(lc, stream->tasks)
 	{
 		SxTask	   *t = lfirst(lc);
 
-		if (t->hold_until_ms == 0 && t->failures == 0 &&
+		if (task == NULL && t->hold_until_ms == 0 && t->failures == 0 &&
+			t->refill == NULL &&
 			same_positions(t->positions, t->npositions, positions, n) &&
 			(n > 0 || same_text(t->start, start)))
 		{
@@ -724,5 +736,6 @@ again:
 	}
 	PopActiveSnapshot();
 	CommitTransactionCommand();
+	sx_refill_drop_kept();
 	MemoryContextSwitchTo(cxt);
 }

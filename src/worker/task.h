@@ -62,6 +62,10 @@ typedef struct SxViewRun
 	PlannedStmt *plan_late;		/* counts late rows, made when there are some */
 	int64		watermark_us;	/* committed; PG_INT64_MIN: none */
 	int64		next_watermark_us;	/* as of the end of the batch at hand */
+	struct SxKept *kept;		/* memory from before it was set up anew */
+	SxPosition *left_at;		/* where it left its task */
+	int			nleft_at;
+	bool		unfilled;		/* while that filled its memory */
 	double		rate;			/* rows per second, smoothed */
 	TimestampTz rate_at;
 	int64		outbox;			/* rows that its outbox has got, committed */
@@ -95,6 +99,9 @@ typedef struct SxTask
 	int			nlimits;
 	int64		hold_until_ms;	/* 0: not joining */
 	int64		join_after_ms;
+
+	/* reads again what its view has counted, see refill.c; NULL: reads on */
+	struct SxRefill *refill;
 } SxTask;
 
 typedef struct SxStreamRun

@@ -167,7 +167,7 @@ sx_watermark_tick(SxTask *task)
 	int64		timeout_ms = task->stream->def->idle_timeout_us / 1000;
 	ListCell   *lc;
 
-	if (now - task->tick_ms < TICK_MS || !has_windows(task))
+	if (task->refill || now - task->tick_ms < TICK_MS || !has_windows(task))
 		return false;
 	task->tick_ms = now;
 	if (timeout_ms > 0)

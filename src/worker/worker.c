@@ -109,6 +109,7 @@ static void
 run_task(SxTask *task)
 {
 	uint64		round = sx_report_round(task);
+	bool		refill = task->refill != NULL;
 	SxBatchOutcome outcome;
 
 	/* who sees the batch committed shall see the stream's state as well */
@@ -131,9 +132,11 @@ run_task(SxTask *task)
 	task->due_ms = task->last_look_ms +
 		(outcome == SX_BATCH_DONE ? MIN_PAUSE_MS :
 		 Max(sx_reader_poll_interval_ms(task->reader), MIN_PAUSE_MS));
+	if (refill && task->refill == NULL)
+		task->due_ms = task->last_look_ms;
 
 	/* with something stale, nothing may have been read at all */
-	if (outcome != SX_BATCH_FAILED && !sx_streams_stale() &&
+	if (outcome != SX_BATCH_FAILED && !sx_streams_stale() && !refill &&
 		sx_reader_exhausted(task->reader))
 		sx_report_round_done(task, round);
 }

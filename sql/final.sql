@@ -1,0 +1,230 @@
+--
+-- emit = 'final': groups of open windows in memory, filled again by reading
+-- again
+--
+SET client_min_messages = warning;
+CREATE EXTENSION streamx;
+RESET client_min_messages;
+SET TimeZone = 'UTC';
+
+CREATE FOREIGN TABLE e (ts timestamptz, k text, v int, n numeric, f float8) SERVER streamx
+  OPTIONS (event_time 'ts', watermark '10 s', idle_timeout '0');
+CREATE TABLE e_t (ts timestamptz, k text, v int, n numeric, f float8);
+CREATE TABLE names (k text, name text);
+CREATE FUNCTION threshold() RETURNS int LANGUAGE sql STABLE AS 'SELECT count(*)::int + 5 FROM names';
+INSERT INTO names VALUES ('a', 'A'), ('b', 'B');
+
+-- each view, its query over either, and how long after w a window ends
+CREATE TABLE pairs (view name, query text, size interval);
+INSERT INTO pairs (view, query, size) VALUES
+ ('plain', 'SELECT tumble(ts, ''1 minute'') AS w, k, count(*) AS c, sum(v) AS s, avg(v) AS a, min(v) AS l, max(k) AS m FROM {e} GROUP BY w, k', '1 minute'),
+ ('internal', 'SELECT tumble(ts, ''1 minute'') AS w, k, sum(n) AS s, avg(n) AS a, stddev(n) AS d, sum(v::bigint) AS b FROM {e} GROUP BY w, k', '1 minute'),
+ ('byref', 'SELECT k, date_trunc(''minute'', ts) AS w, max(n) AS m, min(k || v) AS t, bool_and(v > 0) AS p, round(regr_slope(f, v)::numeric, 6) AS r FROM {e} GROUP BY 1, 2', '1 minute'),
+ ('some', 'SELECT tumble(ts, ''30 s'') AS w, v % 3 AS r, count(k) AS c FROM {e} WHERE v > 2 GROUP BY w, r HAVING count(*) > 1', '30 s'),
+ ('hops', 'SELECT hop(ts, ''20 s'', ''1 minute'') AS w, k, count(*) AS c, sum(n) AS s FROM {e} GROUP BY w, k', '1 minute'),
+ ('grows', 'SELECT cumulate(ts, ''20 s'', ''1 minute'') AS w, count(*) AS c, max(v) AS m FROM {e} GROUP BY w', '0'),
+ ('months', 'SELECT tumble(ts, ''1 month'') AS w, count(*) AS c, sum(v) AS s FROM {e} GROUP BY w', '1 month'),
+ -- these look at more than the rows: their open windows are in a table
+ ('joined', 'SELECT tumble(ts, ''1 minute'') AS w, name, count(*) AS c FROM {e} JOIN names USING (k) GROUP BY w, name', '1 minute'),
+ ('looked', 'SELECT tumble(ts, ''1 minute'') AS w, count(*) AS c FROM {e} WHERE v < threshold() GROUP BY w', '1 minute');
+SELECT streamx.create_continuous_view(view::text, replace(query, '{e}', 'e'), emit => 'final') FROM pairs;
+
+CREATE FUNCTION differences() RETURNS TABLE (view name, n bigint) LANGUAGE plpgsql AS $$
+DECLARE p pairs;
+BEGIN
+  FOR p IN SELECT * FROM pairs LOOP
+    view := p.view;
+    EXECUTE format($q$
+      WITH b AS (SELECT * FROM (%1$s) b WHERE w + %2$L::interval <= (SELECT watermark FROM streamx.views WHERE view = %3$L::regclass))
+      SELECT count(*) FROM ((TABLE b EXCEPT ALL TABLE %3$I) UNION ALL (TABLE %3$I EXCEPT ALL TABLE b)) d
+      $q$, replace(p.query, '{e}', 'e_t'), p.size, p.view) INTO n;
+    IF n > 0 THEN RETURN NEXT; END IF;
+  END LOOP;
+END $$;
+CREATE FUNCTION wait_all() RETURNS boolean LANGUAGE sql AS
+$$ SELECT bool_and(streamx.wait(view)) FROM streamx.views $$;
+CREATE PROCEDURE again() LANGUAGE plpgsql AS $$
+BEGIN
+  PERFORM streamx.pause(view::regclass) FROM pairs;
+  COMMIT;
+  PERFORM streamx.resume(view::regclass) FROM pairs;
+  COMMIT;
+END $$;
+CREATE FUNCTION stored() RETURNS TABLE (view regclass, groups int) LANGUAGE sql AS $$
+  SELECT v.view, (xpath('/row/n/text()', query_to_xml(format('SELECT count(*) AS n FROM %s', v.state), false, true, '')))[1]::text::int
+  FROM streamx.continuous_views v ORDER BY v.view::text COLLATE "C"
+$$;
+
+-- rows of some minutes in disorder within the watermark, NULLs among them
+CREATE FUNCTION rows_of(lo int, hi int) RETURNS SETOF e_t LANGUAGE sql AS $$
+  SELECT '2026-01-01 00:00Z'::timestamptz + (i - (i * 7) % 9) * interval '1 second',
+         CASE WHEN i % 11 > 0 THEN chr(97 + i % 5) END, nullif(i % 13, 5), (i % 17) / 7.0 + 0.00, sqrt(i % 23)
+  FROM generate_series(lo, hi) i
+$$;
+CREATE PROCEDURE feed(cuts int[]) LANGUAGE plpgsql AS $$
+DECLARE lo int := 0; hi int; d record;
+BEGIN
+  FOREACH hi IN ARRAY cuts LOOP
+    INSERT INTO e_t SELECT * FROM rows_of(lo + 1, hi);
+    INSERT INTO e SELECT * FROM rows_of(lo + 1, hi);
+    COMMIT;
+    PERFORM wait_all();
+    COMMIT;
+    FOR d IN SELECT * FROM differences() LOOP
+      RAISE WARNING 'after %: % rows differ in %', hi, d.n, d.view;
+    END LOOP;
+    lo := hi;
+  END LOOP;
+END $$;
+
+CALL feed('{1,2,3,50,75,76,77,130}');
+SELECT p.view, count(*) FROM pairs p, LATERAL (SELECT query_to_xml(format('SELECT 1 FROM %I', view), true, false, '') AS x) q,
+  LATERAL unnest(xpath('//*[local-name()="row"]', x)) GROUP BY p.view ORDER BY p.view::text COLLATE "C";
+-- open windows are in no table, where their rows can be read again
+SELECT * FROM stored();
+SELECT view, next_offset, replay_offset, replay_snapshot IS NOT NULL AS snapshot
+FROM streamx.progress ORDER BY view::text COLLATE "C";
+
+-- read again, at once and over several batches and windows
+CALL again();
+SELECT wait_all();
+SELECT * FROM differences();
+CREATE OR REPLACE PROCEDURE feed(lo int, cuts int[], reopen boolean) LANGUAGE plpgsql AS $$
+DECLARE hi int; d record;
+BEGIN
+  FOREACH hi IN ARRAY cuts LOOP
+    INSERT INTO e_t SELECT * FROM rows_of(lo + 1, hi);
+    INSERT INTO e SELECT * FROM rows_of(lo + 1, hi);
+    COMMIT;
+    IF NOT reopen THEN
+      PERFORM wait_all();
+      COMMIT;
+    ELSE
+      CALL again();
+      PERFORM wait_all();
+      COMMIT;
+    END IF;
+    FOR d IN SELECT * FROM differences() LOOP
+      RAISE WARNING 'after %: % rows differ in %', hi, d.n, d.view;
+    END LOOP;
+    lo := hi;
+  END LOOP;
+END $$;
+CALL feed(130, '{131,135,180,181,182,183,260,400}', true);
+CALL feed(400, '{401,402,403,500}', false);
+SELECT view, rows_in, rows_late, dead_letters FROM streamx.views ORDER BY view::text COLLATE "C";
+
+-- late rows stay late when they are read again
+INSERT INTO e VALUES ('2026-01-01 00:00:30Z', 'late', 1, 1, 1), ('2026-01-01 00:08:20Z', 'z', 4, 4, 4);
+INSERT INTO e_t VALUES ('2026-01-01 00:08:20Z', 'z', 4, 4, 4);
+SELECT wait_all();
+CALL again();
+CALL feed(500, '{560}', true);
+SELECT view, rows_in, rows_late, dead_letters FROM streamx.views
+WHERE view::text <> 'months' ORDER BY view::text COLLATE "C";
+
+-- a month closes: all of its rows are read again for one view
+INSERT INTO e SELECT '2026-02-01 00:00:30Z', 'z', 4, 4, 4;
+INSERT INTO e_t SELECT '2026-02-01 00:00:30Z', 'z', 4, 4, 4;
+CALL again();
+SELECT wait_all();
+-- the late row was in time for the month
+SELECT * FROM differences();
+SELECT w, c, s FROM months;
+SELECT count(*), sum(v) FROM e_t;
+SELECT * FROM streamx.verify('months');
+SELECT difference, result #>> '{batch,k}' AS k FROM streamx.verify('plain');
+
+SET client_min_messages = warning;
+DROP FOREIGN TABLE e CASCADE;
+RESET client_min_messages;
+
+-- a row that is there already is no obstacle; one that HAVING excludes goes
+CREATE FOREIGN TABLE s (ts timestamptz, k int, v int) SERVER streamx
+  OPTIONS (event_time 'ts', watermark '0 s', idle_timeout '0');
+CREATE VIEW r WITH (streamx.continuous, streamx.emit = 'final') AS
+  SELECT tumble(ts, '1 minute') AS w, k, count(*) AS c FROM s GROUP BY w, k HAVING count(*) > 1;
+INSERT INTO r VALUES ('2026-01-01 00:00Z', 1, 100), ('2026-01-01 00:00Z', 2, 100), ('2026-01-01 00:00Z', 3, 100);
+INSERT INTO s VALUES ('2026-01-01 00:00:10Z', 1, 1), ('2026-01-01 00:00:10Z', 1, 1),
+                     ('2026-01-01 00:00:10Z', 2, 1),
+                     ('2026-01-01 00:00:10Z', NULL, 1), ('2026-01-01 00:00:10Z', NULL, 1);
+INSERT INTO s VALUES ('2026-01-01 00:01:00Z', 7, 1);
+SELECT streamx.wait('r');
+SELECT * FROM r ORDER BY w, k;
+
+-- what fails as states are combined: the row is a dead letter, its neighbours
+-- count, whichever batch they came in
+CREATE FUNCTION picky_step(int, int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+  RETURN coalesce($1, 0) + coalesce($2, 0);
+END $$;
+CREATE FUNCTION picky_combine(int, int) RETURNS int LANGUAGE plpgsql IMMUTABLE AS $$
+BEGIN
+  IF coalesce($1, 0) + coalesce($2, 0) = 13 THEN RAISE 'thirteen' USING errcode = '22000'; END IF;
+  RETURN coalesce($1, 0) + coalesce($2, 0);
+END $$;
+CREATE AGGREGATE picky(int) (sfunc = picky_step, stype = int, combinefunc = picky_combine, parallel = safe);
+CREATE VIEW p WITH (streamx.continuous, streamx.emit = 'final') AS
+  SELECT tumble(ts, '1 minute') AS w, count(*) AS c, picky(v) AS s, min(k) AS k FROM s GROUP BY w;
+-- a state that cannot be copied beside it: read again, with care
+CREATE VIEW q WITH (streamx.continuous, streamx.emit = 'final') AS
+  SELECT tumble(ts, '1 minute') AS w, sum(k::numeric) AS n, picky(v) AS s, count(*) AS c FROM s GROUP BY w;
+INSERT INTO s VALUES ('2026-01-01 00:02:10Z', 1, 6);
+SELECT wait_all();
+INSERT INTO s VALUES ('2026-01-01 00:02:11Z', 2, 7);
+SELECT wait_all();
+INSERT INTO s VALUES ('2026-01-01 00:02:12Z', 3, 5), ('2026-01-01 00:02:13Z', 4, 2), ('2026-01-01 00:02:13Z', 5, 1);
+SELECT wait_all();
+SELECT view, sqlstate, error, count(*) FROM streamx.dead_letters GROUP BY 1, 2, 3 ORDER BY view::text COLLATE "C";
+-- in the table from then on, until the window has closed
+SELECT * FROM stored();
+SELECT view, next_offset - replay_offset AS to_replay FROM streamx.progress ORDER BY view::text COLLATE "C";
+INSERT INTO s VALUES ('2026-01-01 00:03:00Z', 7, 1);
+SELECT wait_all();
+TABLE p;
+TABLE q;
+SELECT * FROM stored();
+SELECT view, state, dead_letters FROM streamx.views ORDER BY view::text COLLATE "C";
+
+-- a row that the result cannot take stops the view as its window closes; it
+-- goes on when that is mended
+CREATE VIEW z WITH (streamx.continuous, streamx.emit = 'final') AS
+  SELECT tumble(ts, '1 minute') AS w, k, 10 / sum(v) AS d FROM s GROUP BY w, k;
+CREATE VIEW t WITH (streamx.continuous, streamx.emit = 'final') AS
+  SELECT tumble(ts, '1 minute') AS w, k, sum(v) AS d FROM s GROUP BY w, k;
+ALTER TABLE t ADD CHECK (d < 100);
+INSERT INTO s VALUES ('2026-01-01 00:05:10Z', 1, 99), ('2026-01-01 00:05:20Z', 2, 5);
+SELECT streamx.wait('t');
+INSERT INTO s VALUES ('2026-01-01 00:05:10Z', 1, 1), ('2026-01-01 00:05:20Z', 2, -5);
+SELECT streamx.wait('t');
+INSERT INTO s VALUES ('2026-01-01 00:06:00Z', 1, 3);
+SELECT streamx.wait('p');
+SELECT streamx.wait('t');
+SELECT streamx.wait('z');
+SELECT view, state, error FROM streamx.views WHERE state = 'stopped' ORDER BY view::text COLLATE "C";
+ALTER TABLE t DROP CONSTRAINT t_d_check;
+INSERT INTO s VALUES ('2026-01-01 00:06:01Z', 1, 4);
+SELECT streamx.resume('t');
+SELECT streamx.wait('t');
+INSERT INTO s VALUES ('2026-01-01 00:07:00Z', 1, 1);
+SELECT streamx.wait('t');
+SELECT * FROM t ORDER BY w, k;
+SELECT * FROM streamx.verify('t');
+
+-- a plan that is made anew keeps what is in memory
+CREATE INDEX ON t (d);
+ANALYZE t;
+INSERT INTO s VALUES ('2026-01-01 00:07:01Z', 1, 10);
+SELECT streamx.wait('t');
+CREATE INDEX ON t (k);
+INSERT INTO s VALUES ('2026-01-01 00:07:02Z', 1, 100), ('2026-01-01 00:08:02Z', 1, 1);
+SELECT streamx.wait('t');
+SELECT * FROM t WHERE w = '2026-01-01 00:07Z';
+
+SET client_min_messages = warning;
+DROP FOREIGN TABLE s CASCADE;
+DROP AGGREGATE picky(int);
+DROP FUNCTION picky_step(int, int), picky_combine(int, int), differences(), wait_all(), threshold(), stored(), rows_of(int, int);
+DROP PROCEDURE again(), feed(int[]), feed(int, int[], boolean);
+DROP TABLE e_t, names, pairs;
+DROP EXTENSION streamx;
