@@ -89,7 +89,7 @@ CREATE VIEW bad WITH (streamx.continuous, streamx.start = 'infinity') AS SELECT 
 CREATE VIEW bad WITH (streamx.continuous, wheel = 1) AS SELECT page FROM clicks;
 -- not maintained yet
 CREATE VIEW bad WITH (streamx.continuous, streamx.emit = 'final') AS SELECT page, count(*) FROM clicks GROUP BY page;
-CREATE VIEW bad WITH (streamx.continuous, streamx.late = 'keep') AS SELECT page FROM clicks;
+CREATE VIEW bad WITH (streamx.continuous, streamx.late = 'maybe') AS SELECT page FROM clicks;
 CREATE VIEW bad WITH (streamx.continuous, streamx.retention = '1 day') AS SELECT page FROM clicks;
 CREATE VIEW bad WITH (streamx.continuous, streamx.final_column = 'f') AS SELECT page FROM clicks;
 CREATE VIEW bad WITH (streamx.continuous, streamx.sink = 'clicks') AS SELECT page FROM clicks;

@@ -530,6 +530,14 @@ check_closing(const SxView *view, const SxShape *shape, const char *name)
 				 errmsg("cannot maintain continuous view \"%s\"", name),
 				 errdetail("With emit = 'final' a row appears when its window closes, but some grouping sets are without the window: theirs never would."),
 				 errhint("Put the window into every grouping set, as in GROUP BY window, ROLLUP (...), or use emit = 'update'.")));
+	if (shape->window != NULL && view->keep_late && shape->late_query == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot maintain continuous view \"%s\"", name),
+				 shape->session ?
+				 errdetail("Option late = 'keep' cannot tell the late rows of sessions apart.") :
+				 errdetail("Option late = 'keep' needs to tell which row of the stream was late, but the query makes its windows of rows that are no longer single rows of the stream."),
+				 errhint("Leave the option out: late rows are dropped then.")));
 	if (shape->window != NULL)
 		return;
 	if (view->final && shape->strategy != SX_STRATEGY_APPEND)

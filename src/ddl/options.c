@@ -90,10 +90,7 @@ read_late(SxView *view, const char *name, const char *value)
 	if (strcmp(value, "drop") == 0)
 		view->keep_late = false;
 	else if (strcmp(value, "keep") == 0)
-	{
 		view->keep_late = true;
-		not_yet(name, value, "Use \"drop\".");
-	}
 	else
 		invalid_value(name, value, "Use \"drop\" or \"keep\".");
 }

@@ -19,6 +19,8 @@
 #include "postgres.h"
 
 #include "nodes/pg_list.h"
+#include "storage/itemptr.h"
+#include "storage/off.h"
 
 #include "base/batch.h"
 
@@ -44,6 +46,24 @@ extern void sx_fdw_bind(const SxScanInput *input);
  * to that row.
  */
 extern int64 sx_fdw_last_row(void);
+
+/*
+ * The ctid of a stream's row is its number over all batches, while an input
+ * is bound; here is the number.
+ */
+static inline int64
+sx_fdw_row_of(ItemPointer ctid)
+{
+	return ((int64) ItemPointerGetBlockNumber(ctid) << 15) +
+		ItemPointerGetOffsetNumber(ctid) - FirstOffsetNumber;
+}
+
+static inline void
+sx_fdw_set_row(ItemPointer ctid, int64 row)
+{
+	ItemPointerSet(ctid, (BlockNumber) (row >> 15),
+				   (OffsetNumber) (row & 0x7FFF) + FirstOffsetNumber);
+}
 
 /* Rows that the planner expects of a stream; 0: not planning a batch. */
 extern double sx_fdw_batch_rows;

@@ -298,7 +298,10 @@ sx_fdw_iterate_scan(ForeignScanState *node)
 		}
 	}
 	if (state->input != NULL)
+	{
 		last_row = state->row_base + row;
+		sx_fdw_set_row(&slot->tts_tid, last_row);
+	}
 	return ExecStoreVirtualTuple(slot);
 }
 

@@ -40,6 +40,7 @@
 #include "catalog/view.h"
 #include "compat.h"
 #include "plan/grouping_sets.h"
+#include "plan/late.h"
 #include "plan/panes.h"
 #include "plan/plan.h"
 #include "plan/recompute.h"
@@ -605,43 +606,6 @@ rewrite_query(Query *query)
 	return sx_flatten_group_rte(linitial_node(Query, rewritten));
 }
 
-/* A query that counts the rows whose last window had closed before. */
-static Query *
-make_late_query(const Query *query, const SxGroupingSets *sets, Expr *last_window)
-{
-	Query	   *late = copyObject(unconstify(Query *, query));
-	Aggref	   *count = makeNode(Aggref);
-	FromExpr   *from = late->jointree;
-	Oid			anytype = ANYELEMENTOID;
-	Oid			funcid = LookupFuncName(list_make2(makeString("streamx"),
-												   makeString("is_late")),
-										1, &anytype, false);
-	Expr	   *is_late;
-
-	count->aggfnoid = F_COUNT_;
-	count->aggtype = INT8OID;
-	count->aggtranstype = InvalidOid;
-	count->aggstar = true;
-	count->aggkind = AGGKIND_NORMAL;
-	count->aggsplit = AGGSPLIT_SIMPLE;
-	count->aggno = count->aggtransno = -1;
-	count->location = -1;
-	is_late = (Expr *) makeFuncExpr(funcid, BOOLOID, list_make1(copyObject(last_window)),
-									InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
-	from->quals = from->quals ?
-		(Node *) makeBoolExpr(AND_EXPR, list_make2(from->quals, is_late), -1) :
-		(Node *) is_late;
-	late->targetList = list_make1(makeTargetEntry((Expr *) count, 1, pstrdup("late"), false));
-	late->groupClause = NIL;
-	late->havingQual = NULL;
-	late->sortClause = NIL;
-	late->hasAggs = true;
-	late->hasTargetSRFs = false;
-	if (sets)
-		from->fromlist = list_truncate(from->fromlist, sets->nfrom);
-	return late;
-}
-
 /* Grouping columns that are windows over event time. */
 static void
 analyze_windows(SxShape *shape, Query *query, const SxGroupingSets *sets)
@@ -673,12 +637,10 @@ analyze_windows(SxShape *shape, Query *query, const SxGroupingSets *sets)
 			shape->window = sx_plan_window(call);
 			if (shape->window)
 			{
-				Expr	   *last = sx_plan_last_window(call, key);
-
 				is_window = true;
 				shape->window_key = i;
-				if (last)
-					shape->late_query = make_late_query(query, sets, last);
+				if (shape->session == NULL)
+					shape->late_query = sx_plan_late_query(query, sets, call, key);
 			}
 		}
 		sx_plan_require_event_time(call, arg);

@@ -138,7 +138,7 @@ typedef struct SxShape
 	/* what it is if a key is a session (with or without a window); or NULL */
 	SxSession  *session;
 
-	/* counts the rows of a batch that are late; NULL: cannot be told */
+	/* numbers of the rows of a batch that are late; NULL: cannot be told */
 	Query	   *late_query;
 } SxShape;
 

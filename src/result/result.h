@@ -15,6 +15,7 @@
 #include "tcop/dest.h"
 
 #include "base/batch.h"
+#include "catalog/stream.h"
 #include "catalog/view.h"
 #include "exec/exec.h"
 #include "plan/plan.h"
@@ -183,5 +184,12 @@ extern bool sx_result_dead_letter(Oid stream, Oid view, const SxReject *reject);
  * the active snapshot sees them, palloc'd.
  */
 extern SxSkip *sx_result_dead_letters(Oid stream, Oid view, int *n);
+
+/* Keep a late row of the view: row number in the batch. */
+extern void sx_result_late_row(const SxView *view, const SxStream *stream,
+							   const SxBatch *batch, int row);
+
+/* A row of a batch as JSON text; desc: the stream's columns. */
+extern text * sx_result_row_as_json(TupleDesc desc, const SxBatch *batch, int row);
 
 #endif							/* SX_RESULT_RESULT_H */

@@ -156,45 +156,6 @@ open_view(SxViewRun *run, BatchInput *in)
 	sx_owner_leave(&scope);
 }
 
-/* A plan over the input, in which windows up to closed_us are closed. */
-static void
-run_plan(SxViewRun *run, PlannedStmt *plan, const SxScanInput *input,
-		 DestReceiver *dest, int64 closed_us)
-{
-	sx_window_set_late(run->shape->window, closed_us);
-	PG_TRY();
-	{
-		sx_exec_run(plan, input, dest);
-	}
-	PG_FINALLY();
-	{
-		sx_window_set_late(NULL, PG_INT64_MIN);
-	}
-	PG_END_TRY();
-}
-
-/* Rows that came when all their windows were closed. */
-static int64
-count_late(SxViewRun *run, const SxScanInput *input, int64 closed_us)
-{
-	DestReceiver *dest;
-	SxRows		rows;
-
-	if (run->shape->late_query == NULL)
-		return 0;
-	if (run->plan_late == NULL)
-	{
-		MemoryContext old = MemoryContextSwitchTo(run->cxt);
-
-		run->plan_late = sx_plan_late(run->shape, 100000);
-		MemoryContextSwitchTo(old);
-	}
-	dest = sx_exec_collector(&rows, CurrentMemoryContext);
-	run_plan(run, run->plan_late, input, dest, closed_us);
-	dest->rDestroy(dest);
-	return DatumGetInt64(rows.values[0]);
-}
-
 /* Close the windows that the end of this batch closes. */
 static void
 close_windows(SxViewRun *run)
@@ -260,7 +221,7 @@ apply(SxViewRun *run, BatchInput *in, int64 first, int64 end)
 		int64		dropped;
 
 		dest = sx_exec_collector(&rows, CurrentMemoryContext);
-		run_plan(run, plan, &input, dest, closed);
+		sx_late_run_plan(run, plan, &input, dest, closed);
 		CommandCounterIncrement();
 		UpdateActiveSnapshotCommandId();
 		dropped = 0;
@@ -273,7 +234,7 @@ apply(SxViewRun *run, BatchInput *in, int64 first, int64 end)
 		else if (run->shape->session)
 			run->counters.rows_late += dropped;
 		else if (dropped > 0 || (run->shape->window_partial && sx_window_closed_hits() > 0))
-			run->counters.rows_late += count_late(run, &input, closed);
+			run->counters.rows_late += sx_late_rows(run, in->task->stream->def, &input, closed);
 	}
 	dest->rDestroy(dest);
 	sx_result_emit_part(run->result);

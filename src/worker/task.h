@@ -156,6 +156,24 @@ typedef enum SxBatchOutcome
 
 extern SxBatchOutcome sx_batch_run(SxTask *task);
 
+/* ---- late.c: rows that came when all their windows were closed ---- */
+
+/* Run a plan in which windows that end at or before closed_us are closed. */
+extern void sx_late_run_plan(SxViewRun *run, PlannedStmt *plan,
+							 const SxScanInput *input, DestReceiver *dest,
+							 int64 closed_us);
+
+/*
+ * The number of late rows of the input; kept if the view says so.  In the
+ * batch's transaction, as the view's owner.
+ */
+extern int64 sx_late_rows(SxViewRun *run, const SxStream *stream,
+						  const SxScanInput *input, int64 closed_us);
+
+/* Keep a row that is known to be late: its number over the input's batches. */
+extern void sx_late_keep(SxViewRun *run, const SxStream *stream,
+						 const SxScanInput *input, int64 row);
+
 /* ---- watermark.c: how far event time has come for a task's views ---- */
 
 /* Rows of these partitions have come. */

@@ -1,0 +1,79 @@
+/*-------------------------------------------------------------------------
+ * late.c
+ *		Rows of a batch that came when all their windows were closed.
+ *
+ * What they would have changed is left out by result/; here they are told
+ * apart, counted, and kept where the view says so.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "exec/exec.h"
+#include "miscadmin.h"
+#include "utils/memutils.h"
+
+#include "window/window.h"
+#include "worker/task.h"
+
+void
+sx_late_run_plan(SxViewRun *run, PlannedStmt *plan, const SxScanInput *input,
+				 DestReceiver *dest, int64 closed_us)
+{
+	sx_window_set_late(run->shape->window, closed_us);
+	PG_TRY();
+	{
+		sx_exec_run(plan, input, dest);
+	}
+	PG_FINALLY();
+	{
+		sx_window_set_late(NULL, PG_INT64_MIN);
+	}
+	PG_END_TRY();
+}
+
+void
+sx_late_keep(SxViewRun *run, const SxStream *stream, const SxScanInput *input,
+			 int64 row)
+{
+	int			i;
+
+	for (i = 0; i < input->nbatches; i++)
+	{
+		if (row < input->batches[i]->nrows)
+		{
+			sx_result_late_row(run->view, stream, input->batches[i], (int) row);
+			return;
+		}
+		row -= input->batches[i]->nrows;
+	}
+	elog(ERROR, "row is not in the batch");
+}
+
+int64
+sx_late_rows(SxViewRun *run, const SxStream *stream, const SxScanInput *input,
+			 int64 closed_us)
+{
+	DestReceiver *dest;
+	SxRows		rows;
+	int64		i;
+
+	if (run->shape->late_query == NULL)
+		return 0;
+	if (run->plan_late == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(run->cxt);
+
+		run->plan_late = sx_plan_late(run->shape, 100000);
+		MemoryContextSwitchTo(old);
+	}
+	dest = sx_exec_collector(&rows, CurrentMemoryContext);
+	sx_late_run_plan(run, run->plan_late, input, dest, closed_us);
+	dest->rDestroy(dest);
+	for (i = 0; run->view->keep_late && i < rows.nrows; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		sx_late_keep(run, stream, input,
+					 sx_fdw_row_of((ItemPointer) DatumGetPointer(rows.values[i])));
+	}
+	return rows.nrows;
+}
