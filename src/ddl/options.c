@@ -36,16 +36,6 @@ invalid_value(const char *name, const char *value, const char *hint)
 			 errhint("%s", hint)));
 }
 
-static void
-not_yet(const char *name, const char *value, const char *hint)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-			 errmsg("option \"%s.%s\" = \"%s\" is not supported yet",
-					OUR_NAMESPACE, name, value),
-			 errhint("%s", hint)));
-}
-
 /* Microseconds of an interval that has no months and is not negative. */
 static int64
 read_interval(const char *name, const char *value)
