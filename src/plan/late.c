@@ -32,6 +32,7 @@
 
 #include "catalog/stream.h"
 #include "plan/late.h"
+#include "plan/union.h"
 #include "plan/window_key.h"
 
 static bool add_row_number(Query *query, bool *several_ways);
@@ -56,7 +57,18 @@ add_to_branches(Query *query, Node *node, int *first)
 	if (*first == 0)
 		*first = castNode(RangeTblRef, node)->rtindex;
 	rte = rt_fetch(castNode(RangeTblRef, node)->rtindex, query->rtable);
-	if (rte->rtekind != RTE_SUBQUERY || !add_row_number(rte->subquery, &several_ways))
+	if (rte->rtekind != RTE_SUBQUERY)
+		return false;
+	if (sx_plan_count_streams((Node *) rte->subquery) == 0)
+	{
+		/* history, which gives a batch no rows: see union.c */
+		List	  **columns = &rte->subquery->targetList;
+
+		*columns = lappend(*columns,
+						   makeTargetEntry((Expr *) makeNullConst(TIDOID, -1, InvalidOid),
+										   list_length(*columns) + 1, pstrdup("row"), false));
+	}
+	else if (!add_row_number(rte->subquery, &several_ways))
 		return false;
 	rte->eref->colnames = lappend(rte->eref->colnames, makeString(pstrdup("row")));
 	return true;
