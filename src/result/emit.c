@@ -23,7 +23,8 @@
 #include "postgres.h"
 
 #include "access/table.h"
-#include "catalog/indexing.h"
+#include "access/tableam.h"
+#include "access/xact.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_type.h"
 #include "commands/trigger.h"
@@ -100,7 +101,7 @@ struct SxEmit
 	TupleTableSlot *slot;		/* the row for the sink */
 	SxJournalWriter *journal;
 	Relation	outbox;
-	CatalogIndexState indexes;
+	ResultRelInfo *outbox_rri;
 	TupleTableSlot **gathered;
 	int			ngathered;
 	Size		bytes_gathered;
@@ -441,7 +442,9 @@ open_part(SxEmit * e)
 	if (e->kafka)
 	{
 		e->outbox = table_open(e->view->outbox, RowExclusiveLock);
-		e->indexes = CatalogOpenIndexes(e->outbox);
+		e->outbox_rri = makeNode(ResultRelInfo);
+		InitResultRelInfo(e->outbox_rri, e->outbox, 1, NULL, 0);
+		ExecOpenIndices(e->outbox_rri, false);
 		e->gathered = palloc0(sizeof(TupleTableSlot *) * OUTBOX_ROWS);
 		e->gathered_cxt = AllocSetContextCreate(e->part_cxt, "streamx rows for the outbox",
 												ALLOCSET_DEFAULT_SIZES);
@@ -455,9 +458,13 @@ write_outbox(SxEmit * e)
 {
 	if (e->ngathered == 0)
 		return;
-	CatalogTuplesMultiInsertWithInfo(e->outbox, e->gathered, e->ngathered, e->indexes);
+	table_multi_insert(e->outbox, e->gathered, e->ngathered,
+					   GetCurrentCommandId(true), 0, NULL);
 	for (int i = 0; i < e->ngathered; i++)
+	{
+		list_free(sx_insert_index_tuples(e->outbox_rri, e->gathered[i], e->estate));
 		ExecClearTuple(e->gathered[i]);
+	}
 	MemoryContextReset(e->gathered_cxt);
 	e->ngathered = 0;
 	e->bytes_gathered = 0;
@@ -510,7 +517,7 @@ close_part(SxEmit * e)
 	if (e->outbox != NULL)
 	{
 		write_outbox(e);
-		CatalogCloseIndexes(e->indexes);
+		ExecCloseIndices(e->outbox_rri);
 		table_close(e->outbox, NoLock);
 	}
 	if (e->journal != NULL)

@@ -91,7 +91,7 @@ static void
 report(Sender *s)
 {
 	SxViewFigures *f;
-	int64		sent = s->settled || s->reopened ? s->sent : -1;
+	int64		sent = s->sink ? s->sent : -1;
 
 	if (s->told && s->told_sent == sent && strcmp(s->told_error, s->error) == 0)
 		return;
@@ -232,6 +232,8 @@ open_sender(Sender *s)
 		return false;
 	}
 	(void) GetCurrentTransactionId();
+
+	/* what is missing at the front was sent; the broker may know of more */
 	sx_view_counters(s->relid, &counters);
 	first = sx_outbox_first(s->view->outbox);
 	s->written = counters.outbox;
