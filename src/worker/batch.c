@@ -511,6 +511,8 @@ run_view(SxViewRun *run, BatchInput *in, ViewOutcome *outcome)
 				finish_sink(run);
 				settle(run);
 			}
+			else
+				sx_result_emit_discard(run->result);
 			ReleaseCurrentSubTransaction();
 		}
 		else
