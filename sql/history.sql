@@ -122,6 +122,22 @@ SELECT * FROM fin ORDER BY w;
 SELECT * FROM fin2 ORDER BY w;
 SELECT view, rows_in, rows_out, rows_late FROM streamx.views WHERE view::text LIKE 'fin%' ORDER BY view::text COLLATE "C";
 
+-- a sink gets the history too
+CREATE FOREIGN TABLE sunk (k text, n bigint) SERVER streamx;
+CREATE VIEW seen WITH (streamx.continuous) AS SELECT k, n FROM sunk;
+CREATE VIEW to_sink WITH (streamx.continuous, streamx.sink = 'sunk') AS
+  SELECT k, sum(v) AS n FROM (SELECT name AS k, total AS v FROM h UNION ALL SELECT k, v FROM ss) u GROUP BY k;
+CREATE VIEW bad WITH (streamx.continuous, streamx.sink = 'sunk') AS
+  SELECT k, sum(1 / v) AS n FROM (SELECT k, v FROM ss UNION ALL SELECT 'zero', 0) u GROUP BY k;
+CREATE VIEW bad WITH (streamx.continuous, streamx.sink = 'sunk') AS
+  SELECT sum(1 / v) AS n FROM (SELECT v FROM ss UNION ALL SELECT 0) u;
+SELECT wait_all();
+SELECT * FROM seen ORDER BY k;
+INSERT INTO ss VALUES ('2026-01-05 00:00:00', 'old', 1);
+SELECT wait_all();
+SELECT streamx.wait('seen');
+SELECT * FROM seen WHERE k = 'old' ORDER BY n;
+
 -- a history that fails is the statement's error
 CREATE VIEW bad WITH (streamx.continuous) AS
   SELECT k, sum(100 / v) FROM (SELECT k, v FROM ss UNION ALL SELECT NULL, 0) u GROUP BY k;
@@ -145,7 +161,7 @@ CREATE VIEW bad WITH (streamx.continuous) AS SELECT name::json FROM h UNION ALL 
 CREATE VIEW bad WITH (streamx.continuous) AS SELECT name::text::xid FROM h UNION SELECT v::text::xid FROM ss;
 
 SET client_min_messages = warning;
-DROP FOREIGN TABLE ss CASCADE;
+DROP FOREIGN TABLE ss, sunk CASCADE;
 DROP TABLE ts, h, big, names, cases CASCADE;
 DROP FUNCTION wait_all(), differences(text, text), over(text, text);
 DROP PROCEDURE take(int, int);

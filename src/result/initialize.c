@@ -42,6 +42,30 @@ write_initial(SxView *view, SxShape *shape)
 		sx_result_take(r, &rows, PG_INT64_MIN, &dropped);
 }
 
+/* What the view's sink gets of it as well. */
+static void
+take_history(SxResult *r, SxViewCounters *counters)
+{
+	sx_result_emit_begin(r, 0);
+	PG_TRY();
+	{
+		counters->rows_out = sx_result_seed(r);
+		sx_result_emit_part(r);
+
+		/* nothing but the tables can give them again */
+		sx_result_settle(r, true);
+		CommandCounterIncrement();
+		UpdateActiveSnapshotCommandId();
+		counters->outbox = sx_result_emit_end(r);
+	}
+	PG_CATCH();
+	{
+		sx_result_emit_discard(r);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+}
+
 void
 sx_result_initialize(Oid viewid)
 {
@@ -56,15 +80,10 @@ sx_result_initialize(Oid viewid)
 	if (shape->seed_query)
 	{
 		SxViewCounters counters = {.watermark_us = PG_INT64_MIN};
-		SxResult   *r;
 
 		CommandCounterIncrement();
 		UpdateActiveSnapshotCommandId();
-		r = sx_result_open(view, shape);
-		counters.rows_out = sx_result_seed(r);
-
-		/* nothing but the tables can give them again */
-		sx_result_settle(r, true);
+		take_history(sx_result_open(view, shape), &counters);
 		sx_view_count(viewid, &counters);
 	}
 	PopActiveSnapshot();
