@@ -592,15 +592,10 @@ my %shapes = (
 sub query
 {
 	my ($self, $set, @only) = @_;
-	my $query;
+	my $shape = $self->_pick(@only ? @only : (sort(keys %shapes), ('window') x 3, 'grouped'));
 
-	until ($query)
-	{
-		my $shape = $self->_pick(@only ? @only : (sort(keys %shapes), ('window') x 3, 'grouped'));
-
-		$query = $shapes{$shape}->($self, $set);
-	}
-	return $query;
+	# a shape that the set is not for makes room for another
+	return $shapes{$shape}->($self, $set) || $shapes{grouped}->($self, $set);
 }
 
 sub shapes

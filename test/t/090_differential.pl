@@ -25,9 +25,6 @@ my $wanted = $ENV{STREAMX_QUERIES} // ($long ? 5000 : 500);
 my $seed = $ENV{STREAMX_SEED} // ($long ? time : 20261122);
 my @shapes = split / /, $ENV{STREAMX_SHAPES} // '';
 
-# session() is not there yet
-@shapes = grep { $_ ne 'session' } StreamxQueries->shapes unless @shapes;
-
 my (%refusals, %made);
 
 my $node = StreamxCluster->started('main', "TimeZone = 'UTC'", 'streamx.workers = 2');
