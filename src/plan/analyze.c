@@ -39,6 +39,7 @@
 #include "catalog/stream.h"
 #include "catalog/view.h"
 #include "compat.h"
+#include "plan/describe.h"
 #include "plan/grouping_sets.h"
 #include "plan/late.h"
 #include "plan/panes.h"
@@ -422,34 +423,37 @@ same_partial(const SxPartial *a, const SxPartial *b)
 		equal(a->aggref->aggfilter, b->aggref->aggfilter);
 }
 
-/*
- * Has the aggregate, as it is called, a state that can be stored and merged?
- */
-static bool
-can_merge(Aggref *aggref)
+const char *
+sx_plan_not_mergeable(const Aggref *aggref)
 {
 	HeapTuple	tuple;
 	Form_pg_aggregate form;
 	Oid			inputtypes[FUNC_MAX_ARGS];
 	int			nargs;
 	Oid			transtype;
-	bool		result;
+	const char *reason = NULL;
 
 	tuple = SearchSysCache1(AGGFNOID, ObjectIdGetDatum(aggref->aggfnoid));
 	if (!HeapTupleIsValid(tuple))
 		elog(ERROR, "cache lookup failed for aggregate %u", aggref->aggfnoid);
 	form = (Form_pg_aggregate) GETSTRUCT(tuple);
-	nargs = get_aggregate_argtypes(aggref, inputtypes);
+	nargs = get_aggregate_argtypes(unconstify(Aggref *, aggref), inputtypes);
 	transtype = resolve_aggregate_transtype(aggref->aggfnoid, form->aggtranstype,
 											inputtypes, nargs);
-	result = form->aggkind == AGGKIND_NORMAL && !aggref->aggdistinct &&
-		!aggref->aggorder && OidIsValid(form->aggcombinefn);
-	if (transtype == INTERNALOID)
-		result &= OidIsValid(form->aggserialfn) && OidIsValid(form->aggdeserialfn);
-	else
-		result &= get_typtype(transtype) != TYPTYPE_PSEUDO;
+	if (form->aggkind != AGGKIND_NORMAL)
+		reason = "it needs all rows in order";
+	else if (aggref->aggdistinct)
+		reason = "which values were there cannot be told from a state";
+	else if (aggref->aggorder)
+		reason = "the order of the rows is not in a state";
+	else if (!OidIsValid(form->aggcombinefn))
+		reason = "the aggregate has no combine function";
+	else if (transtype == INTERNALOID ?
+			 !OidIsValid(form->aggserialfn) || !OidIsValid(form->aggdeserialfn) :
+			 get_typtype(transtype) == TYPTYPE_PSEUDO)
+		reason = "its state cannot be stored";
 	ReleaseSysCache(tuple);
-	return result;
+	return reason;
 }
 
 static void
@@ -704,7 +708,7 @@ analyze_grouping(AnalyzeContext *cxt, SxShape *shape, Query *query)
 	shape->partials = palloc0(sizeof(SxPartial) * Max(list_length(aggrefs), 1));
 	foreach(lc, aggrefs)
 	{
-		if (!can_merge(lfirst_node(Aggref, lc)))
+		if (sx_plan_not_mergeable(lfirst_node(Aggref, lc)))
 			shape->strategy = SX_STRATEGY_RECOMPUTE;
 	}
 	foreach(lc, aggrefs)

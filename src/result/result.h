@@ -12,6 +12,7 @@
 
 #include "postgres.h"
 
+#include "lib/stringinfo.h"
 #include "tcop/dest.h"
 
 #include "base/batch.h"
@@ -191,5 +192,9 @@ extern void sx_result_late_row(const SxView *view, const SxStream *stream,
 
 /* A row of a batch as JSON text; desc: the stream's columns. */
 extern text * sx_result_row_as_json(TupleDesc desc, const SxBatch *batch, int row);
+
+/* describe.c: lines about state and result, see plan/describe.h */
+extern void sx_result_describe(StringInfo text, const SxView *view,
+							   const SxShape *shape);
 
 #endif							/* SX_RESULT_RESULT_H */

@@ -1,0 +1,187 @@
+/*-------------------------------------------------------------------------
+ * explain.c
+ *		streamx.explain: how a view is maintained, for people.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_class.h"
+#include "executor/executor.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "tcop/tcopprot.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "catalog/stream.h"
+#include "catalog/view.h"
+#include "compat.h"
+#include "ddl/ddl.h"
+#include "exec/owner.h"
+#include "fdw/batch_scan.h"
+#include "plan/describe.h"
+#include "plan/plan.h"
+#include "result/result.h"
+#include "worker/worker.h"
+
+PG_FUNCTION_INFO_V1(streamx_explain);
+
+static void
+describe_stream(StringInfo text, Oid relid, bool first)
+{
+	SxStream   *stream = sx_stream_get(relid, InvalidOid);
+	StringInfoData line;
+
+	initStringInfo(&line);
+	appendStringInfo(&line, "%s (%s), event time ", stream->name, stream->kind);
+	if (stream->event_time_col >= 0)
+		appendStringInfoString(&line, quote_identifier(stream->schema->cols[stream->event_time_col].name));
+	else
+		appendStringInfoString(&line, "is the arrival");
+	if (stream->has_watermark && stream->watermark_us == 0)
+		appendStringInfoString(&line, ", watermark right behind it");
+	else if (stream->has_watermark)
+		appendStringInfo(&line, ", watermark %s behind it",
+						 sx_describe_interval(stream->watermark_us));
+	else
+		appendStringInfoString(&line, ", no watermark");
+	sx_describe(text, first ? "Streams" : "", "%s", line.data);
+}
+
+/* The text of the plan over a batch of so many rows. */
+static char *
+batch_plan(const SxShape *shape, double rows)
+{
+	SxScanInput input = {0};
+	ExplainState *es = NewExplainState();
+	PlannedStmt *plan = sx_plan_batch(shape, rows);
+	QueryDesc  *desc;
+
+	es->costs = false;
+	input.streams = shape->streams;
+	desc = CreateQueryDesc(plan, "", GetActiveSnapshot(), InvalidSnapshot,
+						   None_Receiver, NULL, NULL, 0);
+	sx_fdw_bind(&input);
+	PG_TRY();
+	{
+		ExecutorStart(desc, EXEC_FLAG_EXPLAIN_ONLY);
+		ExplainBeginOutput(es);
+		ExplainPrintPlan(es, desc);
+		ExplainEndOutput(es);
+		ExecutorEnd(desc);
+	}
+	PG_FINALLY();
+	{
+		sx_fdw_bind(NULL);
+	}
+	PG_END_TRY();
+	FreeQueryDesc(desc);
+	return es->str->data;
+}
+
+static void
+append_plan(StringInfo text, const char *title, const char *plan)
+{
+	const char *line = plan;
+
+	appendStringInfo(text, "\n\n%s:", title);
+	while (*line)
+	{
+		int			len = (int) strcspn(line, "\n");
+
+		appendStringInfo(text, "\n  %.*s", len, line);
+		line += len;
+		if (*line)
+			line++;
+	}
+}
+
+static void
+describe_emit(StringInfo text, const SxView *view, const SxShape *shape)
+{
+	if (shape->strategy == SX_STRATEGY_APPEND)
+		sx_describe(text, "Emit", "rows appear within %s, and stay",
+					sx_describe_interval(view->batch_interval_us));
+	else if (view->final)
+		sx_describe(text, "Emit", "final: a row appears once, when its window closes");
+	else
+		sx_describe(text, "Emit", "update: rows change within %s",
+					sx_describe_interval(view->batch_interval_us));
+	if (view->final_column)
+		sx_describe(text, "", "%s is true once the row's window has closed",
+					quote_identifier(view->final_column));
+	if (OidIsValid(view->sink))
+		sx_describe(text, "Sink", "%s",
+					quote_qualified_identifier(get_namespace_name(get_rel_namespace(view->sink)),
+											   get_rel_name(view->sink)));
+	if (view->notify)
+		sx_describe(text, "Notify", "channel %s, once per batch that changes rows",
+					quote_identifier(view->notify));
+}
+
+/* streamx.explain(view regclass) returns text */
+Datum
+streamx_explain(PG_FUNCTION_ARGS)
+{
+	Oid			relid = PG_GETARG_OID(0);
+	StringInfoData text;
+	SxOwnerScope scope;
+	SxViewCounters counters;
+	SxView	   *view;
+	SxShape    *shape;
+	Relation	rel;
+	ListCell   *lc;
+	char	   *big;
+	char	   *small;
+	bool		first = true;
+
+	sx_worker_require_preloaded();
+	sx_ddl_check_view(relid);
+	if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK &&
+		!sx_class_ownercheck(relid, GetUserId()))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for continuous view \"%s\"", get_rel_name(relid)),
+				 errhint("Its owner, and who may SELECT from it, can have it explained.")));
+	rel = table_open(relid, AccessShareLock);
+	view = sx_view_get(relid);
+	if (view == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNDEFINED_TABLE),
+				 errmsg("continuous view with OID %u was dropped", relid),
+				 errhint("streamx.views lists the continuous views.")));
+	sx_owner_enter(view, &scope);
+	PushActiveSnapshot(GetLatestSnapshot());
+	shape = sx_plan_analyze(sx_plan_stored_query(view->query), view->name);
+	big = batch_plan(shape, 100000);
+	small = batch_plan(shape, 100);
+	sx_view_counters(relid, &counters);
+
+	initStringInfo(&text);
+	sx_describe(&text, "View", "%s", view->name);
+	foreach(lc, view->streams)
+	{
+		describe_stream(&text, lfirst_oid(lc), first);
+		first = false;
+	}
+	if (counters.watermark_us != PG_INT64_MIN)
+		sx_describe(&text, "Watermark", "%s", timestamptz_to_str(counters.watermark_us));
+	sx_plan_describe(&text, view, shape);
+	describe_emit(&text, view, shape);
+	sx_result_describe(&text, view, shape);
+	append_plan(&text, strcmp(big, small) == 0 ? "Plan of a batch" : "Plan of a large batch", big);
+	if (strcmp(big, small) != 0)
+		append_plan(&text, "Plan of a small batch", small);
+
+	PopActiveSnapshot();
+	sx_owner_leave(&scope);
+	table_close(rel, NoLock);
+	PG_RETURN_TEXT_P(cstring_to_text(text.data));
+}

@@ -1,0 +1,64 @@
+/*-------------------------------------------------------------------------
+ * describe.c
+ *		What is kept of a view, in words: for streamx.explain().
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "optimizer/plancat.h"
+#include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+
+#include "plan/describe.h"
+#include "result/open.h"
+
+static const char *
+relation_size(Oid relid)
+{
+	return TextDatumGetCString(DirectFunctionCall1(pg_size_pretty,
+												   DirectFunctionCall1(pg_total_relation_size,
+																	   ObjectIdGetDatum(relid))));
+}
+
+static double
+estimated_rows(Oid relid)
+{
+	Relation	rel = table_open(relid, AccessShareLock);
+	BlockNumber pages;
+	double		tuples;
+	double		allvisible;
+
+	estimate_rel_size(rel, NULL, &pages, &tuples, &allvisible);
+	table_close(rel, AccessShareLock);
+	return tuples;
+}
+
+void
+sx_result_describe(StringInfo text, const SxView *view, const SxShape *shape)
+{
+	const char *what;
+
+	if (!OidIsValid(view->state))
+		what = NULL;
+	else if (shape->nheld > 0 || shape->strategy == SX_STRATEGY_RECOMPUTE)
+		what = "a row for each row taken in";
+	else if (shape->panes)
+		what = "a row for each pane of a group";
+	else
+		what = "a row for each group";
+	if (what == NULL)
+		sx_describe(text, "State", "none");
+	else
+	{
+		sx_describe(text, "State", "%s: %s%s", get_rel_name(view->state), what,
+					shape->window ? ", until its window closes" : "");
+		sx_describe(text, "", "about %.0f rows, %s", estimated_rows(view->state),
+					relation_size(view->state));
+	}
+	if (sx_open_suits(view, shape))
+		sx_describe(text, "", "open windows are kept in memory where they can be read again after a restart");
+	sx_describe(text, "Result", "about %.0f rows, %s", estimated_rows(view->relid), relation_size(view->relid));
+}
