@@ -47,8 +47,9 @@ struct SxSender
 	rd_kafka_t *rk;
 	rd_kafka_topic_t *rkt;
 	rd_kafka_queue_t *mainq;
-	rd_kafka_queue_t *answers;
 	rd_kafka_consumer_group_metadata_t *group;
+	rd_kafka_t *asker;			/* a consumer, only to ask for the offset */
+	rd_kafka_queue_t *askerq;
 	char	   *topic;
 	char	   *servers;
 	char	   *name;
@@ -149,7 +150,7 @@ now_ms(void)
 
 /* With the mutex held, up to so long or until somebody has news for us. */
 static void
-wait_ms(SxSender * s, int ms)
+wait_ms(SxSender *s, int ms)
 {
 	struct timespec until;
 
@@ -165,7 +166,7 @@ wait_ms(SxSender * s, int ms)
 }
 
 static bool
-stopping(SxSender * s)
+stopping(SxSender *s)
 {
 	bool		stop;
 
@@ -176,7 +177,7 @@ stopping(SxSender * s)
 }
 
 static void
-wake(SxSender * s)
+wake(SxSender *s)
 {
 	uint64		one = 1;
 	ssize_t		rc;
@@ -187,7 +188,7 @@ wake(SxSender * s)
 }
 
 static void
-tell(SxSender * s, SxSenderState state, const char *sqlstate, const char *text)
+tell(SxSender *s, SxSenderState state, const char *sqlstate, const char *text)
 {
 	bool		news;
 
@@ -203,7 +204,7 @@ tell(SxSender * s, SxSenderState state, const char *sqlstate, const char *text)
 
 /* Trouble with the broker or the topic, in one sentence. */
 static void
-tell_trouble(SxSender * s, SxSenderState state, rd_kafka_resp_err_t err,
+tell_trouble(SxSender *s, SxSenderState state, rd_kafka_resp_err_t err,
 			 const char *text)
 {
 	const char *sqlstate = sx_kafka_sqlstate(err);
@@ -236,14 +237,14 @@ tell_trouble(SxSender * s, SxSenderState state, rd_kafka_resp_err_t err,
 
 /* The same from an error object, which is freed. */
 static void
-tell_error(SxSender * s, SxSenderState state, rd_kafka_error_t * error)
+tell_error(SxSender *s, SxSenderState state, rd_kafka_error_t *error)
 {
 	tell_trouble(s, state, rd_kafka_error_code(error), rd_kafka_error_string(error));
 	rd_kafka_error_destroy(error);
 }
 
 static void
-all_is_well(SxSender * s)
+all_is_well(SxSender *s)
 {
 	memset(&s->trouble, 0, sizeof(s->trouble));
 	s->rest_ms = 0;
@@ -253,7 +254,7 @@ all_is_well(SxSender * s)
 
 /* A rest after something went wrong, longer each time. */
 static void
-rest(SxSender * s)
+rest(SxSender *s)
 {
 	s->rest_ms = s->rest_ms == 0 ? REST_MIN_MS : Min(s->rest_ms * 2, REST_MAX_MS);
 	pthread_mutex_lock(&s->mutex);
@@ -265,7 +266,7 @@ rest(SxSender * s)
 /* ---- what librdkafka says by itself --------------------------------------------- */
 
 static void
-take_reports(SxSender * s, rd_kafka_event_t *event)
+take_reports(SxSender *s, rd_kafka_event_t *event)
 {
 	const rd_kafka_message_t *msg;
 
@@ -284,7 +285,7 @@ take_reports(SxSender * s, rd_kafka_event_t *event)
 }
 
 static void
-serve(SxSender * s, int timeout_ms)
+serve(SxSender *s, int timeout_ms)
 {
 	rd_kafka_event_t *event;
 
@@ -318,7 +319,7 @@ serve(SxSender * s, int timeout_ms)
 	} while (true)
 
 static bool
-learn_partitions(SxSender * s)
+learn_partitions(SxSender *s)
 {
 	const struct rd_kafka_metadata *metadata;
 	rd_kafka_resp_err_t err;
@@ -348,87 +349,41 @@ learn_partitions(SxSender * s)
 	return true;
 }
 
-/* The offset of our group: *sent, -1 if there is none. */
-static rd_kafka_resp_err_t
-read_answer(rd_kafka_event_t *event, int64 *sent)
-{
-	const		rd_kafka_ListConsumerGroupOffsets_result_t *result;
-	const		rd_kafka_group_result_t **groups;
-	const rd_kafka_topic_partition_list_t *list;
-	const		rd_kafka_error_t *error;
-	rd_kafka_resp_err_t err = rd_kafka_event_error(event);
-	size_t		n = 0;
-
-	if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
-		return err;
-	result = rd_kafka_event_ListConsumerGroupOffsets_result(event);
-	if (result == NULL)
-		return RD_KAFKA_RESP_ERR__BAD_MSG;
-	groups = rd_kafka_ListConsumerGroupOffsets_result_groups(result, &n);
-	if (n != 1)
-		return RD_KAFKA_RESP_ERR__BAD_MSG;
-	error = rd_kafka_group_result_error(groups[0]);
-	if (error != NULL)
-		return rd_kafka_error_code(error);
-	*sent = -1;
-	list = rd_kafka_group_result_partitions(groups[0]);
-	for (int i = 0; list != NULL && i < list->cnt; i++)
-	{
-		if (list->elems[i].err != RD_KAFKA_RESP_ERR_NO_ERROR)
-			return list->elems[i].err;
-		if (list->elems[i].offset >= 0)
-			*sent = list->elems[i].offset;
-	}
-	return RD_KAFKA_RESP_ERR_NO_ERROR;
-}
-
+/* The offset that our group has committed: *sent, -1 if there is none. */
 static bool
-learn_sent(SxSender * s, int64 *sent)
+learn_sent(SxSender *s, int64 *sent)
 {
 	rd_kafka_topic_partition_list_t *list;
-	rd_kafka_ListConsumerGroupOffsets_t *question;
-	rd_kafka_AdminOptions_t *options;
-	rd_kafka_event_t *event = NULL;
-	rd_kafka_resp_err_t err = RD_KAFKA_RESP_ERR__TIMED_OUT;
-	char		text[64];
-	int64		until = now_ms() + 10000;
+	rd_kafka_resp_err_t err;
 
-	options = rd_kafka_AdminOptions_new(s->rk, RD_KAFKA_ADMIN_OP_LISTCONSUMERGROUPOFFSETS);
-	(void) rd_kafka_AdminOptions_set_request_timeout(options, 5000, text, sizeof(text));
-
-	/* not one that a transaction at hand may still change */
-	rd_kafka_error_destroy(rd_kafka_AdminOptions_set_require_stable_offsets(options, 1));
 	list = rd_kafka_topic_partition_list_new(1);
 	rd_kafka_topic_partition_list_add(list, s->topic, 0);
-	question = rd_kafka_ListConsumerGroupOffsets_new(s->name, list);
-	rd_kafka_ListConsumerGroupOffsets(s->rk, &question, 1, options, s->answers);
-	rd_kafka_ListConsumerGroupOffsets_destroy(question);
+	err = rd_kafka_committed(s->asker, list, SLICE_MS);
+	if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
+		err = list->elems[0].err;
+	*sent = list->elems[0].offset >= 0 ? list->elems[0].offset : -1;
 	rd_kafka_topic_partition_list_destroy(list);
-	rd_kafka_AdminOptions_destroy(options);
-
-	while (event == NULL && !stopping(s) && now_ms() < until)
-	{
-		event = rd_kafka_queue_poll(s->answers, SLICE_MS);
-		serve(s, 0);
-	}
-	if (event != NULL)
-	{
-		err = read_answer(event, sent);
-		if (err == RD_KAFKA_RESP_ERR_GROUP_ID_NOT_FOUND)
-		{
-			*sent = -1;
-			err = RD_KAFKA_RESP_ERR_NO_ERROR;
-		}
-		rd_kafka_event_destroy(event);
-	}
+	(void) sx_kafka_drain(s->askerq, 0, &s->trouble);
+	serve(s, 0);
 	if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
 		tell_trouble(s, SX_SENDER_DOWN, err, NULL);
 	return err == RD_KAFKA_RESP_ERR_NO_ERROR;
 }
 
+static void
+destroy_asker(SxSender *s)
+{
+	if (s->askerq != NULL)
+		rd_kafka_queue_destroy(s->askerq);
+	if (s->asker != NULL)
+		sx_kafka_destroy(s->asker, CLOSE_TIMEOUT_MS);
+	s->askerq = NULL;
+	s->asker = NULL;
+}
+
 /* false: not yet, or never (then the state says so). */
 static bool
-get_ready(SxSender * s)
+get_ready(SxSender *s)
 {
 	rd_kafka_error_t *error;
 	int64		sent = -1;
@@ -443,6 +398,7 @@ get_ready(SxSender * s)
 		rest(s);
 	if (stopping(s))
 		return false;
+	destroy_asker(s);
 
 	s->ready = true;
 	pthread_mutex_lock(&s->mutex);
@@ -464,7 +420,7 @@ typedef enum Outcome
 
 /* Back to before the transaction. */
 static Outcome
-take_back(SxSender * s)
+take_back(SxSender *s)
 {
 	rd_kafka_error_t *error;
 
@@ -485,7 +441,7 @@ take_back(SxSender * s)
 }
 
 static Outcome
-went_wrong(SxSender * s, rd_kafka_error_t * error)
+went_wrong(SxSender *s, rd_kafka_error_t *error)
 {
 	if (rd_kafka_error_is_fatal(error) || !rd_kafka_error_txn_requires_abort(error))
 	{
@@ -498,7 +454,7 @@ went_wrong(SxSender * s, rd_kafka_error_t * error)
 
 /* A message was not taken. */
 static Outcome
-not_delivered(SxSender * s, const SxParcel *parcel)
+not_delivered(SxSender *s, const SxParcel *parcel)
 {
 	bool		too_large = s->failed == RD_KAFKA_RESP_ERR_MSG_SIZE_TOO_LARGE ||
 	s->failed == RD_KAFKA_RESP_ERR_RECORD_LIST_TOO_LARGE;
@@ -526,7 +482,7 @@ not_delivered(SxSender * s, const SxParcel *parcel)
 
 /* Until the brokers have all that was produced, something failed, or stop. */
 static void
-flush(SxSender * s)
+flush(SxSender *s)
 {
 	while (rd_kafka_outq_len(s->rk) > 0 &&
 		   s->failed == RD_KAFKA_RESP_ERR_NO_ERROR && !stopping(s))
@@ -537,7 +493,7 @@ flush(SxSender * s)
 }
 
 static rd_kafka_resp_err_t
-produce(SxSender * s, const SxParcel *parcel, int i)
+produce(SxSender *s, const SxParcel *parcel, int i)
 {
 	const SxParcelMessage *msg = &parcel->msgs[i];
 	const char *route = parcel->bytes + msg->start;
@@ -574,7 +530,7 @@ produce(SxSender * s, const SxParcel *parcel, int i)
 
 /* Messages [first, end) of the parcel, and the number of the last of them. */
 static Outcome
-send_range(SxSender * s, const SxParcel *parcel, int first, int end)
+send_range(SxSender *s, const SxParcel *parcel, int first, int end)
 {
 	rd_kafka_topic_partition_list_t *offsets;
 	rd_kafka_error_t *error;
@@ -632,7 +588,7 @@ send_range(SxSender * s, const SxParcel *parcel, int first, int end)
 }
 
 static Outcome
-send_parcel(SxSender * s, const SxParcel *parcel)
+send_parcel(SxSender *s, const SxParcel *parcel)
 {
 	int			i = 0;
 
@@ -655,7 +611,7 @@ send_parcel(SxSender * s, const SxParcel *parcel)
 
 /* The parcel to send next, still in the queue; NULL: none came for a while. */
 static const SxParcel *
-next_parcel(SxSender * s)
+next_parcel(SxSender *s)
 {
 	const SxParcel *parcel;
 
@@ -668,7 +624,7 @@ next_parcel(SxSender * s)
 }
 
 static void
-drop_parcel(SxSender * s)
+drop_parcel(SxSender *s)
 {
 	SxParcel   *parcel;
 
@@ -732,7 +688,7 @@ sender_main(void *arg)
 /* ---- main thread ------------------------------------------------------------------------- */
 
 static void
-free_sender(SxSender * s)
+free_sender(SxSender *s)
 {
 	while (s->head != NULL)
 	{
@@ -745,8 +701,7 @@ free_sender(SxSender * s)
 		rd_kafka_consumer_group_metadata_destroy(s->group);
 	if (s->rkt != NULL)
 		rd_kafka_topic_destroy(s->rkt);
-	if (s->answers != NULL)
-		rd_kafka_queue_destroy(s->answers);
+	destroy_asker(s);
 	if (s->mainq != NULL)
 		rd_kafka_queue_destroy(s->mainq);
 	if (s->rk != NULL)
@@ -760,7 +715,7 @@ free_sender(SxSender * s)
 }
 
 static void
-start_thread(SxSender * s)
+start_thread(SxSender *s)
 {
 	sigset_t	all;
 	sigset_t	before;
@@ -780,6 +735,40 @@ start_thread(SxSender * s)
 				 errhint("Raise the limit of threads of the server's user.")));
 	}
 	s->running = true;
+}
+
+static void
+set(rd_kafka_conf_t *conf, const char *name, const char *value)
+{
+	char		text[512];
+
+	if (rd_kafka_conf_set(conf, name, value, text, sizeof(text)) != RD_KAFKA_CONF_OK)
+	{
+		rd_kafka_conf_destroy(conf);
+		elog(ERROR, "librdkafka refuses \"%s\": %s", name, text);
+	}
+}
+
+static void
+open_clients(SxSender *s, const SxStream *sink)
+{
+	rd_kafka_conf_t *conf = sx_kafka_conf(sink, SX_KAFKA_SENDER);
+
+	rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG |
+							 RD_KAFKA_EVENT_DR);
+	set(conf, "transactional.id", s->name);
+	s->rk = sx_kafka_new(sink, SX_KAFKA_SENDER, conf);
+
+	/*
+	 * A producer could ask as well, but as it has no group of its own,
+	 * librdkafka crashes when told that the coordinator has moved.  Not an
+	 * offset that a transaction at hand may still change.
+	 */
+	conf = sx_kafka_conf(sink, SX_KAFKA_SCANNER);
+	set(conf, "group.id", s->name);
+	set(conf, "isolation.level", "read_committed");
+	s->asker = sx_kafka_new(sink, SX_KAFKA_SCANNER, conf);
+	s->askerq = rd_kafka_queue_get_main(s->asker);
 }
 
 SxSender *
@@ -803,9 +792,6 @@ sx_sender_open(const SxStream *sink, const char *name, int wake_fd)
 	s->status.sent = -1;
 	PG_TRY();
 	{
-		rd_kafka_conf_t *conf;
-		char		text[512];
-
 		s->topic = strdup(topic ? topic : "");
 		s->servers = strdup(servers ? servers : "");
 		s->name = strdup(name);
@@ -813,17 +799,8 @@ sx_sender_open(const SxStream *sink, const char *name, int wake_fd)
 			ereport(ERROR,
 					(errcode(ERRCODE_OUT_OF_MEMORY),
 					 errmsg("out of memory")));
-		conf = sx_kafka_conf(sink, SX_KAFKA_SENDER);
-		rd_kafka_conf_set_events(conf, RD_KAFKA_EVENT_ERROR | RD_KAFKA_EVENT_LOG |
-								 RD_KAFKA_EVENT_DR);
-		if (rd_kafka_conf_set(conf, "transactional.id", name, text, sizeof(text)) != RD_KAFKA_CONF_OK)
-		{
-			rd_kafka_conf_destroy(conf);
-			elog(ERROR, "librdkafka refuses the name of a producer: %s", text);
-		}
-		s->rk = sx_kafka_new(sink, SX_KAFKA_SENDER, conf);
+		open_clients(s, sink);
 		s->mainq = rd_kafka_queue_get_main(s->rk);
-		s->answers = rd_kafka_queue_new(s->rk);
 		s->group = rd_kafka_consumer_group_metadata_new(name);
 		s->rkt = rd_kafka_topic_new(s->rk, s->topic, NULL);
 		if (s->rkt == NULL)
@@ -845,7 +822,7 @@ sx_sender_open(const SxStream *sink, const char *name, int wake_fd)
 }
 
 void
-sx_sender_give(SxSender * s, SxParcel *parcel)
+sx_sender_give(SxSender *s, SxParcel *parcel)
 {
 	parcel->next = NULL;
 	pthread_mutex_lock(&s->mutex);
@@ -860,7 +837,7 @@ sx_sender_give(SxSender * s, SxParcel *parcel)
 }
 
 void
-sx_sender_look(SxSender * s, SxSenderStatus *status)
+sx_sender_look(SxSender *s, SxSenderStatus *status)
 {
 	pthread_mutex_lock(&s->mutex);
 	*status = s->status;
@@ -868,7 +845,7 @@ sx_sender_look(SxSender * s, SxSenderStatus *status)
 }
 
 void
-sx_sender_stop(SxSender * s)
+sx_sender_stop(SxSender *s)
 {
 	pthread_mutex_lock(&s->mutex);
 	s->stop = true;
@@ -877,7 +854,7 @@ sx_sender_stop(SxSender * s)
 }
 
 void
-sx_sender_close(SxSender * s, SxSenderStatus *status)
+sx_sender_close(SxSender *s, SxSenderStatus *status)
 {
 	if (s->running)
 	{

@@ -83,20 +83,20 @@ typedef struct SxSenderStatus
  * is news.  malloc'd, needs sx_sender_close().  Does not wait for the
  * network.  ERROR if librdkafka refuses the settings.
  */
-extern SxSender * sx_sender_open(const SxStream *sink, const char *name, int wake_fd);
+extern SxSender *sx_sender_open(const SxStream *sink, const char *name, int wake_fd);
 
 /* Takes the parcel, which is freed when it is sent or the sender closed. */
-extern void sx_sender_give(SxSender * sender, SxParcel *parcel);
+extern void sx_sender_give(SxSender *sender, SxParcel *parcel);
 
-extern void sx_sender_look(SxSender * sender, SxSenderStatus *status);
+extern void sx_sender_look(SxSender *sender, SxSenderStatus *status);
 
 /* Ask it to end, without waiting for it. */
-extern void sx_sender_stop(SxSender * sender);
+extern void sx_sender_stop(SxSender *sender);
 
 /*
  * Ends the thread, aborts what is not committed, frees all; waits a second or
  * two at most.  *status: how far it came; NULL: nobody wants to know.
  */
-extern void sx_sender_close(SxSender * sender, SxSenderStatus *status);
+extern void sx_sender_close(SxSender *sender, SxSenderStatus *status);
 
 #endif							/* SX_SINK_KAFKA_SENDER_H */

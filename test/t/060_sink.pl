@@ -26,7 +26,7 @@ my $bootstrap = $kafka->bootstrap;
 # What a batch commits is not on disk for a long time, unless the sender sees
 # to it; batches are small, so that other ones come after a crash.
 my $node = StreamxCluster->started('main', "timezone = 'UTC'", 'wal_writer_delay = 10s',
-	'wal_writer_flush_after = 0', 'streamx.max_batch_rows = 300', 'streamx.workers = 2');
+	'wal_writer_flush_after = 1GB', 'streamx.max_batch_rows = 300', 'streamx.workers = 2');
 
 srand($seed);
 diag("STREAMX_TEST_SEED=$seed");
