@@ -31,7 +31,7 @@ PROVE_TESTS = test/t/*.pl
 REGRESS_TESTS = ddl streams status aggregates extensions shapes failures refusals native windows event_time literal recompute grouping_sets sink
 REGRESS_TESTS += union history
 REGRESS_TESTS += late explain
-REGRESS_TESTS += hop
+REGRESS_TESTS += hop sliding
 REGRESS_TESTS += session
 REGRESS_TESTS += final
 

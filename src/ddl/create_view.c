@@ -343,6 +343,12 @@ create_state(Oid schema, const char *name, const SxShape *shape, Oid owner)
 												  held->typmod, held->collation));
 	}
 
+	/* of rows that are appended: when they leave, and where they are */
+	if (shape->strategy == SX_STRATEGY_APPEND)
+		create->tableElts = lappend(lappend(create->tableElts,
+											makeColumnDef("c1", TIMESTAMPTZOID, -1, InvalidOid)),
+									makeColumnDef("place", TIDOID, -1, InvalidOid));
+
 	/* held rows are never updated */
 	create->options = list_make4(string_option("fillfactor", shape->nheld > 0 ? "100" : "50"),
 								 string_option("autovacuum_vacuum_scale_factor", "0.1"),
@@ -364,8 +370,10 @@ create_state(Oid schema, const char *name, const SxShape *shape, Oid owner)
 	}
 	else if (shape->panes)		/* those of one group in their order */
 		create_state_index(schema, name, "h", psprintf("k%d", shape->pane_key + 1));
-	else
+	else if (shape->strategy != SX_STRATEGY_APPEND)
 		create_state_index(schema, name, "h", NULL);
+	if (shape->sliding)			/* those that leave first come first */
+		create_state_index(schema, name, psprintf("c%d", shape->sliding->held + 1), NULL);
 
 	ATExecChangeOwner(relid, owner, true, AccessExclusiveLock);
 	CommandCounterIncrement();
@@ -399,7 +407,7 @@ create_parts(SxView *view, Query *query, const SxShape *shape)
 	view->query = create_stored_query(schema, psprintf("v%d", view->id), query,
 									  view->owner);
 	depend_internally(view->query, view->relid);
-	if (shape->strategy != SX_STRATEGY_APPEND)
+	if (shape->strategy != SX_STRATEGY_APPEND || shape->sliding)
 	{
 		view->state = create_state(schema, psprintf("s%d", view->id), shape,
 								   view->owner);
@@ -540,6 +548,12 @@ check_closing(const SxView *view, const SxShape *shape, const char *name)
 				 errhint("Leave the option out: late rows are dropped then.")));
 	if (shape->window != NULL)
 		return;
+	if (view->final && shape->sliding)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot maintain continuous view \"%s\"", name),
+				 errdetail("Rows leave the result as time passes, so none of them is final."),
+				 errhint("Use emit = 'update', or leave the condition on the clock out.")));
 	if (view->final && shape->strategy != SX_STRATEGY_APPEND)
 		option = "emit = 'final'";
 	else if (view->has_retention)

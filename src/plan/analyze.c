@@ -46,6 +46,7 @@
 #include "plan/plan.h"
 #include "plan/recompute.h"
 #include "plan/session.h"
+#include "plan/sliding.h"
 #include "plan/union.h"
 #include "plan/window_key.h"
 
@@ -338,6 +339,14 @@ check_from(AnalyzeContext *cxt, Query *query)
 }
 
 /* ---- expressions that do not give the same twice ---- */
+
+static bool clock_walker(Node *node, const char **name);
+
+bool
+sx_plan_reads_clock(Node *node, const char **name)
+{
+	return clock_walker(node, name);
+}
 
 static bool
 clock_walker(Node *node, const char **name)
@@ -635,7 +644,7 @@ analyze_windows(SxShape *shape, Query *query, const SxGroupingSets *sets)
 			continue;
 
 		/* beside a session any other window is grouping only */
-		if (has_watermark && shape->window == NULL &&
+		if (has_watermark && shape->window == NULL && shape->sliding == NULL &&
 			(shape->session == NULL || shape->session->key == i))
 		{
 			shape->window = sx_plan_window(call);
@@ -706,6 +715,8 @@ analyze_grouping(AnalyzeContext *cxt, SxShape *shape, Query *query)
 		aggrefs = sx_plan_session_aggregates(shape, aggrefs);
 	shape->aggregates = palloc0(sizeof(SxAggregate) * Max(list_length(aggrefs), 1));
 	shape->partials = palloc0(sizeof(SxPartial) * Max(list_length(aggrefs), 1));
+	if (shape->sliding)
+		shape->strategy = SX_STRATEGY_RECOMPUTE;
 	foreach(lc, aggrefs)
 	{
 		if (sx_plan_not_mergeable(lfirst_node(Aggref, lc)))
@@ -799,6 +810,7 @@ sx_plan_analyze(Query *stored, const char *viewname)
 	SxShape    *shape = palloc0(sizeof(SxShape));
 	Query	   *query;
 	const char *clock;
+	Node	   *where;
 	int			total;
 
 	cxt.viewname = viewname;
@@ -848,9 +860,15 @@ sx_plan_analyze(Query *stored, const char *viewname)
 	if (contain_volatile_functions((Node *) query))
 		REFUSE(viewname, ("The query calls a volatile function, whose result changes from call to call."),
 			   ("Use only immutable and stable functions: recovery has to give the same rows again."));
+	where = query->jointree->quals;
+	shape->sliding = sx_plan_sliding(query, viewname, &query->jointree->quals);
 	if (clock_walker((Node *) query, &clock))
 		REFUSE(viewname, ("The query reads the clock (%s).", clock),
-			   ("Use the event time or the arrival time of the row; windows that slide with the clock are not maintained yet."));
+			   ("Use the event time or the arrival time of the row.  The clock may be one side of a condition of the top WHERE that rows grow out of: ts > now() - interval '5 minutes'."));
+	query->jointree->quals = where;
+	if (shape->sliding && query->groupingSets)
+		REFUSE(viewname, ("Rows leave the groups of GROUPING SETS as time passes."),
+			   ("Make one continuous view for each grouping."));
 
 	shape->streams = cxt.streams;
 	shape->window_key = -1;
@@ -879,8 +897,14 @@ sx_plan_analyze(Query *stored, const char *viewname)
 				tlist = lappend(tlist, tle);
 			}
 		}
+		if (shape->sliding)
+			tlist = lappend(tlist, makeTargetEntry(shape->sliding->time, list_length(tlist) + 1,
+												   pstrdup("leaves"), false));
 		query->targetList = tlist;
 	}
+	if (shape->sliding && shape->session)
+		REFUSE(viewname, ("Rows leave the sessions as time passes."),
+			   ("Use a fixed window, or leave the condition on the clock out."));
 	shape->batch_query = copyObject(query);
 	if (sx_plan_drop_history(shape->batch_query))
 	{

@@ -55,6 +55,18 @@ typedef struct SxHeld
 	Oid			collation;
 } SxHeld;
 
+/*
+ * A row is in the result while its time > now() - back_us (at_end: >=), see
+ * sliding.c.
+ */
+typedef struct SxSliding
+{
+	Expr	   *time;			/* timestamptz, over the rows of FROM */
+	int64		back_us;
+	bool		at_end;
+	int			held;			/* where the time is among what is held */
+} SxSliding;
+
 /* One aggregate of select list or HAVING, over a partial. */
 typedef struct SxAggregate
 {
@@ -137,6 +149,13 @@ typedef struct SxShape
 
 	/* what it is if a key is a session (with or without a window); or NULL */
 	SxSession  *session;
+
+	/*
+	 * Rows leave as time passes; NULL: they do not.  The result then is
+	 * derived from the rows held (recompute); of rows that are appended the
+	 * batch query gives the time behind their columns.
+	 */
+	SxSliding  *sliding;
 
 	/* numbers of the rows of a batch that are late; NULL: cannot be told */
 	Query	   *late_query;

@@ -24,6 +24,7 @@
 
 #include "plan/recompute.h"
 #include "plan/session.h"
+#include "plan/sliding.h"
 
 /* columns of the state table: h, the keys, what is held */
 #define FIRST_KEY 2
@@ -149,6 +150,13 @@ sx_plan_hold_rows(SxShape *shape, const Query *query, const char *viewname)
 			hold(shape, &max, lfirst_node(TargetEntry, lc)->expr, viewname);
 		hold(shape, &max, aggref->aggfilter, viewname);
 	}
+	if (shape->sliding)
+	{
+		hold(shape, &max, shape->sliding->time, viewname);
+		for (i = 0; !equal(shape->held[i].expr, shape->sliding->time); i++)
+			 /* it is there */ ;
+		shape->sliding->held = i;
+	}
 
 	for (i = 0; i < shape->nkeys; i++)
 		columns = lappend(columns, makeString(psprintf("k%d", i + 1)));
@@ -192,6 +200,18 @@ sx_plan_hold_rows(SxShape *shape, const Query *query, const char *viewname)
 			lappend(over->targetList,
 					makeTargetEntry((Expr *) stored_aggref(shape, shape->aggregates[i].aggref),
 									shape->nkeys + i + 1, psprintf("a%d", i + 1), false));
+	if (shape->sliding)
+	{
+		/* rows that have left may be there until the clock is looked at */
+		Var		   *time = makeVar(1, FIRST_KEY + shape->nkeys + shape->sliding->held,
+								   TIMESTAMPTZOID, -1, InvalidOid, 0);
+
+		over->jointree->quals =
+			(Node *) makeBoolExpr(AND_EXPR,
+								  list_make2(over->jointree->quals,
+											 sx_plan_sliding_condition(shape->sliding, (Expr *) time)),
+								  -1);
+	}
 	shape->recompute_query = over;
 }
 

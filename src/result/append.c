@@ -33,7 +33,29 @@ typedef struct Appender
 	int			n;
 	Size		bytes;
 	TupleTableSlot **slots;		/* made as needed, kept */
+	int			ncolumns;		/* that the query gives for the table */
+	SxWriter   *leaving;		/* of a sliding window: when rows leave */
+	Datum	   *times;			/* of the rows gathered */
 } Appender;
+
+/* Keep when a row leaves the result, and where it is. */
+static void
+append_leaving(Appender *a, TupleTableSlot *row, Datum time)
+{
+	TupleTableSlot *slot = a->leaving->slot;
+	ItemPointerData tid;
+
+	if (!ItemPointerIsValid(&row->tts_tid))
+		return;					/* a trigger said no */
+	ExecClearTuple(slot);
+	memset(slot->tts_isnull, false, slot->tts_tupleDescriptor->natts);
+	slot->tts_values[0] = Int64GetDatum((int64) sx_sliding_image(row, a->ncolumns));
+	slot->tts_values[1] = time;
+	slot->tts_values[2] = PointerGetDatum(&row->tts_tid);
+	ExecStoreVirtualTuple(slot);
+	sx_writer_insert(a->leaving, &tid);
+	sx_sliding_note(a->r, DatumGetInt64(time));
+}
 
 static void
 append_flush(Appender *a)
@@ -55,6 +77,8 @@ append_flush(Appender *a)
 			 w->rri->ri_TrigDesc->trig_insert_new_table))
 			ExecARInsertTriggers(w->estate, w->rri, a->slots[i], recheck, NULL);
 		list_free(recheck);
+		if (a->leaving)
+			append_leaving(a, a->slots[i], a->times[i]);
 		ExecClearTuple(a->slots[i]);
 		ResetPerTupleExprContext(w->estate);
 	}
@@ -74,6 +98,13 @@ append_startup(DestReceiver *self, int operation, TupleDesc desc)
 		(triggers->trig_insert_before_row || triggers->trig_insert_instead_row);
 	a->bulk = GetBulkInsertState();
 	a->slots = palloc0(sizeof(TupleTableSlot *) * APPEND_ROWS);
+	a->ncolumns = desc->natts;
+	if (a->r->shape->sliding)
+	{
+		a->ncolumns--;
+		a->leaving = sx_writer_begin(a->r->view->state);
+		a->times = palloc(sizeof(Datum) * APPEND_ROWS);
+	}
 }
 
 static bool
@@ -82,7 +113,7 @@ append_receive(TupleTableSlot *in, DestReceiver *self)
 	Appender   *a = (Appender *) self;
 	SxWriter   *w = a->writer;
 	TupleTableSlot *slot;
-	int			natts = in->tts_tupleDescriptor->natts;
+	int			natts = a->ncolumns;
 	int			i;
 
 	slot_getallattrs(in);
@@ -111,6 +142,8 @@ append_receive(TupleTableSlot *in, DestReceiver *self)
 		ItemPointerData tid;
 
 		sx_writer_insert(w, &tid);
+		if (a->leaving)
+			append_leaving(a, slot, in->tts_values[natts]);
 		return true;
 	}
 	if (w->rel->rd_att->constr)
@@ -119,6 +152,8 @@ append_receive(TupleTableSlot *in, DestReceiver *self)
 	ExecMaterializeSlot(slot);	/* what the plan returned goes away */
 	if (w->emit)
 		sx_emit_row(w->emit, slot, NULL, NULL);
+	if (a->leaving)
+		a->times[a->n] = in->tts_values[natts];
 	a->n++;
 	for (i = 0; i < natts; i++)
 	{
@@ -138,6 +173,8 @@ append_shutdown(DestReceiver *self)
 	append_flush(a);
 	FreeBulkInsertState(a->bulk);
 	table_finish_bulk_insert(a->writer->rel, 0);
+	if (a->leaving)
+		sx_writer_end(a->leaving);
 	sx_writer_end(a->writer);
 	pfree(a->slots);
 }

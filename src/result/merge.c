@@ -362,26 +362,39 @@ sx_projection_init(SxProjection *proj, const SxShape *shape)
 
 /* ---- one view ---- */
 
+Relation
+sx_state_index(Relation state, AttrNumber attno)
+{
+	List	   *indexes = RelationGetIndexList(state);
+	ListCell   *lc;
+
+	foreach(lc, indexes)
+	{
+		Relation	index = index_open(lfirst_oid(lc), RowExclusiveLock);
+
+		if (index->rd_index->indkey.values[0] == attno && index->rd_index->indisvalid)
+		{
+			list_free(indexes);
+			return index;
+		}
+		index_close(index, NoLock);
+	}
+	ereport(ERROR,
+			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			 errmsg("state table \"%s\" has lost its index",
+					RelationGetRelationName(state)),
+			 errhint("Create it again: btree on column %s.",
+					 NameStr(TupleDescAttr(RelationGetDescr(state), attno - 1)->attname))));
+}
+
 void
 sx_state_begin(SxStateTable *st, const SxView *view, const SxShape *shape)
 {
-	List	   *indexes;
-
 	memset(st, 0, sizeof(*st));
 	st->writer = sx_writer_begin(view->state);
 	st->slot = table_slot_create(st->writer->rel, NULL);
 	if (shape->grouped)
-	{
-		indexes = RelationGetIndexList(st->writer->rel);
-		if (indexes == NIL)
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("state table \"%s\" has lost its index",
-							RelationGetRelationName(st->writer->rel)),
-					 errhint("Create it again: btree on column h.")));
-		st->index = index_open(linitial_oid(indexes), RowExclusiveLock);
-		list_free(indexes);
-	}
+		st->index = sx_state_index(st->writer->rel, 1);
 	st->found = palloc0(sizeof(Datum) * Max(shape->nkeys, 1));
 	st->found_nulls = palloc0(sizeof(bool) * Max(shape->nkeys, 1));
 }
@@ -630,6 +643,8 @@ sx_result_open(const SxView *view, const SxShape *shape)
 	r->shape = shape;
 	r->closed_us = PG_INT64_MIN;
 	r->next_end_us = PG_INT64_MIN;
+	r->left_us = PG_INT64_MIN;
+	r->next_leave_us = shape->sliding ? PG_INT64_MIN : PG_INT64_MAX;
 	r->cxt = CurrentMemoryContext;
 	if (shape->strategy == SX_STRATEGY_APPEND)
 		return r;
@@ -921,6 +936,9 @@ void
 sx_result_forget(SxResult *r)
 {
 	r->next_end_us = PG_INT64_MIN;
+	r->left_us = PG_INT64_MIN;
+	if (r->shape->sliding)
+		r->next_leave_us = PG_INT64_MIN;
 	if (r->groups)
 		sx_groups_reset(r->groups);
 }

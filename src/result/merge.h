@@ -100,6 +100,9 @@ struct SxResult
 	int64		next_end_us;	/* end of the window that closes first, as far
 								 * as known: no group's ends earlier;
 								 * PG_INT64_MIN: not known */
+	int64		next_leave_us;	/* the same for rows of a sliding window */
+	int64		left_us;		/* none of an earlier time is held;
+								 * PG_INT64_MIN: not known */
 };
 
 /* The state table, open for writing and for finding groups. */
@@ -116,6 +119,9 @@ typedef struct SxStateTable
 extern void sx_state_begin(SxStateTable *st, const SxView *view,
 						   const SxShape *shape);
 extern void sx_state_end(SxStateTable *st);
+
+/* The index of a state table that begins with this column; open and locked. */
+extern Relation sx_state_index(Relation state, AttrNumber attno);
 
 /*
  * Write, or take away, a group's row.  values: of the aggregates; NULL: from
@@ -147,6 +153,12 @@ extern int64 sx_recompute_unique(int64 *hashes, int64 n);
 
 /* Take the history in; with an active snapshot of its own. Returns rows written. */
 extern int64 sx_result_seed(SxResult *result);
+
+/* sliding.c: rows were put into the window, the first of them leaves then */
+extern void sx_sliding_note(SxResult *result, int64 time_us);
+
+/* Image of an appended row, by which it is found again. */
+extern uint64 sx_sliding_image(TupleTableSlot *slot, int ncolumns);
 
 /* recompute.c's part of sx_result_close, and the row of a view without groups */
 extern int64 sx_recompute_close(SxResult *result, int64 closed_us);

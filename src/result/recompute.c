@@ -198,6 +198,8 @@ sx_recompute_hold(SxResult *r, const SxRows *rows, int64 *hashes)
 		}
 		ExecStoreVirtualTuple(slot);
 		sx_writer_insert(state.writer, &tid);
+		if (shape->sliding)
+			sx_sliding_note(r, DatumGetInt64(values[shape->nkeys + shape->sliding->held]));
 	}
 	sx_state_end(&state);
 }

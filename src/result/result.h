@@ -69,6 +69,19 @@ extern int64 sx_result_close(SxResult *result, int64 closed_us);
 extern bool sx_result_can_close(const SxResult *result, int64 closed_us);
 
 /*
+ * Of a sliding window: when may its next row leave, by the clock?
+ * PG_INT64_MIN: it has to be looked for; PG_INT64_MAX: none will.
+ */
+extern int64 sx_result_leaves_at(const SxResult *result);
+
+/*
+ * sx_result_leave -- take the rows out whose time has come
+ *
+ * As of the transaction's start.  Returns the rows written.
+ */
+extern int64 sx_result_leave(SxResult *result);
+
+/*
  * A receiver that appends rows to the result table; rDestroy finishes the
  * writing.  *nrows counts.
  */

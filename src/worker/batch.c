@@ -188,6 +188,22 @@ settle(SxViewRun *run)
 	sx_owner_leave(&scope);
 }
 
+/* Take out what leaves a sliding window by the clock. */
+static void
+leave_window(SxViewRun *run)
+{
+	SxOwnerScope scope;
+
+	if (sx_result_leaves_at(run->result) > GetCurrentTransactionStartTimestamp())
+		return;
+	sx_owner_enter(run->view, &scope);
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	run->counters.rows_out += sx_result_leave(run->result);
+	PopActiveSnapshot();
+	sx_owner_leave(&scope);
+}
+
 /* Run the view over rows [first, end) and write what comes out. */
 static void
 apply(SxViewRun *run, BatchInput *in, int64 first, int64 end)
@@ -482,7 +498,8 @@ run_view(SxViewRun *run, BatchInput *in, ViewOutcome *outcome)
 	memset(outcome, 0, sizeof(*outcome));
 	run->counters.rows_in = in->nrows;
 	if (in->nrows == 0 && run->result && !in->task->refill &&
-		!sx_result_can_close(run->result, sx_watermark_closed(run, run->next_watermark_us)))
+		!sx_result_can_close(run->result, sx_watermark_closed(run, run->next_watermark_us)) &&
+		sx_result_leaves_at(run->result) > GetCurrentTransactionStartTimestamp())
 	{
 		/*
 		 * Nothing to do but to save progress: not beside somebody who drops
@@ -508,6 +525,7 @@ run_view(SxViewRun *run, BatchInput *in, ViewOutcome *outcome)
 			if (!in->task->refill)
 			{
 				close_windows(run);
+				leave_window(run);
 				finish_sink(run);
 				settle(run);
 			}
@@ -862,6 +880,7 @@ sx_batch_run(SxTask *task)
 			CommitTransactionCommand();
 			MemoryContextSwitchTo(batch_cxt);
 		}
+		SetCurrentStatementStartTimestamp();	/* now() of the batch */
 		StartTransactionCommand();
 		MemoryContextSwitchTo(batch_cxt);
 		PushActiveSnapshot(GetTransactionSnapshot());

@@ -182,6 +182,9 @@ extern void sx_watermark_active(SxTask *task, const SxBatch *list);
 /* Look which partitions are idle.  True: a window may close by it. */
 extern bool sx_watermark_tick(SxTask *task);
 
+/* Milliseconds until the clock is worth another look; 1000: or later. */
+extern int64 sx_watermark_next_tick(const SxTask *task, int64 now_ms);
+
 /*
  * The view's watermark when the task stands at these positions, and those of
  * its other streams where they are; monotonic.

@@ -109,7 +109,7 @@ has_windows(const SxTask *task)
 		const SxViewRun *run = lfirst(lc);
 
 		/* one that is not planned yet may have */
-		if (run->shape == NULL || run->shape->window)
+		if (run->shape == NULL || run->shape->window || run->shape->sliding)
 			return true;
 	}
 	return false;
@@ -177,15 +177,35 @@ sx_watermark_tick(SxTask *task)
 		SxViewRun  *run = lfirst(lc);
 		int64		watermark;
 
+		if (run->result == NULL || sx_result_leaves_at(run->result) <= GetCurrentTimestamp())
+			return true;
+
 		/* with one stream, its batches see to all that is no silence */
 		if (timeout_ms == 0 && run->nmembers == 1)
 			continue;
 		watermark = sx_watermark_after(task, run, task->positions, task->npositions);
-		if (run->result == NULL ||
-			sx_result_can_close(run->result, sx_watermark_closed(run, watermark)))
+		if (sx_result_can_close(run->result, sx_watermark_closed(run, watermark)))
 			return true;
 	}
 	return false;
+}
+
+int64
+sx_watermark_next_tick(const SxTask *task, int64 now_ms)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	int64		next_ms = 1000;
+	ListCell   *lc;
+
+	foreach(lc, task->views)
+	{
+		const SxViewRun *run = lfirst(lc);
+		int64		leaves = run->result ? sx_result_leaves_at(run->result) : PG_INT64_MAX;
+
+		if (leaves < now + next_ms * 1000)
+			next_ms = leaves <= now ? 0 : (leaves - now) / 1000 + 1;
+	}
+	return Max(next_ms, Min(task->tick_ms + TICK_MS - now_ms, 1000));
 }
 
 /* A stream's watermark when its task stands at these positions. */

@@ -254,6 +254,8 @@ sx_worker_main(Datum arg)
 					due = task_due(task, now, false);
 				}
 				wait = Min(wait, due);
+				if (task->retry_ms <= now)
+					wait = Min(wait, Max(sx_watermark_next_tick(task, now), MIN_PAUSE_MS));
 			}
 			if (sx_streams_stale())
 				break;
