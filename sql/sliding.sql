@@ -14,13 +14,13 @@ SET TimeZone = 'UTC';
 -- ---- rows far from the edge: each view equals its batch ----
 CREATE TABLE a_in (id int, ts timestamptz, plain timestamp, k text, v int, d numeric, t text, p point);
 INSERT INTO a_in
-  SELECT i, now() - CASE WHEN i % 3 = 0 THEN interval '3 hours' + i * interval '1 min' ELSE i * interval '1 s' END,
-         (now() - CASE WHEN i % 4 = 0 THEN interval '5 hours' ELSE i * interval '1 s' END)::timestamp,
+  SELECT i, base - CASE WHEN i % 3 = 0 THEN interval '3 hours' + i * interval '1 min' ELSE i * interval '1 s' END,
+         (base - CASE WHEN i % 4 = 0 THEN interval '5 hours' ELSE i * interval '1 s' END)::timestamp,
          CASE WHEN i % 11 <> 0 THEN 'k' || i % 6 END,
          CASE WHEN i % 13 <> 0 THEN i * 7919 % 1000 END, i / 7.0, md5((i % 50)::text), point(i % 3, 1)
-  FROM generate_series(1, 600) i;
+  FROM generate_series(1, 600) i, date_bin('10 min', now(), '2000-01-01') base;
 INSERT INTO a_in VALUES (601, NULL, now(), 'k1', 1, 1, 'n', '(1,1)'), (602, 'infinity', 'infinity', 'k1', 2, 2, 'i', '(1,1)'),
-  (603, '-infinity', '-infinity', 'k1', 3, 3, 'm', NULL), (604, now() + interval '20 min', now() + interval '20 min', 'future', 4, 4, 'f', NULL);
+  (603, '-infinity', '-infinity', 'k1', 3, 3, 'm', NULL), (604, date_bin('10 min', now(), '2000-01-01') + interval '20 min', now() + interval '20 min', 'future', 4, 4, 'f', NULL);
 CALL oracle.source('a', $$OPTIONS (event_time 'ts', watermark '10 s', max_ahead '100 days')$$);
 CALL oracle.view('a', 'a_group', $$SELECT k, count(*), sum(v) AS sv, avg(d) AS ad, min(t), max(t), max(v) FILTER (WHERE v % 2 = 0) AS m
   FROM {s} WHERE ts > now() - interval '1 hour' GROUP BY k$$);
