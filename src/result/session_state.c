@@ -26,6 +26,7 @@
 #include "utils/timestamp.h"
 #include "utils/typcache.h"
 
+#include "compat.h"
 #include "result/session.h"
 
 SxSessionKeys *
@@ -254,7 +255,7 @@ sx_session_seek(SxSessionTable *st, const SxPiece *piece, int64 from)
 		ScanKeyInit(&keys[1], 2, BTGreaterEqualStrategyNumber,
 					F_TIMESTAMP_GE, TimestampGetDatum(from));
 	if (st->key_scan == NULL)
-		st->key_scan = index_beginscan(st->writer->rel, st->by_key,
+		st->key_scan = sx_index_beginscan(st->writer->rel, st->by_key,
 									   GetActiveSnapshot(), 2, 0);
 	index_rescan(st->key_scan, keys, 2, NULL, 0);
 	MemoryContextSwitchTo(old);
@@ -301,7 +302,7 @@ void
 sx_session_seek_all(SxSessionTable *st)
 {
 	if (st->time_scan == NULL)
-		st->time_scan = index_beginscan(st->writer->rel, st->by_time,
+		st->time_scan = sx_index_beginscan(st->writer->rel, st->by_time,
 										GetActiveSnapshot(), 0, 0);
 	index_rescan(st->time_scan, NULL, 0, NULL, 0);
 }
