@@ -643,6 +643,9 @@ analyze_windows(SxShape *shape, Query *query, const SxGroupingSets *sets)
 		if (call == NULL)
 			continue;
 
+		if (shape->session && shape->session->key == i)
+			shape->session->event_time = true;
+
 		/* beside a session any other window is grouping only */
 		if (has_watermark && shape->window == NULL && shape->sliding == NULL &&
 			(shape->session == NULL || shape->session->key == i))

@@ -83,6 +83,7 @@ typedef struct SxSession
 	int64		gap_us;
 	Expr	   *gap;			/* the same, a constant */
 	Expr	   *time;			/* ts as a timestamp, as in the query */
+	bool		event_time;		/* ts is that: every row has one */
 	int			last;			/* index into aggregates: time of a session's
 								 * last row */
 	int			count;			/* likewise: how many rows it has */
@@ -182,6 +183,7 @@ extern PlannedStmt *sx_plan_batch(const SxShape *shape, double rows);
 /*
  * Plan that computes the groups with given hashes ($1, bigint[]) from the
  * rows held in a view's state table: (keys ..., aggregates' values ...).
+ * Sessions over event time: from the rows at $2 or later.
  */
 extern PlannedStmt *sx_plan_recompute(const SxShape *shape, Oid state);
 

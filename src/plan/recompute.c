@@ -12,6 +12,7 @@
  */
 #include "postgres.h"
 
+#include "access/stratnum.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
@@ -215,6 +216,29 @@ sx_plan_hold_rows(SxShape *shape, const Query *query, const char *viewname)
 	shape->recompute_query = over;
 }
 
+/* Rows of sessions: only those at $2 or later. */
+static Node *
+time_is_asked_for(const SxShape *shape)
+{
+	const SxKey *key = &shape->keys[shape->session->key];
+	Param	   *param = makeNode(Param);
+	TypeCacheEntry *type = lookup_type_cache(key->typid, TYPECACHE_BTREE_OPFAMILY);
+	Oid			op = get_opfamily_member(type->btree_opf, key->typid, key->typid,
+										 BTGreaterEqualStrategyNumber);
+
+	param->paramkind = PARAM_EXTERN;
+	param->paramid = 2;
+	param->paramtype = key->typid;
+	param->paramtypmod = -1;
+	param->paramcollid = InvalidOid;
+	param->location = -1;
+	return (Node *) make_opclause(op, BOOLOID, false,
+								  (Expr *) makeVar(1, FIRST_KEY + shape->session->key,
+												   key->typid, key->typmod,
+												   key->collation, 0),
+								  (Expr *) param, InvalidOid, InvalidOid);
+}
+
 PlannedStmt *
 sx_plan_recompute(const SxShape *shape, Oid state)
 {
@@ -222,6 +246,12 @@ sx_plan_recompute(const SxShape *shape, Oid state)
 
 	linitial_node(RangeTblEntry, query->rtable)->relid = state;
 	if (shape->session)
+	{
+		if (shape->session->event_time)
+			query->jointree->quals = (Node *)
+				makeBoolExpr(AND_EXPR, list_make2(query->jointree->quals,
+												  time_is_asked_for(shape)), -1);
 		sx_plan_expand_sessions(query);
+	}
 	return planner(query, NULL, 0, NULL);
 }

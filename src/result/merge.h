@@ -163,7 +163,7 @@ extern uint64 sx_sliding_image(TupleTableSlot *slot, int ncolumns);
 /* recompute.c's part of sx_result_close, and the row of a view without groups */
 extern int64 sx_recompute_close(SxResult *result, int64 closed_us);
 extern void sx_recompute_run(SxResult *result, const int64 *hashes, int n,
-							 SxRows *rows);
+							 int64 from_us, SxRows *rows);
 extern int64 sx_recompute_groups(SxResult *result, const int64 *hashes, int n,
 								 int64 closed_us);
 

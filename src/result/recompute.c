@@ -51,13 +51,16 @@ sx_recompute_unique(int64 *hashes, int64 n)
 /*
  * sx_recompute_run -- compute the groups with these hashes from the rows held
  *
- * *rows, in the current context: (keys ..., aggregates' values ...).  Needs an
+ * *rows, in the current context: (keys ..., aggregates' values ...).  from_us:
+ * of sessions over event time, only rows at that time or later.  Needs an
  * active snapshot that sees the rows.
  */
 void
-sx_recompute_run(SxResult *r, const int64 *hashes, int n, SxRows *rows)
+sx_recompute_run(SxResult *r, const int64 *hashes, int n, int64 from_us,
+				 SxRows *rows)
 {
-	ParamListInfo params = makeParamList(1);
+	const SxShape *shape = r->shape;
+	ParamListInfo params = makeParamList(shape->session ? 2 : 1);
 	Datum	   *datums = palloc(sizeof(Datum) * Max(n, 1));
 	DestReceiver *dest;
 	int			i;
@@ -66,7 +69,7 @@ sx_recompute_run(SxResult *r, const int64 *hashes, int n, SxRows *rows)
 	{
 		MemoryContext old = MemoryContextSwitchTo(r->cxt);
 
-		r->recompute = sx_plan_recompute(r->shape, r->view->state);
+		r->recompute = sx_plan_recompute(shape, r->view->state);
 		MemoryContextSwitchTo(old);
 	}
 	for (i = 0; i < n; i++)
@@ -76,6 +79,13 @@ sx_recompute_run(SxResult *r, const int64 *hashes, int n, SxRows *rows)
 	params->params[0].isnull = false;
 	params->params[0].pflags = PARAM_FLAG_CONST;
 	params->params[0].ptype = INT8ARRAYOID;
+	if (shape->session)
+	{
+		params->params[1].value = Int64GetDatum(from_us);
+		params->params[1].isnull = false;
+		params->params[1].pflags = PARAM_FLAG_CONST;
+		params->params[1].ptype = shape->keys[shape->session->key].typid;
+	}
 
 	LockRelationOid(r->view->state, AccessShareLock);
 	dest = sx_exec_collector(rows, CurrentMemoryContext);
@@ -96,7 +106,7 @@ sx_recompute_groups(SxResult *r, const int64 *hashes, int n, int64 closed_us)
 	SxRows		rows;
 	int64		i;
 
-	sx_recompute_run(r, hashes, n, &rows);
+	sx_recompute_run(r, hashes, n, 0, &rows);
 	if (closed_us != PG_INT64_MAX)
 	{
 		/* groups of the same hash whose window is open */

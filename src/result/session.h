@@ -80,6 +80,9 @@ extern void sx_session_table_end(SxSessionTable *st);
 extern void sx_session_seek(SxSessionTable *st, const SxPiece *piece, int64 from);
 extern bool sx_session_next(SxSessionTable *st, const SxPiece *piece);
 
+/* Where the session begins that the piece is of, by the rows held before. */
+extern int64 sx_session_begin_of(SxSessionTable *st, const SxPiece *piece);
+
 /* All rows that have a time, in its order; the slot's time is *time. */
 extern void sx_session_seek_all(SxSessionTable *st);
 extern bool sx_session_next_of_all(SxSessionTable *st, int64 *time);

@@ -135,10 +135,11 @@ has_chain(SxResult *r, const SxPiece *session, const SxPiece *chains, int64 n)
 /*
  * Compute the sessions of the chains' keys from the rows held, and write
  * those that have a row of a chain; chains NULL: those that end by closed_us.
+ * None of them begins before from_us.
  */
 static int64
 compute(SxResult *r, SxWriter *writer, SxKeyIndex *index, int64 *hashes, int n,
-		const SxPiece *chains, int64 nchains, int64 closed_us)
+		int64 from_us, const SxPiece *chains, int64 nchains, int64 closed_us)
 {
 	const SxShape *shape = r->shape;
 	SxRows		rows;
@@ -146,7 +147,7 @@ compute(SxResult *r, SxWriter *writer, SxKeyIndex *index, int64 *hashes, int n,
 	int64		written = 0;
 	int64		i;
 
-	sx_recompute_run(r, hashes, n, &rows);
+	sx_recompute_run(r, hashes, n, from_us, &rows);
 	if (rows.nrows == 0)
 		return 0;
 	sessions = sx_session_pieces(r, &rows);
@@ -183,6 +184,7 @@ sx_session_recompute(SxResult *r, SxRows *rows, int64 closed_us, int64 *late)
 	int64	   *hashes;
 	int			nhashes = 0;
 	List	   *vanished = NIL;
+	int64		from_us = PG_INT64_MAX;
 	int64		written = 0;
 	int64		i;
 	int64		row;
@@ -213,6 +215,8 @@ sx_session_recompute(SxResult *r, SxRows *rows, int64 closed_us, int64 *late)
 			continue;
 		}
 		kept++;
+		if (shape->session->event_time && !r->view->final)
+			from_us = Min(from_us, sx_session_begin_of(&st, chain));
 		for (row = first[i]; row < first[i + 1]; row++)
 			hold(&st, &pieces[row], rows->ncols);
 		if (shape->window && r->next_end_us != PG_INT64_MIN)
@@ -236,7 +240,7 @@ sx_session_recompute(SxResult *r, SxRows *rows, int64 closed_us, int64 *late)
 		sx_session_group(r, v->piece, v->start, &group);
 		written += sx_session_delete_row(writer, index, &group);
 	}
-	written += compute(r, writer, index, hashes, nhashes, chains, kept, 0);
+	written += compute(r, writer, index, hashes, nhashes, from_us, chains, kept, 0);
 	sx_key_index_end(index);
 	sx_writer_end(writer);
 	return written;
@@ -330,6 +334,7 @@ sx_session_close_held(SxResult *r, int64 closed_us)
 	int			nhashes = 0;
 	int64		n;
 	int64		next;
+	int64		from_us = PG_INT64_MAX;
 	int64		written = 0;
 	int64		first = 0;
 	int64		kept = 0;
@@ -353,6 +358,7 @@ sx_session_close_held(SxResult *r, int64 closed_us)
 		{
 			if (nhashes == 0 || hashes[nhashes - 1] != (int64) row->piece.hash)
 				hashes[nhashes++] = (int64) row->piece.hash;
+			from_us = Min(from_us, rows[first].piece.start);
 			memmove(rows + kept, rows + first, sizeof(OldRow) * (i + 1 - first));
 			kept += i + 1 - first;
 		}
@@ -363,7 +369,7 @@ sx_session_close_held(SxResult *r, int64 closed_us)
 		SxWriter   *writer = sx_writer_begin(r->view->relid);
 		SxKeyIndex *index = sx_key_index_begin(writer, shape, r->keyops);
 
-		written = compute(r, writer, index, hashes, nhashes, NULL, 0, closed_us);
+		written = compute(r, writer, index, hashes, nhashes, from_us, NULL, 0, closed_us);
 		sx_key_index_end(index);
 		sx_writer_end(writer);
 	}

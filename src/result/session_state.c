@@ -28,6 +28,7 @@
 
 #include "compat.h"
 #include "result/session.h"
+#include "window/session.h"
 
 SxSessionKeys *
 sx_session_open(const SxShape *shape)
@@ -239,8 +240,10 @@ sx_session_table_end(SxSessionTable *st)
 	sx_writer_end(st->writer);
 }
 
-void
-sx_session_seek(SxSessionTable *st, const SxPiece *piece, int64 from)
+/* The scan over rows of the piece's keys, by a condition on the time. */
+static void
+seek(SxSessionTable *st, const SxPiece *piece, StrategyNumber strategy,
+	 RegProcedure function, int64 time)
 {
 	MemoryContext old = MemoryContextSwitchTo(st->cxt);
 	ScanKeyData keys[2];
@@ -252,11 +255,10 @@ sx_session_seek(SxSessionTable *st, const SxPiece *piece, int64 from)
 							   InvalidStrategy, InvalidOid, InvalidOid,
 							   InvalidOid, (Datum) 0);
 	else
-		ScanKeyInit(&keys[1], 2, BTGreaterEqualStrategyNumber,
-					F_TIMESTAMP_GE, TimestampGetDatum(from));
+		ScanKeyInit(&keys[1], 2, strategy, function, TimestampGetDatum(time));
 	if (st->key_scan == NULL)
 		st->key_scan = sx_index_beginscan(st->writer->rel, st->by_key,
-									   GetActiveSnapshot(), 2, 0);
+										  GetActiveSnapshot(), 2, 0);
 	index_rescan(st->key_scan, keys, 2, NULL, 0);
 	MemoryContextSwitchTo(old);
 }
@@ -273,21 +275,21 @@ read_keys(SxSessionTable *st)
 
 /* What a scan allocates on its way lives as long as the scan. */
 static bool
-fetch(SxSessionTable *st, IndexScanDesc scan)
+fetch(SxSessionTable *st, IndexScanDesc scan, ScanDirection direction)
 {
 	MemoryContext old = MemoryContextSwitchTo(st->cxt);
-	bool		found = index_getnext_slot(scan, ForwardScanDirection, st->slot);
+	bool		found = index_getnext_slot(scan, direction, st->slot);
 
 	MemoryContextSwitchTo(old);
 	return found;
 }
 
-bool
-sx_session_next(SxSessionTable *st, const SxPiece *piece)
+static bool
+next_of_piece(SxSessionTable *st, const SxPiece *piece, ScanDirection direction)
 {
 	SxSessionKeys *k = st->r->session;
 
-	while (fetch(st, st->key_scan))
+	while (fetch(st, st->key_scan, direction))
 	{
 		CHECK_FOR_INTERRUPTS();
 		read_keys(st);
@@ -296,6 +298,35 @@ sx_session_next(SxSessionTable *st, const SxPiece *piece)
 			return true;
 	}
 	return false;
+}
+
+void
+sx_session_seek(SxSessionTable *st, const SxPiece *piece, int64 from)
+{
+	seek(st, piece, BTGreaterEqualStrategyNumber, F_TIMESTAMP_GE, from);
+}
+
+bool
+sx_session_next(SxSessionTable *st, const SxPiece *piece)
+{
+	return next_of_piece(st, piece, ForwardScanDirection);
+}
+
+int64
+sx_session_begin_of(SxSessionTable *st, const SxPiece *piece)
+{
+	int64		begin = piece->start;
+
+	seek(st, piece, BTLessEqualStrategyNumber, F_TIMESTAMP_LE, begin);
+	while (next_of_piece(st, piece, BackwardScanDirection))
+	{
+		int64		time = sx_session_slot_time(st);
+
+		if (sx_session_reach(time, st->r->shape->session->gap_us) < begin)
+			break;
+		begin = time;
+	}
+	return begin;
 }
 
 void
@@ -313,7 +344,7 @@ sx_session_next_of_all(SxSessionTable *st, int64 *time)
 	bool		null;
 
 	CHECK_FOR_INTERRUPTS();
-	if (!fetch(st, st->time_scan))
+	if (!fetch(st, st->time_scan, ForwardScanDirection))
 		return false;
 	*time = DatumGetInt64(slot_getattr(st->slot, time_column(st->r->shape), &null));
 	if (null)
