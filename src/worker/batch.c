@@ -14,7 +14,8 @@
  *	- for the view's sake (a column is gone, a right is missing), the view
  *	  stops, the others go on;
  *	- for the moment's sake (a lock, memory, a cancelled statement), the view
- *	  is tried again later, by itself if it has company.
+ *	  is tried again later, by itself if it has company, and after longer and
+ *	  longer pauses, on whichever of its streams.
  * The only other catch is at the batch's edge: abort, go back to the saved
  * progress, back off.
  *-------------------------------------------------------------------------
@@ -332,6 +333,12 @@ typedef struct ViewOutcome
 static bool run_range(SxViewRun *run, BatchInput *in, int64 first, int64 end,
 					  ViewOutcome *outcome);
 
+static int64
+backoff_ms(int failures)
+{
+	return Min(BACKOFF_FIRST_MS << Min(failures, 6), BACKOFF_MAX_MS);
+}
+
 /* The error is not that of a row: what does it mean for the view? */
 static void
 judge(SxViewRun *run, ErrorData *error, ViewOutcome *outcome)
@@ -346,7 +353,11 @@ judge(SxViewRun *run, ErrorData *error, ViewOutcome *outcome)
 		outcome->stopped = true;
 	}
 	else
+	{
 		outcome->again = true;
+		if (!run->stale)
+			run->retry_ms = sx_now_ms() + backoff_ms(run->retries++);
+	}
 }
 
 /*
@@ -744,6 +755,12 @@ batch_body(SxTask *task, SxBatch *list, List **leaving, TimestampTz *newest)
 		SxViewRun  *run = lfirst(lc);
 		ViewOutcome outcome;
 
+		if (run->retry_ms > sx_now_ms() && list_length(task->views) > 1)
+		{
+			/* on another stream it has just failed */
+			*leaving = lappend(*leaving, run);
+			continue;
+		}
 		run->next_watermark_us = sx_watermark_after(task, run, after, nafter);
 		run_view(run, &in, &outcome);
 		if (outcome.left_out)
@@ -754,6 +771,7 @@ batch_body(SxTask *task, SxBatch *list, List **leaving, TimestampTz *newest)
 		if (outcome.stopped)
 		{
 			stop_view(task, run, outcome.error);
+			run->retry_ms = 0;
 			*leaving = lappend(*leaving, run);
 			continue;
 		}
@@ -799,6 +817,8 @@ batch_body(SxTask *task, SxBatch *list, List **leaving, TimestampTz *newest)
 			continue;
 		}
 		run->watermark_us = run->next_watermark_us;
+		run->retries = 0;
+		run->retry_ms = 0;
 		if (run->result)
 			sx_result_committed(run->result);
 		if (run->counters.outbox > 0)
@@ -816,7 +836,6 @@ static void
 batch_failed(SxTask *task, ErrorData *error, bool stop)
 {
 	ListCell   *lc;
-	int			shift = Min(task->failures, 6);
 
 	foreach(lc, task->views)
 	{
@@ -840,8 +859,7 @@ batch_failed(SxTask *task, ErrorData *error, bool stop)
 		}
 	}
 	task->seek = true;
-	task->failures++;
-	task->retry_ms = sx_now_ms() + Min(BACKOFF_FIRST_MS << shift, BACKOFF_MAX_MS);
+	task->retry_ms = sx_now_ms() + backoff_ms(task->failures++);
 }
 
 SxBatchOutcome
@@ -951,8 +969,13 @@ sx_batch_run(SxTask *task)
 	{
 		SxViewRun  *run = lfirst(lc);
 
-		run->stale = true;
-		sx_streams_mark_stale();
+		if (run->retry_ms != 0 && !run->stale)
+			sx_task_part(task, run);
+		else
+		{
+			run->stale = true;
+			sx_streams_mark_stale();
+		}
 		if (run->result && sx_result_lost(run->result))
 			sx_refill_lost(run);
 	}

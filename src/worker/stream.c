@@ -178,17 +178,23 @@ same_positions(SxPosition *a, int na, SxPosition *b, int nb)
 
 /* ---- tasks ---- */
 
-SxMember *
-sx_view_member(const SxViewRun *run, const SxTask *task)
+static SxMember *
+find_member(const SxViewRun *run, Oid stream)
 {
 	int			i;
 
 	for (i = 0; i < run->nmembers; i++)
 	{
-		if (run->members[i].stream == task->stream->relid)
+		if (run->members[i].stream == stream)
 			return &run->members[i];
 	}
-	elog(ERROR, "view %u does not read stream %u", run->relid, task->stream->relid);
+	elog(ERROR, "view %u does not read stream %u", run->relid, stream);
+}
+
+SxMember *
+sx_view_member(const SxViewRun *run, const SxTask *task)
+{
+	return find_member(run, task->stream->relid);
 }
 
 static void
@@ -197,6 +203,14 @@ leave_task(SxTask *task, SxViewRun *run)
 	sx_refill_leave(task, run);
 	task->views = list_delete_ptr(task->views, run);
 	sx_view_member(run, task)->task = NULL;
+}
+
+void
+sx_task_part(SxTask *task, SxViewRun *run)
+{
+	leave_task(task, run);
+	sx_view_member(run, task)->alone = true;
+	any_stale = true;
 }
 
 static void
@@ -342,6 +356,7 @@ static void
 add_view(SxStreamRun *stream, SxViewRun *run, int ready_fd)
 {
 	const char *start = run->view->start;
+	SxMember   *member;
 	SxPosition *positions;
 	int			n;
 	SxPosition *replay;
@@ -364,11 +379,12 @@ add_view(SxStreamRun *stream, SxViewRun *run, int ready_fd)
 		task = open_task(stream, replay, nreplay, start, ready_fd);
 		sx_refill_begin(task, run->relid, positions, n);
 	}
+	member = find_member(run, stream->relid);
 	foreach(lc, stream->tasks)
 	{
 		SxTask	   *t = lfirst(lc);
 
-		if (task == NULL && t->hold_until_ms == 0 && t->failures == 0 &&
+		if (task == NULL && !member->alone && t->hold_until_ms == 0 && t->failures == 0 &&
 			t->refill == NULL &&
 			same_positions(t->positions, t->npositions, positions, n) &&
 			(n > 0 || same_text(t->start, start)))
@@ -379,10 +395,15 @@ add_view(SxStreamRun *stream, SxViewRun *run, int ready_fd)
 	}
 	if (task == NULL)
 		task = open_task(stream, positions, n, start, ready_fd);
+
+	/* no other task is joined before it gets through */
+	if (member->alone)
+		task->failures = 1;
+	member->alone = false;
 	old = MemoryContextSwitchTo(task->cxt);
 	task->views = lappend(task->views, run);
 	MemoryContextSwitchTo(old);
-	sx_view_member(run, task)->task = task;
+	member->task = task;
 }
 
 void
@@ -611,15 +632,11 @@ sync_stream(SxStreamRun *stream, const List *mine, int ready_fd)
 	{
 		Oid			relid = lfirst_oid(lc);
 		SxViewRun  *run = find_view(relid);
-		int			i;
 
 		if (run == NULL && (run = open_view(relid)) == NULL)
 			continue;
-		for (i = 0; i < run->nmembers; i++)
-		{
-			if (run->members[i].stream == stream->relid && run->members[i].task == NULL)
-				add_view(stream, run, ready_fd);
-		}
+		if (find_member(run, stream->relid)->task == NULL)
+			add_view(stream, run, ready_fd);
 	}
 restart:
 	foreach(lc, stream->tasks)

@@ -40,6 +40,7 @@ typedef struct SxMember
 {
 	Oid			stream;
 	struct SxTask *task;		/* NULL: the stream is not read for it now */
+	bool		alone;			/* it has failed: gets a task of its own */
 	bool		catching_up;
 	uint64		round_done;		/* see stats.h */
 } SxMember;
@@ -58,6 +59,8 @@ typedef struct SxViewRun
 	SxResult   *result;
 	bool		stale;			/* something it depends on has changed */
 	int			failures;		/* in a row, of the kind that may pass */
+	int			retries;		/* in a row */
+	int64		retry_ms;		/* not to be tried before (monotonic) */
 	SxViewCounters counters;	/* of the batch at hand */
 	PlannedStmt *plan_late;		/* counts late rows, made when there are some */
 	int64		watermark_us;	/* committed; PG_INT64_MIN: none */
@@ -136,6 +139,9 @@ extern void sx_streams_close_all(void); /* at exit */
 
 /* The view at the task's stream; it has to be one of the view's. */
 extern SxMember *sx_view_member(const SxViewRun *run, const SxTask *task);
+
+/* The view goes on alone, from where it stands now. */
+extern void sx_task_part(SxTask *task, SxViewRun *run);
 
 /* Views of "from" go on in "to", which stands at the same position. */
 extern void sx_task_join(SxTask *to, SxTask *from);

@@ -73,6 +73,13 @@ task_due(SxTask *task, int64 now, bool woken)
 		return task->retry_ms - now;
 	if (task->views == NIL || sx_join_holds(task))
 		return 1000;
+	if (list_length(task->views) == 1)
+	{
+		SxViewRun  *run = linitial(task->views);
+
+		if (run->retry_ms > now)
+			return run->retry_ms - now;
+	}
 	if (task->seek)
 		return 0;
 	if (task->close_due || sx_watermark_tick(task))

@@ -122,6 +122,20 @@ sql(q(SELECT streamx.resume('first_two')));
 fed();
 all_are_right('after some were paused');
 
+# somebody holds one of the views: it falls back on all its streams, alone
+my $session = $node->background_psql('postgres');
+$session->query_safe('BEGIN; LOCK TABLE all_of_them IN ACCESS EXCLUSIVE MODE');
+sql(q(CALL feed('a', 3001, 3020)));
+sql(q(CALL feed('d', 3001, 3020)));
+$node->caught_up('va');
+$node->caught_up('vd');
+$node->caught_up('first_two');
+sql(q(CALL feed('b', 3001, 3020)));
+$node->caught_up('vb');
+$session->query_safe('COMMIT');
+$session->quit;
+all_are_right('after it was locked');
+
 # restarts, in the midst of it
 feed(3001, 4500);
 half_way(3301);
