@@ -250,7 +250,7 @@ leave_groups(SxResult *r, Leaving *l)
 		if (n == 0 || hashes[n - 1] != l->left[i].hash)
 			hashes[n++] = l->left[i].hash;
 	}
-	sx_recompute_run(r, hashes, n, &there);
+	sx_recompute_run(r, hashes, n, 0, &there);
 	written = sx_recompute_write(r, &there);
 	if (r->shape->grouped)
 		written += remove_groups(r, l, &there);
