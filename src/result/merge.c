@@ -939,6 +939,8 @@ sx_result_forget(SxResult *r)
 	r->left_us = PG_INT64_MIN;
 	if (r->shape->sliding)
 		r->next_leave_us = PG_INT64_MIN;
+	if (r->session)
+		r->session->swept_us = PG_INT64_MIN;
 	if (r->groups)
 		sx_groups_reset(r->groups);
 }

@@ -288,7 +288,9 @@ close_merged(SxResult *r, int64 closed_us)
 
 	begin(&c, r, r->view->final || r->view->final_column);
 	st = &c.table;
-	sx_session_seek_all(st);
+
+	/* what went before is left in the index until vacuum or a scan clears it */
+	sx_session_seek_all(st, sx_session_reach(r->session->swept_us, 1));
 	while (sx_session_next_of_all(st, &last))
 	{
 		int64		end = sx_session_end(last, shape->session->gap_us);
@@ -323,6 +325,7 @@ close_merged(SxResult *r, int64 closed_us)
 	}
 	finish(&c);
 	r->next_end_us = next;
+	r->session->swept_us = sx_session_reach_back(closed_us, shape->session->gap_us);
 	return c.changed;
 }
 

@@ -31,6 +31,8 @@ typedef struct SxSessionKeys
 	int			column[INDEX_MAX_KEYS]; /* of the view's keys */
 	SxKeyOps   *ops;
 	SortSupportData *sort;
+	int64		swept_us;		/* merge: no session has its last row at that
+								 * time or before; PG_INT64_MIN: not known */
 } SxSessionKeys;
 
 /*
@@ -83,8 +85,8 @@ extern bool sx_session_next(SxSessionTable *st, const SxPiece *piece);
 /* Where the session begins that the piece is of, by the rows held before. */
 extern int64 sx_session_begin_of(SxSessionTable *st, const SxPiece *piece);
 
-/* All rows that have a time, in its order; the slot's time is *time. */
-extern void sx_session_seek_all(SxSessionTable *st);
+/* All rows at that time or later, in its order; the slot's time is *time. */
+extern void sx_session_seek_all(SxSessionTable *st, int64 from);
 extern bool sx_session_next_of_all(SxSessionTable *st, int64 *time);
 
 /* What the slot has in place of the session's key, and of its time. */

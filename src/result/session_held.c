@@ -274,7 +274,7 @@ read_old(SxSessionTable *st, int64 until, int64 *n, int64 *next)
 
 	*n = 0;
 	*next = PG_INT64_MAX;
-	sx_session_seek_all(st);
+	sx_session_seek_all(st, PG_INT64_MIN);
 	while (sx_session_next_of_all(st, &time))
 	{
 		SxPiece    *p;

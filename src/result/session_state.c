@@ -330,12 +330,16 @@ sx_session_begin_of(SxSessionTable *st, const SxPiece *piece)
 }
 
 void
-sx_session_seek_all(SxSessionTable *st)
+sx_session_seek_all(SxSessionTable *st, int64 from)
 {
+	ScanKeyData key;
+
+	ScanKeyInit(&key, 1, BTGreaterEqualStrategyNumber, F_TIMESTAMP_GE,
+				TimestampGetDatum(from));
 	if (st->time_scan == NULL)
 		st->time_scan = sx_index_beginscan(st->writer->rel, st->by_time,
-										GetActiveSnapshot(), 0, 0);
-	index_rescan(st->time_scan, NULL, 0, NULL, 0);
+										   GetActiveSnapshot(), 1, 0);
+	index_rescan(st->time_scan, &key, 1, NULL, 0);
 }
 
 bool
@@ -347,8 +351,6 @@ sx_session_next_of_all(SxSessionTable *st, int64 *time)
 	if (!fetch(st, st->time_scan, ForwardScanDirection))
 		return false;
 	*time = DatumGetInt64(slot_getattr(st->slot, time_column(st->r->shape), &null));
-	if (null)
-		return false;			/* they are last */
 	read_keys(st);
 	return true;
 }
