@@ -265,7 +265,61 @@ INSERT INTO e VALUES ('2026-01-01 00:20:05Z', 'n', 9);
 SELECT wait_all();
 SELECT * FROM u WHERE k = 'n'; SELECT * FROM ud WHERE k = 'n';
 
--- many sessions of one key, keys too long for an index, an index that is lost
+-- event times without zone, and dates; whatever the time zone
+SET TimeZone = 'America/New_York';
+CREATE FOREIGN TABLE ets (at timestamp, v int) SERVER streamx OPTIONS (event_time 'at', watermark '10 s', idle_timeout '0');
+CREATE VIEW ets_f WITH (streamx.continuous, streamx.emit = 'final') AS SELECT session(at, '20 s') AS w, count(*) FROM ets GROUP BY w;
+-- a date of it is another time, and closes nothing
+CREATE VIEW ets_d WITH (streamx.continuous, streamx.emit = 'final') AS SELECT session(at::date, '1 day') AS w, count(DISTINCT v) FROM ets GROUP BY w;
+CREATE VIEW ets_d WITH (streamx.continuous) AS SELECT session(at::date, '1 day') AS w, count(DISTINCT v) FROM ets GROUP BY w;
+CREATE FOREIGN TABLE ed (d date, v int) SERVER streamx OPTIONS (event_time 'd', watermark '1 day', idle_timeout '0');
+CREATE VIEW ed_f WITH (streamx.continuous, streamx.emit = 'final') AS SELECT session(d, '2 days') AS w, count(*), max(d) AS last FROM ed GROUP BY w;
+INSERT INTO ets VALUES ('2026-01-01 23:59:50', 1), ('2026-01-02 00:00:10', 2), ('2026-01-02 00:00:39', 3);
+INSERT INTO ed VALUES ('2026-01-01', 1), ('2026-01-03', 2), ('2026-01-06', 3), ('2026-01-09', 3);
+SELECT streamx.wait('ets_f'), streamx.wait('ets_d'), streamx.wait('ed_f');
+SELECT * FROM ets_f; SELECT * FROM ets_d; SELECT * FROM ed_f ORDER BY w;
+INSERT INTO ets VALUES ('2026-01-02 00:00:40', 4);
+INSERT INTO ed VALUES ('2026-01-08', 4);
+SELECT streamx.wait('ets_f'), streamx.wait('ed_f');
+SELECT * FROM ets_f;
+INSERT INTO ets VALUES ('2026-01-04 00:00:10', 5);
+INSERT INTO ed VALUES ('2026-01-20', 4);
+SELECT streamx.wait('ets_d'), streamx.wait('ed_f');
+SELECT * FROM ets_f ORDER BY w; SELECT * FROM ets_d; SELECT * FROM ed_f ORDER BY w;
+
+-- in local time a row is hours before or after the watermark: it is not late
+CREATE VIEW local WITH (streamx.continuous) AS SELECT session(ts::timestamp, '20 s') AS w, count(*) FROM e GROUP BY w;
+CREATE VIEW local_t WITH (streamx.continuous) AS SELECT tumble(ts::timestamp, '1 minute') AS w, count(*) FROM e GROUP BY w;
+INSERT INTO e VALUES ('2026-01-01 00:20:21Z', 'o', 1);
+SELECT streamx.wait('local'), streamx.wait('local_t');
+INSERT INTO e VALUES ('2026-01-01 00:20:22Z', 'o', 1);
+SELECT streamx.wait('local'), streamx.wait('local_t');
+SELECT * FROM local; SELECT * FROM local_t;
+SET TimeZone = 'UTC';
+
+-- streams united: the one that is behind holds sessions open
+CREATE FOREIGN TABLE e2 (ts timestamptz, k text, v int) SERVER streamx OPTIONS (event_time 'ts', watermark '10 s', idle_timeout '0');
+CREATE FOREIGN TABLE e3 (ts timestamptz, k text, v int) SERVER streamx OPTIONS (event_time 'ts', watermark '10 s', idle_timeout '0');
+CREATE VIEW from_both WITH (streamx.continuous, streamx.final_column = 'closed') AS
+  SELECT k, session(ts, '20 s') AS w, count(*), sum(v) FROM (SELECT ts, k, v FROM e2 UNION ALL SELECT ts, k, -v FROM e3) u GROUP BY k, w;
+INSERT INTO e2 VALUES ('2026-01-01 00:00:00Z', 'a', 1), ('2026-01-01 00:00:30Z', 'a', 2), ('2026-01-01 00:01:00Z', 'a', 3), ('2026-01-01 00:10:00Z', 'b', 4);
+SELECT streamx.wait('from_both');
+SELECT * FROM from_both ORDER BY k, w;
+INSERT INTO e3 VALUES ('2026-01-01 00:00:10Z', 'a', 10), ('2026-01-01 00:00:45Z', 'a', 20), ('2026-01-01 00:01:30Z', 'c', 30);
+SELECT streamx.wait('from_both');
+SELECT * FROM from_both ORDER BY k, w;
+
+-- beside sessions of a table
+CREATE TABLE past (k text, ts timestamptz);
+INSERT INTO past VALUES ('n', '2025-01-01'), ('n', '2025-01-01 00:00:05'), ('n', '2025-01-02'), ('q', '2025-01-01');
+CREATE VIEW beside WITH (streamx.continuous) AS
+  SELECT e.k, session(e.ts, '20 s') AS w, count(*), max(before) AS before FROM e
+  LEFT JOIN (SELECT k, count(*) AS before FROM (SELECT k, session(ts, '1 hour') AS w FROM past GROUP BY k, w) x GROUP BY k) p ON p.k = e.k GROUP BY 1, 2;
+INSERT INTO e VALUES ('2026-01-01 00:21:00Z', 'n', 1), ('2026-01-01 00:21:00Z', 'q', 1), ('2026-01-01 00:21:10Z', 'q', 1);
+SELECT streamx.wait('beside');
+SELECT * FROM beside ORDER BY k, w;
+
+-- many sessions of one key, keys too long for an index
 CREATE FOREIGN TABLE m (ts timestamptz, k text, id int) SERVER streamx OPTIONS (event_time 'ts', retain '1 day');
 CREATE VIEW many WITH (streamx.continuous) AS SELECT session(ts, '5 s') AS w, count(*), sum(id) FROM m GROUP BY w;
 CREATE VIEW held WITH (streamx.continuous) AS SELECT session(ts, '5 s') AS w, count(DISTINCT id) FROM m GROUP BY w;

@@ -648,6 +648,7 @@ analyze_windows(SxShape *shape, Query *query, const SxGroupingSets *sets)
 
 		/* beside a session any other window is grouping only */
 		if (has_watermark && shape->window == NULL && shape->sliding == NULL &&
+			sx_plan_window_closes(query, (Node *) key) &&
 			(shape->session == NULL || shape->session->key == i))
 		{
 			shape->window = sx_plan_window(call);

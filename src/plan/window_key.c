@@ -58,11 +58,19 @@ look_through(Query **query, Node *expr)
 	return expr;
 }
 
-static bool is_event_time(Query *query, Node *expr);
+static bool is_event_time(Query *query, Node *expr, bool exactly);
+
+/* Is it the cast of a date to a timestamp? */
+static bool
+is_midnight(Node *expr)
+{
+	return ((FuncExpr *) expr)->funcid == F_TIMESTAMP_DATE ||
+		((FuncExpr *) expr)->funcid == F_TIMESTAMPTZ_DATE;
+}
 
 /* Is column attno of all branches of UNION ALL over streams the event time? */
 static bool
-is_event_time_of_all(Query *query, Node *node, int attno)
+is_event_time_of_all(Query *query, Node *node, int attno, bool exactly)
 {
 	RangeTblEntry *rte;
 
@@ -70,8 +78,8 @@ is_event_time_of_all(Query *query, Node *node, int attno)
 	{
 		SetOperationStmt *op = (SetOperationStmt *) node;
 
-		return is_event_time_of_all(query, op->larg, attno) &&
-			is_event_time_of_all(query, op->rarg, attno);
+		return is_event_time_of_all(query, op->larg, attno, exactly) &&
+			is_event_time_of_all(query, op->rarg, attno, exactly);
 	}
 	rte = rt_fetch(castNode(RangeTblRef, node)->rtindex, query->rtable);
 	if (rte->rtekind != RTE_SUBQUERY || attno > list_length(rte->subquery->targetList))
@@ -79,25 +87,35 @@ is_event_time_of_all(Query *query, Node *node, int attno)
 	if (sx_plan_count_streams((Node *) rte->subquery) == 0)
 		return true;			/* history is never late */
 	if (rte->subquery->setOperations)
-		return is_event_time_of_all(rte->subquery, rte->subquery->setOperations, attno);
+		return is_event_time_of_all(rte->subquery, rte->subquery->setOperations, attno,
+									exactly);
 	return is_event_time(rte->subquery,
 						 (Node *) list_nth_node(TargetEntry, rte->subquery->targetList,
-												attno - 1)->expr);
+												attno - 1)->expr,
+						 exactly);
 }
 
+/*
+ * Is the expression the event time of a stream, or a timestamp or date of it?
+ *
+ * exactly: at the time itself, which is what the watermark counts in.  A date
+ * of a timestamp is before it, and its local time is hours away from it and
+ * goes back when clocks do.  The midnight of a date, wherever, is before no
+ * other date.
+ */
 static bool
-is_event_time(Query *query, Node *expr)
+is_event_time(Query *query, Node *expr, bool exactly)
 {
 	RangeTblEntry *rte;
 	Var		   *var;
 	const SxStream *stream;
 	const SxColumn *column;
 
-	/* a timestamp or date of it is the same time */
 	expr = look_through(&query, expr);
 	if (expr && IsA(expr, FuncExpr) &&
-		((FuncExpr *) expr)->funcformat != COERCE_EXPLICIT_CALL &&
-		list_length(((FuncExpr *) expr)->args) == 1)
+		(exactly ? is_midnight(expr) :
+		 ((FuncExpr *) expr)->funcformat != COERCE_EXPLICIT_CALL &&
+		 list_length(((FuncExpr *) expr)->args) == 1))
 		expr = look_through(&query, linitial(((FuncExpr *) expr)->args));
 	if (expr == NULL || !IsA(expr, Var))
 		return false;
@@ -106,7 +124,8 @@ is_event_time(Query *query, Node *expr)
 	if (var->varlevelsup != 0 || var->varattno < 1)
 		return false;
 	if (rte->rtekind == RTE_SUBQUERY && rte->subquery->setOperations)
-		return is_event_time_of_all(rte->subquery, rte->subquery->setOperations, var->varattno);
+		return is_event_time_of_all(rte->subquery, rte->subquery->setOperations, var->varattno,
+									exactly);
 	if (rte->rtekind != RTE_RELATION || rte->relkind != RELKIND_FOREIGN_TABLE ||
 		!sx_stream_is(rte->relid))
 		return false;
@@ -156,9 +175,24 @@ sx_plan_window_call(Query *query, Node *expr, int *arg)
 		return NULL;
 	call = (FuncExpr *) expr;
 	*arg = time_argument(call->funcid);
-	if (*arg < 0 || !is_event_time(query, list_nth(call->args, *arg)))
+	if (*arg < 0 || !is_event_time(query, list_nth(call->args, *arg), false))
 		return NULL;
 	return call;
+}
+
+bool
+sx_plan_window_closes(Query *query, Node *expr)
+{
+	FuncExpr   *call = castNode(FuncExpr, look_through(&query, expr));
+	Node	   *time = list_nth(call->args, time_argument(call->funcid));
+
+	if (!is_event_time(query, time, true))
+		return false;
+
+	/* whose last row is hours from where the watermark stands */
+	time = look_through(&query, time);
+	return strcmp(get_func_name(call->funcid), "session") != 0 ||
+		!IsA(time, FuncExpr) || ((FuncExpr *) time)->funcid != F_TIMESTAMPTZ_DATE;
 }
 
 Const *

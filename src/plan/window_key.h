@@ -24,6 +24,12 @@
 extern FuncExpr *sx_plan_window_call(Query *query, Node *expr, int *arg);
 
 /*
+ * Can the watermark close the windows of an expression that the above knows?
+ * Not where they are made of a date of the event time, or of its local time.
+ */
+extern bool sx_plan_window_closes(Query *query, Node *expr);
+
+/*
  * sx_plan_window -- the window that a call makes; NULL: its size is no
  * constant, so nobody knows when it ends
  */
