@@ -74,7 +74,7 @@ int4_const(int value)
 
 /* What GROUPING() is in a set: a bit for each argument that it lacks. */
 static int
-grouping_value(const GroupingFunc * grouping, const List *set)
+grouping_value(const GroupingFunc *grouping, const List *set)
 {
 	int			result = 0;
 	ListCell   *lc;
@@ -90,7 +90,7 @@ grouping_value(const GroupingFunc * grouping, const List *set)
 
 /* The column's Var; the column is added if it is not there. */
 static Var *
-set_column(SetsContext *cxt, Index ref, GroupingFunc * grouping)
+set_column(SetsContext *cxt, Index ref, GroupingFunc *grouping)
 {
 	SxSetColumn *column = NULL;
 	ListCell   *lc;
@@ -241,7 +241,7 @@ key_by_set(SetsContext *cxt, Index ref, Expr *key, const char *name)
 }
 
 static bool
-is_key_grouping(SetsContext *cxt, GroupingFunc * grouping)
+is_key_grouping(SetsContext *cxt, GroupingFunc *grouping)
 {
 	ListCell   *lc;
 
@@ -258,7 +258,7 @@ is_key_grouping(SetsContext *cxt, GroupingFunc * grouping)
  * the sets apart, so they tell its value.
  */
 static Expr *
-grouping_from_others(SetsContext *cxt, GroupingFunc * grouping)
+grouping_from_others(SetsContext *cxt, GroupingFunc *grouping)
 {
 	CaseExpr   *result = makeNode(CaseExpr);
 	Oid			equals;
