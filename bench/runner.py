@@ -17,7 +17,7 @@ import threading
 import time
 
 TICKS = os.sysconf("SC_CLK_TCK")
-DEFAULT_WORKLOADS = ["tumble", "join", "groups", "latency"]
+DEFAULT_WORKLOADS = ["tumble", "join", "groups", "groups-final", "latency"]
 CAMPAIGNS = 100
 
 STREAM = """
@@ -53,6 +53,8 @@ WORKLOADS = {
         "v.n <> x.n OR abs(v.total - x.sum_cents / 100.0) > 1e-9 * x.sum_cents",
     ),
 }
+# the same with rows only when their window closes
+WORKLOADS["groups-final"] = WORKLOADS["groups"]
 
 
 def psql_command(*args):
@@ -199,12 +201,14 @@ def check_view(session, view):
 
 def catch_up(workload, args, consumer):
     query, same_group, differs = WORKLOADS[workload]
+    final = workload.endswith("-final")
     broker = ["--brokers", os.environ["BENCH_BROKER"], "--topic", "events"]
     dump = os.path.join(os.environ["BENCH_TMP"], "ceiling." + workload)
     session = Session()
 
     measure = Measure(session)
-    sql("CREATE VIEW v WITH (streamx.continuous) AS " + query)
+    sql("CREATE VIEW v WITH (streamx.continuous, streamx.emit = '%s') AS %s"
+        % ("final" if final else "update", query))
     deadline = time.monotonic() + args.timeout
     while True:
         got = session.query("SELECT coalesce(sum(next_offset), 0) FROM streamx.progress WHERE view = 'v'::regclass")
@@ -217,7 +221,7 @@ def catch_up(workload, args, consumer):
         time.sleep(0.02)
     used = measure.stop()
 
-    ceiling = program("ceiling", "aggregate", *broker, "--workload", workload,
+    ceiling = program("ceiling", "aggregate", *broker, "--workload", workload.replace("-final", ""),
                       "--campaigns", CAMPAIGNS, "--dump", dump)
     # the tab-separated dump is COPY's own text format
     sql("""CREATE TEMP TABLE raw (us bigint, num bigint, txt text, n bigint,
@@ -225,8 +229,13 @@ def catch_up(workload, args, consumer):
            \\copy raw FROM '%s'
            CREATE TABLE x AS SELECT 'epoch'::timestamptz + us * interval '1 microsecond' AS w, * FROM raw;
            ANALYZE x""" % dump)
-    differences = int(sql("SELECT count(*) FROM v FULL JOIN x ON %s WHERE v.w IS NULL OR x.w IS NULL OR %s"
-                          % (same_group, differs)))
+    # a final view has the windows that have closed
+    expected = "x"
+    if final:
+        expected = ("(SELECT * FROM x WHERE w + interval '1 minute' <="
+                    " (SELECT watermark FROM streamx.views WHERE view = 'v'::regclass)) x")
+    differences = int(sql("SELECT count(*) FROM v FULL JOIN %s ON %s WHERE v.w IS NULL OR x.w IS NULL OR %s"
+                          % (expected, same_group, differs)))
     counted = int(sql("SELECT sum(n) FROM x"))
     rows = int(sql("SELECT count(*) FROM v"))
     sql("DROP VIEW v; DROP TABLE x")
@@ -331,9 +340,9 @@ def show(result):
         print("latency   {events_per_s:>9,} events/s   visible after p50 {latency_p50_ms} ms, p99 {latency_p99_ms} ms, "
               "max {latency_max_ms} ms   exact: {exact}".format(**result))
     else:
-        print("{workload:<9} {events_per_s:>9,} events/s   {cpu_s_per_million} CPU s per million   "
+        print("{workload:<12} {events_per_s:>9,} events/s   {cpu_s_per_million} CPU s per million   "
               "{rows:,} rows   WAL {wal_mb:.0f} MB   worker {rss_mb:.0f} MB   broker {cpu_s_broker} CPU s\n"
-              "          ceiling {ceiling_events_per_s:,} (ratio {ratio})   bare consumer "
+              "             ceiling {ceiling_events_per_s:,} (ratio {ratio})   bare consumer "
               "{consumer_events_per_s:,} (ratio {consumer_ratio})   exact: {exact}"
               .format(wal_mb=result["wal_bytes"] / 1e6, **result))
     sys.stdout.flush()
@@ -347,6 +356,7 @@ def main():
   tumble    1-minute windows by page, 1,000 groups each: count, sum, avg, min, max
   join      filter, join with a table, count per campaign and 10 seconds
   groups    1-minute windows by user, 100,000 groups each: count, sum
+  groups-final  the same with emit = 'final': rows are written as windows close
   latency   from producing to seeing an event in the table, at a steady rate
 
 The ceiling is librdkafka, simdjson and a hash table in one thread, doing the

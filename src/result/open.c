@@ -44,118 +44,11 @@
 #include "base/guc.h"
 #include "catalog/stream.h"
 #include "compat.h"
-#include "result/open.h"
+#include "result/open_internal.h"
 
 #define FIRST_SLOTS		16
 #define FIRST_BLOCK		512
 #define LAST_BLOCK		(256 * 1024)
-
-typedef struct OpenGroup
-{
-	uint32		stamp;			/* of the part of a batch that changed it last */
-	Datum		data[FLEXIBLE_ARRAY_MEMBER];	/* keys, states; then their
-												 * null flags */
-} OpenGroup;
-
-typedef struct Slot
-{
-	uint64		hash;
-	OpenGroup  *group;			/* NULL: free */
-} Slot;
-
-typedef struct OpenWindow
-{
-	int64		key;			/* the window's column */
-	int64		end_us;
-	MemoryContext cxt;			/* this and all of its groups */
-	uint64		nslots;			/* a power of two */
-	uint64		ngroups;
-	Slot	   *slots;
-	char	   *next;			/* block that groups are cut from */
-	char	   *stop;
-	Size		block;			/* size of the next one */
-} OpenWindow;
-
-typedef struct Undo
-{
-	OpenWindow *window;
-	OpenGroup  *group;
-	uint64		hash;
-	Datum	   *states;			/* before; NULL: the group is new */
-	bool	   *nulls;
-} Undo;
-
-/* Reading from here on brings the rows of windows that end up to there. */
-typedef struct Start
-{
-	SxPosition *positions;
-	int			npositions;
-	int64		end_us;
-} Start;
-
-struct SxOpen
-{
-	MemoryContext cxt;
-	const char *signature;		/* what the groups are groups of */
-	int			nkeys;
-	int			nstates;
-	bool		internal;		/* some state is */
-	bool		scribbles;		/* some final function changes its state */
-	ExprContext *econtext;		/* its per-tuple memory: the window's */
-	AggState   *fake;
-
-	OpenWindow **windows;		/* by key, which is by end as well */
-	int			nwindows;
-	int			maxwindows;
-	int			last;			/* found last */
-
-	bool		floor_known;
-	int64		floor_us;		/* windows that end up to here are stored */
-
-	MemoryContext log_cxt;
-	Undo	   *log;
-	int64		nlog;
-	int64		maxlog;
-	uint32		stamp;
-	bool		careful;
-	bool		lost;
-	bool		unfit;			/* the view does not suit any more */
-
-	/* the batch at hand */
-	int64		batch_end_us;	/* greatest end of a window it brought rows to */
-	int64		closing_us;		/* windows up to here go at the commit */
-	bool		spilling;		/* and all others */
-	bool		spill_due;
-
-	Start	   *starts;			/* ascending by end */
-	int			nstarts;
-	int			maxstarts;
-	Start		next;			/* to be added at the commit; npositions 0:
-								 * none */
-	SxPosition *saved;			/* replay positions in the catalog */
-	int			nsaved;			/* 0: where the view stands */
-	SxPosition *pending;		/* the same after the commit, in log_cxt */
-	int			npending;
-	bool		is_pending;
-};
-
-static inline Datum *
-group_states(const SxOpen *open, OpenGroup *g)
-{
-	return g->data + open->nkeys;
-}
-
-static inline bool *
-group_key_nulls(const SxOpen *open, OpenGroup *g)
-{
-	return (bool *) (g->data + open->nkeys + open->nstates);
-}
-
-static inline bool *
-group_nulls(const SxOpen *open, OpenGroup *g)
-{
-	return group_key_nulls(open, g) + open->nkeys;
-}
 
 /* ---- making -------------------------------------------------------------- */
 
@@ -685,53 +578,11 @@ sx_result_lost(const SxResult *r)
 	return r->open != NULL && r->open->lost;
 }
 
-/* A copy, in the current context. */
-static SxPosition *
-copy_positions(const SxPosition *positions, int n)
-{
-	SxPosition *result = palloc(sizeof(SxPosition) * Max(n, 1));
-	int			i;
-
-	for (i = 0; i < n; i++)
-	{
-		result[i] = positions[i];
-		if (positions[i].snapshot)
-			result[i].snapshot = pstrdup(positions[i].snapshot);
-	}
-	return result;
-}
-
-static void
-free_positions(SxPosition *positions, int n)
-{
-	int			i;
-
-	for (i = 0; i < n; i++)
-	{
-		if (positions[i].snapshot)
-			pfree(unconstify(char *, positions[i].snapshot));
-	}
-	if (positions)
-		pfree(positions);
-}
-
-/* What the catalog has. */
-static void
-set_saved(SxOpen *open, const SxPosition *saved, int nsaved)
-{
-	MemoryContext old = MemoryContextSwitchTo(open->cxt);
-
-	free_positions(open->saved, open->nsaved);
-	open->saved = copy_positions(saved, nsaved);
-	open->nsaved = nsaved;
-	MemoryContextSwitchTo(old);
-}
-
 /* ---- a batch ------------------------------------------------------------- */
 
 /* The last window that the state table has. */
-static void
-find_floor(SxResult *r)
+void
+sx_open_find_floor(SxResult *r)
 {
 	SxOpen	   *open = r->open;
 	SxStateTable state;
@@ -760,7 +611,7 @@ find_floor(SxResult *r)
 bool
 sx_open_has_stored(SxResult *r)
 {
-	find_floor(r);
+	sx_open_find_floor(r);
 	return r->open->floor_us != PG_INT64_MIN;
 }
 
@@ -773,7 +624,7 @@ sx_open_take(SxResult *r, SxRows *rows)
 	int64		i;
 
 	Assert(!open->lost);
-	find_floor(r);
+	sx_open_find_floor(r);
 	for (i = 0; i < rows->nrows; i++)
 	{
 		Datum	   *values = rows->values + i * n;
@@ -811,7 +662,7 @@ sx_open_take(SxResult *r, SxRows *rows)
 void
 sx_result_refill(SxResult *r, SxRows *rows, int64 closed_us)
 {
-	find_floor(r);
+	sx_open_find_floor(r);
 	(void) sx_result_drop_closed(r, rows, Max(closed_us, r->open->floor_us));
 	sx_open_take(r, rows);
 }
@@ -836,7 +687,7 @@ sx_result_restore(SxResult *r, const SxPosition *saved, int nsaved, bool careful
 		MemoryContextSwitchTo(old);
 	}
 	r->open->careful |= careful;
-	set_saved(r->open, saved, nsaved);
+	sx_open_set_saved(r->open, saved, nsaved);
 }
 
 SxOpen *
@@ -883,353 +734,4 @@ void
 sx_open_free(SxOpen *open)
 {
 	MemoryContextDelete(open->cxt);
-}
-
-/* ---- closing, spilling --------------------------------------------------- */
-
-static int
-by_keys(const void *pa, const void *pb, void *arg)
-{
-	SxResult   *r = arg;
-	OpenGroup  *a = *(OpenGroup *const *) pa;
-	OpenGroup  *b = *(OpenGroup *const *) pb;
-	const bool *anulls = group_key_nulls(r->open, a);
-	const bool *bnulls = group_key_nulls(r->open, b);
-	int			i;
-
-	for (i = 0; i < r->open->nkeys; i++)
-	{
-		int			c;
-
-		if (i == r->shape->window_key)
-			continue;
-		c = ApplySortComparator(a->data[i], anulls[i], b->data[i], bnulls[i],
-								&r->keysort[i]);
-		if (c != 0)
-			return c;
-	}
-	return 0;
-}
-
-/* The groups of a window, in the order of their keys if asked to. */
-static OpenGroup **
-list_groups(SxResult *r, const OpenWindow *w, bool sorted)
-{
-	OpenGroup **groups = MemoryContextAllocHuge(CurrentMemoryContext,
-												sizeof(OpenGroup *) * Max(w->ngroups, 1));
-	uint64		n = 0;
-	uint64		i;
-
-	for (i = 0; i < w->nslots; i++)
-	{
-		if (w->slots[i].group != NULL)
-			groups[n++] = w->slots[i].group;
-	}
-	Assert(n == w->ngroups);
-	if (sorted)
-		qsort_arg(groups, n, sizeof(OpenGroup *), by_keys, r);
-	return groups;
-}
-
-static void
-load_live(SxResult *r, OpenGroup *g)
-{
-	memcpy(r->aggs.live, group_states(r->open, g), sizeof(Datum) * r->open->nstates);
-	memcpy(r->aggs.live_nulls, group_nulls(r->open, g), sizeof(bool) * r->open->nstates);
-}
-
-static int64
-write_window(SxResult *r, const OpenWindow *w, SxWriter *writer, SxKeyIndex *index)
-{
-	OpenGroup **groups = list_groups(r, w, true);
-	int64		written = 0;
-	uint64		i;
-
-	for (i = 0; i < w->ngroups; i++)
-	{
-		SxGroup		g = {0};
-
-		CHECK_FOR_INTERRUPTS();
-		g.keys = groups[i]->data;
-		g.key_nulls = group_key_nulls(r->open, groups[i]);
-		ItemPointerSetInvalid(&g.result_tid);
-		load_live(r, groups[i]);
-		written += sx_result_store(r, writer, index, &g, NULL, NULL);
-		sx_aggregates_reset(&r->aggs);
-	}
-	pfree(groups);
-	return written;
-}
-
-int64
-sx_open_close(SxResult *r, int64 closed_us)
-{
-	SxOpen	   *open = r->open;
-	SxWriter   *writer;
-	SxKeyIndex *index;
-	int64		written = 0;
-	int			i;
-
-	Assert(!open->lost);
-	open->closing_us = closed_us;
-	if (open->nwindows == 0 || open->windows[0]->end_us > closed_us)
-		return 0;
-	writer = sx_writer_begin(r->view->relid);
-	index = sx_key_index_begin(writer, r->shape, r->keyops);
-	for (i = 0; i < open->nwindows && open->windows[i]->end_us <= closed_us; i++)
-		written += write_window(r, open->windows[i], writer, index);
-	sx_key_index_end(index);
-	sx_writer_end(writer);
-	return written;
-}
-
-int64
-sx_open_next_end(const SxOpen *open)
-{
-	int			i;
-
-	for (i = 0; i < open->nwindows; i++)
-	{
-		if (open->windows[i]->end_us > open->closing_us)
-			return open->windows[i]->end_us;
-	}
-	return PG_INT64_MAX;
-}
-
-int64
-sx_open_memory(const SxOpen *open)
-{
-	return MemoryContextMemAllocated(open->cxt, true);
-}
-
-/* Write the groups of all windows that stay open to the state table. */
-static void
-spill(SxResult *r)
-{
-	SxOpen	   *open = r->open;
-	SxStateTable state;
-	int			i;
-
-	/* the result is locked before the state, as whoever drops them does */
-	LockRelationOid(r->view->relid, RowExclusiveLock);
-	sx_state_begin(&state, r->view, r->shape);
-	for (i = 0; i < open->nwindows; i++)
-	{
-		OpenWindow *w = open->windows[i];
-		OpenGroup **groups;
-		uint64		k;
-
-		if (w->end_us <= open->closing_us)
-			continue;
-		groups = list_groups(r, w, false);
-		for (k = 0; k < w->ngroups; k++)
-		{
-			TupleTableSlot *slot = state.writer->slot;
-			const bool *key_nulls = group_key_nulls(open, groups[k]);
-			ItemPointerData tid;
-			int			c;
-
-			CHECK_FOR_INTERRUPTS();
-			ExecClearTuple(slot);
-			slot->tts_values[0] =
-				Int64GetDatum((int64) sx_keys_hash(r->keyops, open->nkeys,
-												   groups[k]->data, key_nulls));
-			slot->tts_isnull[0] = false;
-			for (c = 0; c < open->nkeys; c++)
-			{
-				slot->tts_values[1 + c] = groups[k]->data[c];
-				slot->tts_isnull[1 + c] = key_nulls[c];
-			}
-			load_live(r, groups[k]);
-			for (c = 0; c < open->nstates; c++)
-				slot->tts_values[1 + open->nkeys + c] =
-					sx_aggregates_store(&r->aggs, c, &slot->tts_isnull[1 + open->nkeys + c]);
-			ExecStoreVirtualTuple(slot);
-			sx_writer_insert(state.writer, &tid);
-			sx_aggregates_reset(&r->aggs);
-		}
-		pfree(groups);
-	}
-	sx_state_end(&state);
-	open->spilling = true;
-}
-
-void
-sx_result_settle(SxResult *r, bool store)
-{
-	SxOpen	   *open = r->open;
-
-	if (open == NULL ||
-		!(store || open->unfit || open->spill_due ||
-		  sx_open_memory(open) > (int64) sx_state_memory_kb * 1024))
-		return;
-	if (sx_open_next_end(open) != PG_INT64_MAX)
-	{
-		find_floor(r);
-		spill(r);
-	}
-}
-
-/* ---- the replay position ------------------------------------------------- */
-
-static bool
-same_positions(const SxPosition *a, int na, const SxPosition *b, int nb)
-{
-	int			i;
-
-	if (na != nb)
-		return false;
-	for (i = 0; i < na; i++)
-	{
-		if (a[i].partition != b[i].partition ||
-			a[i].next_offset != b[i].next_offset ||
-			(a[i].snapshot == NULL) != (b[i].snapshot == NULL) ||
-			(a[i].snapshot && strcmp(a[i].snapshot, b[i].snapshot) != 0))
-			return false;
-	}
-	return true;
-}
-
-/*
- * Where the partitions of "after" stood at a start.  One that it does not
- * name came later: all of it.
- */
-static SxPosition *
-complete_positions(const SxPosition *start, int nstart,
-				   const SxPosition *after, int nafter)
-{
-	SxPosition *result = palloc(sizeof(SxPosition) * Max(nafter, 1));
-	int			i;
-	int			k;
-
-	for (i = 0; i < nafter; i++)
-	{
-		result[i] = after[i];
-		result[i].next_offset = after[i].first_offset;
-		for (k = 0; k < nstart; k++)
-		{
-			if (start[k].partition != after[i].partition)
-				continue;
-			/* a native position may be called otherwise by now */
-			result[i].next_offset = Min(start[k].next_offset, after[i].next_offset);
-			result[i].snapshot = start[k].snapshot;
-		}
-	}
-	return result;
-}
-
-bool
-sx_result_replay(SxResult *r, const SxPosition *before, int nbefore,
-				 const SxPosition *after, int nafter,
-				 const SxPosition **replay, int *nreplay)
-{
-	SxOpen	   *open = r->open;
-	const Start *oldest = NULL;
-	MemoryContext old;
-	int			i;
-
-	if (open == NULL)
-		return false;
-	open->pending = NULL;
-	open->npending = 0;
-	open->next.npositions = 0;
-	old = MemoryContextSwitchTo(open->log_cxt);
-	if (!open->spilling)
-	{
-		for (i = 0; i < open->nstarts && oldest == NULL; i++)
-		{
-			if (open->starts[i].end_us > open->closing_us)
-				oldest = &open->starts[i];
-		}
-		if (open->batch_end_us > open->closing_us &&
-			(open->nstarts == 0 ||
-			 open->starts[open->nstarts - 1].end_us < open->batch_end_us))
-		{
-			open->next.positions = complete_positions(before, nbefore, after, nafter);
-			open->next.npositions = nafter;
-			open->next.end_us = open->batch_end_us;
-			if (oldest == NULL)
-				oldest = &open->next;
-		}
-		if (oldest)
-		{
-			open->pending = complete_positions(oldest->positions, oldest->npositions,
-											   after, nafter);
-			open->npending = nafter;
-		}
-	}
-	open->is_pending = true;
-	MemoryContextSwitchTo(old);
-	*replay = open->pending;
-	*nreplay = open->npending;
-	return !same_positions(open->pending, open->npending, open->saved, open->nsaved);
-}
-
-void
-sx_result_committed(SxResult *r)
-{
-	SxOpen	   *open = r->open;
-	MemoryContext old;
-	int			keep = 0;
-	int			i;
-
-	if (open == NULL || open->lost)
-		return;
-	old = MemoryContextSwitchTo(open->cxt);
-	if (open->spilling)
-	{
-		for (i = 0; i < open->nwindows; i++)
-		{
-			if (open->windows[i]->ngroups > 0)
-				open->floor_us = Max(open->floor_us, open->windows[i]->end_us);
-		}
-	}
-	if (open->floor_us <= open->closing_us)
-		open->floor_us = PG_INT64_MIN;
-	for (i = 0; i < open->nwindows; i++)
-	{
-		if (open->spilling || open->windows[i]->end_us <= open->closing_us)
-			MemoryContextDelete(open->windows[i]->cxt);
-		else
-			open->windows[keep++] = open->windows[i];
-	}
-	open->nwindows = keep;
-	open->last = 0;
-
-	keep = 0;
-	for (i = 0; i < open->nstarts; i++)
-	{
-		if (open->spilling || open->starts[i].end_us <= open->closing_us)
-			free_positions(open->starts[i].positions, open->starts[i].npositions);
-		else
-			open->starts[keep++] = open->starts[i];
-	}
-	open->nstarts = keep;
-	if (open->is_pending && open->next.npositions > 0)
-	{
-		if (open->nstarts == open->maxstarts)
-		{
-			open->maxstarts = Max(open->maxstarts * 2, 16);
-			open->starts = open->starts == NULL ?
-				palloc(sizeof(Start) * open->maxstarts) :
-				repalloc_huge(open->starts, sizeof(Start) * open->maxstarts);
-		}
-		open->starts[open->nstarts] = open->next;
-		open->starts[open->nstarts++].positions =
-			copy_positions(open->next.positions, open->next.npositions);
-	}
-	MemoryContextSwitchTo(old);
-	if (open->is_pending)
-		set_saved(open, open->pending, open->npending);
-	if (open->spilling)
-		open->spill_due = false;
-	open->is_pending = false;
-	open->next.npositions = 0;
-	open->pending = NULL;
-	open->batch_end_us = PG_INT64_MIN;
-	open->closing_us = PG_INT64_MIN;
-	open->spilling = false;
-	open->nlog = 0;
-	open->stamp++;
-	MemoryContextReset(open->log_cxt);
 }

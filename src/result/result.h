@@ -173,6 +173,10 @@ extern SxOpen *sx_result_detach(SxResult *result, MemoryContext parent);
 extern bool sx_result_attach(SxResult *result, SxOpen *open);
 extern void sx_open_free(SxOpen *open);
 
+/* Copies with their texts, in the current context. */
+extern SxPosition *sx_positions_copy(const SxPosition *positions, int n);
+extern void sx_positions_free(SxPosition *positions, int n);
+
 /* Forget all that is in memory only. */
 extern void sx_result_empty(SxResult *result);
 

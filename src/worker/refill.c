@@ -59,34 +59,6 @@ sx_refill_lost(SxViewRun *run)
 	sx_streams_mark_stale();
 }
 
-static SxPosition *
-copy_positions(const SxPosition *positions, int n)
-{
-	SxPosition *result = palloc(sizeof(SxPosition) * Max(n, 1));
-	int			i;
-
-	for (i = 0; i < n; i++)
-	{
-		result[i] = positions[i];
-		if (positions[i].snapshot)
-			result[i].snapshot = pstrdup(positions[i].snapshot);
-	}
-	return result;
-}
-
-static void
-free_positions(SxPosition *positions, int n)
-{
-	int			i;
-
-	for (i = 0; i < n; i++)
-	{
-		if (positions[i].snapshot)
-			pfree(unconstify(char *, positions[i].snapshot));
-	}
-	pfree(positions);
-}
-
 void
 sx_refill_leave(SxTask *task, SxViewRun *run)
 {
@@ -96,7 +68,7 @@ sx_refill_leave(SxTask *task, SxViewRun *run)
 	if (run->left_at)
 		return;
 	old = MemoryContextSwitchTo(run->cxt);
-	run->left_at = copy_positions(task->positions, task->npositions);
+	run->left_at = sx_positions_copy(task->positions, task->npositions);
 	run->nleft_at = task->npositions;
 	MemoryContextSwitchTo(old);
 }
@@ -157,7 +129,7 @@ sx_refill_arrive(SxViewRun *run, const SxPosition *positions, int n)
 		}
 	}
 	if (run->left_at)
-		free_positions(run->left_at, run->nleft_at);
+		sx_positions_free(run->left_at, run->nleft_at);
 	run->left_at = NULL;
 	run->unfilled = false;
 	return same;
@@ -191,7 +163,7 @@ sx_refill_keep(SxViewRun *run)
 		k->relid = run->relid;
 		k->cxt = cxt;
 		k->open = open;
-		k->positions = copy_positions(run->left_at, run->nleft_at);
+		k->positions = sx_positions_copy(run->left_at, run->nleft_at);
 		k->npositions = run->nleft_at;
 		MemoryContextSwitchTo(old);
 	}
@@ -240,16 +212,16 @@ sx_refill_begin(SxTask *task, Oid view, const SxPosition *to, int nto)
 	MemoryContext old = MemoryContextSwitchTo(task->cxt);
 	SxRefill   *refill = palloc0(sizeof(SxRefill));
 
-	refill->to = copy_positions(to, nto);
+	refill->to = sx_positions_copy(to, nto);
 	refill->nto = nto;
-	refill->saved = copy_positions(task->positions, task->npositions);
+	refill->saved = sx_positions_copy(task->positions, task->npositions);
 	refill->nsaved = task->npositions;
 	refill->careful = list_member_oid(careful_views, view);
 	refill->by_offset = nto == 0 || to[0].snapshot == NULL;
 	if (refill->by_offset)
 	{
 		/* no further than this */
-		task->limits = copy_positions(to, nto);
+		task->limits = sx_positions_copy(to, nto);
 		task->nlimits = nto;
 	}
 	task->refill = refill;
@@ -349,14 +321,14 @@ sx_refill_check_done(SxTask *task)
 	sx_task_set_positions(task, refill->to, refill->nto);
 	if (refill->by_offset)
 	{
-		free_positions(task->limits, task->nlimits);
+		sx_positions_free(task->limits, task->nlimits);
 		task->limits = NULL;
 		task->nlimits = 0;
 	}
 	else
 		sx_reader_bound(task->reader, NULL);
-	free_positions(refill->to, refill->nto);
-	free_positions(refill->saved, refill->nsaved);
+	sx_positions_free(refill->to, refill->nto);
+	sx_positions_free(refill->saved, refill->nsaved);
 	if (refill->skip)
 		pfree(refill->skip);
 	pfree(refill);
