@@ -199,6 +199,7 @@ sx_refill_attach(SxViewRun *run)
 		return;
 
 	/* the rows have to be read again */
+	run->unfilled = true;
 	run->stale = true;
 	sx_streams_mark_stale();
 	ereport(ERROR,

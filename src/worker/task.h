@@ -68,7 +68,7 @@ typedef struct SxViewRun
 	struct SxKept *kept;		/* memory from before it was set up anew */
 	SxPosition *left_at;		/* where it left its task */
 	int			nleft_at;
-	bool		unfilled;		/* while that filled its memory */
+	bool		unfilled;		/* while its memory was not filled */
 	double		rate;			/* rows per second, smoothed */
 	TimestampTz rate_at;
 	int64		outbox;			/* rows that its outbox has got, committed */
