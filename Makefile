@@ -34,6 +34,7 @@ REGRESS_TESTS += late explain
 REGRESS_TESTS += hop sliding
 REGRESS_TESTS += session
 REGRESS_TESTS += final
+REGRESS_TESTS += join
 
 ISOLATION = native-concurrent native-long native-savepoints native-prepared result-locks
 ISOLATION += history

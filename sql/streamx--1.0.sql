@@ -402,6 +402,10 @@ CREATE FUNCTION streamx.event_time(value anyelement) RETURNS anyelement
 AS 'MODULE_PATHNAME', 'streamx_event_time' LANGUAGE C IMMUTABLE PARALLEL SAFE;
 COMMENT ON FUNCTION streamx.event_time(anyelement) IS 'a timestamp or date as it is; an error if it is NULL or infinite: such a row is in no window';
 
+CREATE FUNCTION streamx.on_time(value anyelement) RETURNS boolean
+AS 'MODULE_PATHNAME', 'streamx_on_time' LANGUAGE C STABLE PARALLEL UNSAFE COST 1000;
+COMMENT ON FUNCTION streamx.on_time(anyelement) IS 'used while a batch of a join of streams runs: is the event time of a row not behind the watermark';
+
 CREATE FUNCTION streamx.is_late(window_start anyelement) RETURNS boolean
 AS 'MODULE_PATHNAME', 'streamx_is_late' LANGUAGE C STABLE STRICT PARALLEL UNSAFE COST 1000;
 COMMENT ON FUNCTION streamx.is_late(anyelement) IS 'used while a batch runs: had the last window of a row closed before';

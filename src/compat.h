@@ -271,4 +271,40 @@ sx_collation_is_deterministic(Oid collation)
 #define sx_proc_number(proc) ((proc)->pgprocno)
 #endif
 
+/* Nobody's rights are asked for; 16 moved them out of the entry. */
+#if PG_VERSION_NUM >= 160000
+#define sx_clear_permissions(rte) ((void) ((rte)->perminfoindex = 0))
+#else
+static inline void
+sx_clear_permissions(RangeTblEntry *rte)
+{
+	rte->requiredPerms = 0;
+	rte->checkAsUser = InvalidOid;
+	rte->selectedCols = NULL;
+}
+#endif
+
+/*
+ * Which outer joins may make a Var NULL; 16 notes it in the Var.
+ * sx_remove_nulling: an outer join is to be an inner one, or one that leaves
+ * all but "except" (a part of FROM, or NULL) as it is.
+ */
+#if PG_VERSION_NUM >= 160000
+#include "optimizer/prep.h"
+#include "rewrite/rewriteManip.h"
+static inline void
+sx_remove_nulling(Query *query, int rtindex, Node *except)
+{
+	Relids		relids = except ? get_relids_in_jointree(except, true, true) : NULL;
+
+	*query = *(Query *) remove_nulling_relids((Node *) query,
+											  bms_make_singleton(rtindex), relids);
+}
+#define sx_set_nulling(var, rtindex) \
+	((void) ((var)->varnullingrels = bms_make_singleton(rtindex)))
+#else
+#define sx_remove_nulling(query, rtindex, except) ((void) 0)
+#define sx_set_nulling(var, rtindex) ((void) 0)
+#endif
+
 #endif							/* SX_COMPAT_H */

@@ -40,6 +40,7 @@
 #include "compat.h"
 #include "ddl/ddl.h"
 #include "plan/plan.h"
+#include "result/held.h"
 #include "result/result.h"
 #include "source/journal.h"
 #include "worker/worker.h"
@@ -380,6 +381,125 @@ create_state(Oid schema, const char *name, const SxShape *shape, Oid owner)
 	return relid;
 }
 
+/* Of these one index may hold any value. */
+static bool
+is_short(Oid type)
+{
+	return get_typlen(type) > 0;
+}
+
+/*
+ * The rows that are held of a side of a join of streams, see result/held.c.
+ * Values that may be too long for a btree are found by a hash.
+ */
+static Oid
+create_held(Oid schema, int view_id, int n, const SxShape *shape, Oid owner)
+{
+	const SxJoinSide *side = &shape->join->sides[n];
+	char	   *name = sx_held_name(view_id, n);
+	CreateStmt *create = makeNode(CreateStmt);
+	ColumnDef  *expiry = makeColumnDef("e", INT8OID, -1, InvalidOid);
+	IndexStmt  *pair_index = makeNode(IndexStmt);
+	const char *hashed = NULL;
+	bool		has_time = false;
+	Oid			relid;
+	ListCell   *lc;
+
+	expiry->is_not_null = true;
+	create->relation = range_var(schema, name);
+	create->tableElts = list_make4(expiry, makeColumnDef("t", INT8OID, -1, InvalidOid),
+								   makeColumnDef("p", INT4OID, -1, InvalidOid),
+								   makeColumnDef("o", INT8OID, -1, InvalidOid));
+	for (int i = 0; i < side->ncols; i++)
+	{
+		Oid			type;
+		int32		typmod;
+		Oid			collation;
+
+		has_time |= side->attnos[i] == side->time_attno && (side->timed || side->range_index);
+		get_atttypetypmodcoll(side->stream, side->attnos[i], &type, &typmod, &collation);
+		create->tableElts = lappend(create->tableElts,
+									makeColumnDef(psprintf("c%d", side->attnos[i]),
+												  type, typmod, collation));
+	}
+	create->options = list_make3(string_option("autovacuum_vacuum_scale_factor", "0.1"),
+								 string_option("autovacuum_vacuum_cost_delay", "0"),
+								 string_option("autovacuum_analyze_scale_factor", "1"));
+	create->oncommit = ONCOMMIT_NOOP;
+	run_statement((Node *) create);
+	set_replica_identity(schema, name);
+	relid = get_relname_relid(name, schema);
+
+	/* by what is equal, and within that by time */
+	foreach(lc, side->index_attnos)
+	{
+		Oid			type = get_atttype(side->stream, lfirst_int(lc));
+		char	   *column = psprintf("c%d", lfirst_int(lc));
+
+		if (is_short(type) && OidIsValid(GetDefaultOpClass(type, BTREE_AM_OID)) &&
+			list_length(pair_index->indexParams) < INDEX_MAX_KEYS - 1)
+			pair_index->indexParams = lappend(pair_index->indexParams, index_column(column));
+		else if (hashed == NULL && OidIsValid(GetDefaultOpClass(type, HASH_AM_OID)))
+			hashed = column;
+	}
+	pair_index->accessMethod = pstrdup("btree");
+	if (pair_index->indexParams == NIL && hashed)
+	{
+		pair_index->accessMethod = pstrdup("hash");
+		pair_index->indexParams = list_make1(index_column(hashed));
+	}
+	else if (has_time)
+		pair_index->indexParams = lappend(pair_index->indexParams,
+										  index_column(psprintf("c%d", side->time_attno)));
+	if (pair_index->indexParams)
+	{
+		pair_index->idxname = psprintf("%s_k", name);
+		pair_index->relation = range_var(schema, name);
+		run_statement((Node *) pair_index);
+	}
+	if (side->expires)
+		create_state_index(schema, name, "e", NULL);
+	if (side->expires && side->timed && (shape->join->outer || shape->window))
+		create_state_index(schema, name, "t", NULL);
+
+	ATExecChangeOwner(relid, owner, true, AccessExclusiveLock);
+	CommandCounterIncrement();
+	return relid;
+}
+
+/* Rows of a join that nothing ever makes superfluous: say so. */
+static void
+tell_held_for_ever(const SxShape *shape, const char *viewname)
+{
+	const SxJoin *join = shape->join;
+	ListCell   *lc;
+
+	foreach(lc, shape->streams)
+	{
+		const SxStream *stream = sx_stream_get(lfirst_oid(lc), InvalidOid);
+
+		if (stream->has_watermark)
+			continue;
+		ereport(NOTICE,
+				(errcode(ERRCODE_SUCCESSFUL_COMPLETION),
+				 errmsg("continuous view \"%s\" holds all rows of the streams it joins for ever",
+						viewname),
+				 errdetail("Stream %s has no watermark.", stream->name),
+				 errhint("Give it the options event_time and watermark, and bound the event times by each other in the condition of the join.")));
+		return;
+	}
+	for (int i = 0; i < join->nsides; i++)
+	{
+		if (!join->sides[i].expires)
+			ereport(NOTICE,
+					(errcode(ERRCODE_SUCCESSFUL_COMPLETION),
+					 errmsg("continuous view \"%s\" holds the rows of stream %s for ever",
+							viewname, join->sides[i].name),
+					 errdetail("Nothing in the condition of the join tells when no more rows can match them."),
+					 errhint("Bound the event times by each other, for example r.ts BETWEEN l.ts AND l.ts + interval '1 hour'.")));
+	}
+}
+
 static void
 depend_internally(Oid part, Oid result)
 {
@@ -413,6 +533,9 @@ create_parts(SxView *view, Query *query, const SxShape *shape)
 								   view->owner);
 		depend_internally(view->state, view->relid);
 	}
+	for (int i = 0; shape->join && i < shape->join->nsides; i++)
+		depend_internally(create_held(schema, view->id, i, shape, view->owner),
+						  view->relid);
 
 	EventTriggerUndoInhibitCommandCollection();
 	SetUserIdAndSecContext(userid, sec_context);
@@ -608,6 +731,8 @@ sx_ddl_create_view(const SxCreateView *stmt)
 		check_keys(shape, name);
 	check_closing(view, shape, name);
 	sx_ddl_check_sink_options(view);
+	if (shape->join)
+		tell_held_for_ever(shape, name);
 
 	view->id = sx_view_next_id();
 	view->owner = GetUserId();

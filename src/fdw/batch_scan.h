@@ -65,6 +65,9 @@ sx_fdw_set_row(ItemPointer ctid, int64 row)
 				   (OffsetNumber) (row & 0x7FFF) + FirstOffsetNumber);
 }
 
+/* Where that row came from. */
+extern void sx_fdw_last_place(int32 *partition, int64 *position);
+
 /* Rows that the planner expects of a stream; 0: not planning a batch. */
 extern double sx_fdw_batch_rows;
 

@@ -61,6 +61,8 @@ static const SxScanInput no_input = {0};
 static const SxScanInput *bound_input = NULL;
 static const SxScanBounds *scan_bounds = NULL;
 static int64 last_row = -1;
+static int32 last_partition = 0;
+static int64 last_position = 0;
 
 /* What callers forgot to clear after an error must not be read again. */
 static void
@@ -105,6 +107,13 @@ int64
 sx_fdw_last_row(void)
 {
 	return last_row;
+}
+
+void
+sx_fdw_last_place(int32 *partition, int64 *position)
+{
+	*partition = last_partition;
+	*position = last_position;
 }
 
 void
@@ -301,6 +310,8 @@ sx_fdw_iterate_scan(ForeignScanState *node)
 	{
 		last_row = state->row_base + row;
 		sx_fdw_set_row(&slot->tts_tid, last_row);
+		last_partition = state->batch->partition[row];
+		last_position = state->batch->position[row];
 	}
 	return ExecStoreVirtualTuple(slot);
 }

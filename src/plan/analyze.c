@@ -55,6 +55,8 @@ typedef struct AnalyzeContext
 	const char *viewname;
 	List	   *streams;		/* found on ways that can be maintained */
 	int			nstreams;		/* how often any of them is there */
+	bool		in_union;		/* below a branch of UNION ALL */
+	bool		joins;			/* some of them are joined */
 } AnalyzeContext;
 
 /* All refusals look alike: what, why, the way out. */
@@ -207,10 +209,13 @@ check_union(AnalyzeContext *cxt, Query *query, Node *node)
 	else
 	{
 		RangeTblEntry *rte = rt_fetch(castNode(RangeTblRef, node)->rtindex, query->rtable);
+		bool		in_union = cxt->in_union;
 
 		/* what reads no stream is history, whatever it is: see union.c */
+		cxt->in_union = true;
 		if (count_rte_streams(rte) > 0)
 			check_inlined(cxt, rte->subquery);
+		cxt->in_union = in_union;
 	}
 }
 
@@ -256,6 +261,24 @@ find_cte(Query *query, const char *name)
 			return cte;
 	}
 	return NULL;
+}
+
+static bool
+has_stream(Query *query, Node *node)
+{
+	ListCell   *lc;
+
+	if (IsA(node, RangeTblRef))
+		return count_rte_streams(rt_fetch(((RangeTblRef *) node)->rtindex, query->rtable)) > 0;
+	if (IsA(node, JoinExpr))
+		return has_stream(query, ((JoinExpr *) node)->larg) ||
+			has_stream(query, ((JoinExpr *) node)->rarg);
+	foreach(lc, castNode(FromExpr, node)->fromlist)
+	{
+		if (has_stream(query, lfirst(lc)))
+			return true;
+	}
+	return false;
 }
 
 /*
@@ -309,10 +332,14 @@ check_from_node(AnalyzeContext *cxt, Query *query, Node *node, bool nullable,
 		bool		left = nullable;
 		bool		right = nullable;
 
-		if (join->jointype == JOIN_LEFT || join->jointype == JOIN_FULL)
-			right = true;
-		if (join->jointype == JOIN_RIGHT || join->jointype == JOIN_FULL)
-			left = true;
+		/* an outer join of two streams is join.c's affair */
+		if (!has_stream(query, join->larg) || !has_stream(query, join->rarg))
+		{
+			if (join->jointype == JOIN_LEFT || join->jointype == JOIN_FULL)
+				right = true;
+			if (join->jointype == JOIN_RIGHT || join->jointype == JOIN_FULL)
+				left = true;
+		}
 		check_from_node(cxt, query, join->larg, left, joined);
 		check_from_node(cxt, query, join->rarg, right, joined);
 	}
@@ -334,8 +361,12 @@ check_from(AnalyzeContext *cxt, Query *query)
 
 	check_from_node(cxt, query, (Node *) query->jointree, false, &joined);
 	if (joined > 1)
-		REFUSE(cxt->viewname, ("The query joins streams."),
-			   ("Joins of streams are not maintained yet; join a stream with tables."));
+	{
+		if (cxt->in_union)
+			REFUSE(cxt->viewname, ("A branch of UNION ALL joins streams."),
+				   ("Make a continuous view of each branch."));
+		cxt->joins = true;
+	}
 }
 
 /* ---- expressions that do not give the same twice ---- */
@@ -624,6 +655,7 @@ static void
 analyze_windows(SxShape *shape, Query *query, const SxGroupingSets *sets)
 {
 	bool		has_watermark = true;
+	int			window_side = -1;
 	ListCell   *lc;
 	int			i;
 
@@ -639,15 +671,24 @@ analyze_windows(SxShape *shape, Query *query, const SxGroupingSets *sets)
 		Expr	   *key = sx_plan_set_key(sets, query, tle->expr, &partial);
 		FuncExpr   *call = sx_plan_window_call(query, (Node *) key, &arg);
 		bool		is_window = false;
+		bool		closes = true;
 
 		if (call == NULL)
 			continue;
+		if (shape->join)
+		{
+			shape->window_side = sx_plan_join_time_side(shape->join, query,
+														list_nth(call->args, arg));
+			if (shape->window_side < 0 || sx_plan_join_nullable(shape->join, shape->window_side))
+				continue;		/* NULL where there is no partner */
+			closes = sx_plan_join_ends(shape->join, shape->window_side);
+		}
 
 		if (shape->session && shape->session->key == i)
 			shape->session->event_time = true;
 
 		/* beside a session any other window is grouping only */
-		if (has_watermark && shape->window == NULL && shape->sliding == NULL &&
+		if (has_watermark && closes && shape->window == NULL && shape->sliding == NULL &&
 			sx_plan_window_closes(query, (Node *) key) &&
 			(shape->session == NULL || shape->session->key == i))
 		{
@@ -656,7 +697,8 @@ analyze_windows(SxShape *shape, Query *query, const SxGroupingSets *sets)
 			{
 				is_window = true;
 				shape->window_key = i;
-				if (shape->session == NULL)
+				window_side = shape->window_side;
+				if (shape->session == NULL && shape->join == NULL)
 					shape->late_query = sx_plan_late_query(query, sets, call, key);
 			}
 		}
@@ -668,6 +710,7 @@ analyze_windows(SxShape *shape, Query *query, const SxGroupingSets *sets)
 			(shape->window == NULL || shape->window_key == i))
 			sx_plan_panes(shape, query, i, call);
 	}
+	shape->window_side = window_side;
 }
 
 static void
@@ -876,6 +919,8 @@ sx_plan_analyze(Query *stored, const char *viewname)
 
 	shape->streams = cxt.streams;
 	shape->window_key = -1;
+	if (cxt.joins)
+		shape->join = sx_plan_join(query, viewname);
 
 	if (query->hasAggs || query->groupClause || query->groupingSets || query->havingQual)
 	{

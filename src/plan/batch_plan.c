@@ -30,8 +30,8 @@ mark_partial_walker(Node *node, void *context)
 	return expression_tree_walker(node, mark_partial_walker, context);
 }
 
-static PlannedStmt *
-plan_for_batch(Query *query, double rows)
+PlannedStmt *
+sx_plan_for_batch(Query *query, double rows)
 {
 	PlannedStmt *stmt;
 
@@ -56,12 +56,12 @@ plan_for_batch(Query *query, double rows)
 PlannedStmt *
 sx_plan_late(const SxShape *shape, double rows)
 {
-	return plan_for_batch(shape->late_query, rows);
+	return sx_plan_for_batch(shape->late_query, rows);
 }
 
 /* Stop at the transition states, if there are any. */
-static PlannedStmt *
-make_partial(const SxShape *shape, PlannedStmt *stmt)
+PlannedStmt *
+sx_plan_partial(const SxShape *shape, PlannedStmt *stmt)
 {
 	if (shape->strategy == SX_STRATEGY_MERGE && shape->npartials > 0)
 	{
@@ -82,13 +82,13 @@ make_partial(const SxShape *shape, PlannedStmt *stmt)
 PlannedStmt *
 sx_plan_batch(const SxShape *shape, double rows)
 {
-	return make_partial(shape, plan_for_batch(shape->batch_query, rows));
+	return sx_plan_partial(shape, sx_plan_for_batch(shape->batch_query, rows));
 }
 
 PlannedStmt *
 sx_plan_seed(const SxShape *shape)
 {
-	return make_partial(shape, plan_for_batch(shape->seed_query, 1));
+	return sx_plan_partial(shape, sx_plan_for_batch(shape->seed_query, 1));
 }
 
 PlannedStmt *
@@ -101,5 +101,5 @@ sx_plan_initial(const SxShape *shape, Oid state)
 		query = copyObject(query);
 		linitial_node(RangeTblEntry, query->rtable)->relid = state;
 	}
-	return make_partial(shape, plan_for_batch(query, 1));
+	return sx_plan_partial(shape, sx_plan_for_batch(query, 1));
 }

@@ -14,6 +14,7 @@
 #include "nodes/plannodes.h"
 #include "nodes/primnodes.h"
 
+#include "plan/join.h"
 #include "window/pane.h"
 #include "window/window.h"
 
@@ -89,7 +90,7 @@ typedef struct SxSession
 	int			count;			/* likewise: how many rows it has */
 } SxSession;
 
-typedef struct SxShape
+struct SxShape
 {
 	SxStrategy	strategy;
 	List	   *streams;		/* Oids of the streams that it reads */
@@ -160,7 +161,14 @@ typedef struct SxShape
 
 	/* numbers of the rows of a batch that are late; NULL: cannot be told */
 	Query	   *late_query;
-} SxShape;
+
+	/*
+	 * Streams are joined: what is held of them; NULL: they are not.  A window
+	 * is one over the event time of window_side.
+	 */
+	SxJoin	   *join;
+	int			window_side;
+};
 
 /*
  * sx_plan_analyze -- can this query be maintained, and how
@@ -204,6 +212,10 @@ extern void sx_plan_init(void);
  * False in doubt; see repeat.c.
  */
 extern bool sx_plan_repeats(const SxShape *shape);
+
+/* The parts of these: plan a query over a batch; stop at partial states. */
+extern PlannedStmt *sx_plan_for_batch(Query *query, double rows);
+extern PlannedStmt *sx_plan_partial(const SxShape *shape, PlannedStmt *stmt);
 
 /* The stored query of a view (its Query after parse analysis). */
 extern Query *sx_plan_stored_query(Oid query_view);

@@ -123,5 +123,7 @@ sx_plan_repeats(const SxShape *shape)
 		if (aggregate_varies(&shape->partials[i]))
 			return false;
 	}
-	return !varies_walker((Node *) shape->batch_query, unconstify(SxShape *, shape));
+	/* what is held of joined streams stays in its tables */
+	return shape->join == NULL &&
+		!varies_walker((Node *) shape->batch_query, unconstify(SxShape *, shape));
 }

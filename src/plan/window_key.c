@@ -165,6 +165,12 @@ time_argument(Oid funcid)
 	return 0;
 }
 
+int
+sx_plan_window_argument(Oid funcid)
+{
+	return time_argument(funcid);
+}
+
 FuncExpr *
 sx_plan_window_call(Query *query, Node *expr, int *arg)
 {

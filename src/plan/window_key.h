@@ -23,6 +23,9 @@
  */
 extern FuncExpr *sx_plan_window_call(Query *query, Node *expr, int *arg);
 
+/* Number of the argument that a window function takes the time from; -1 */
+extern int	sx_plan_window_argument(Oid funcid);
+
 /*
  * Can the watermark close the windows of an expression that the above knows?
  * Not where they are made of a date of the event time, or of its local time.

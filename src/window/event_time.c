@@ -12,18 +12,21 @@
 
 #include "window/event_time.h"
 
-PG_FUNCTION_INFO_V1(streamx_event_time);
+static int64 on_time_bound = PG_INT64_MIN;
 
-/* streamx.event_time(anyelement) returns anyelement: not NULL, not infinite */
-Datum
-streamx_event_time(PG_FUNCTION_ARGS)
+PG_FUNCTION_INFO_V1(streamx_event_time);
+PG_FUNCTION_INFO_V1(streamx_on_time);
+
+/* A date, timestamp or timestamptz that is NULL or infinite: an error. */
+static void
+check_finite(FunctionCallInfo fcinfo, const char *consequence)
 {
 	bool		infinite;
 
 	if (PG_ARGISNULL(0))
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
-				 errmsg("event time is NULL, so the row is in no window")));
+				 errmsg("event time is NULL, so the row %s", consequence)));
 	if (get_fn_expr_argtype(fcinfo->flinfo, 0) == DATEOID)
 		infinite = DATE_NOT_FINITE(PG_GETARG_DATEADT(0));
 	else
@@ -31,8 +34,46 @@ streamx_event_time(PG_FUNCTION_ARGS)
 	if (infinite)
 		ereport(ERROR,
 				(errcode(ERRCODE_DATETIME_VALUE_OUT_OF_RANGE),
-				 errmsg("event time is infinite, so the row is in no window")));
+				 errmsg("event time is infinite, so the row %s", consequence)));
+}
+
+/* streamx.event_time(anyelement) returns anyelement: not NULL, not infinite */
+Datum
+streamx_event_time(PG_FUNCTION_ARGS)
+{
+	check_finite(fcinfo, "is in no window");
 	PG_RETURN_DATUM(PG_GETARG_DATUM(0));
+}
+
+int64
+sx_window_time_us(Oid type, Datum value)
+{
+	DateADT		date;
+
+	if (type != DATEOID)
+		return DatumGetInt64(value);
+	date = DatumGetDateADT(value);
+	if (DATE_IS_NOBEGIN(date))
+		return PG_INT64_MIN;
+	/* dates go further than timestamps */
+	return DATE_IS_NOEND(date) ? PG_INT64_MAX :
+		date < TIMESTAMP_END_JULIAN - POSTGRES_EPOCH_JDATE ?
+		(int64) date * USECS_PER_DAY : END_TIMESTAMP - 1;
+}
+
+void
+sx_window_set_on_time(int64 bound_us)
+{
+	on_time_bound = bound_us;
+}
+
+/* streamx.on_time(anyelement) returns boolean, see event_time.h */
+Datum
+streamx_on_time(PG_FUNCTION_ARGS)
+{
+	check_finite(fcinfo, "cannot be joined by it");
+	PG_RETURN_BOOL(sx_window_time_us(get_fn_expr_argtype(fcinfo->flinfo, 0),
+									 PG_GETARG_DATUM(0)) >= on_time_bound);
 }
 
 bool
@@ -50,14 +91,8 @@ sx_window_event_time(const SxStream *stream, const SxBatch *batch, int row,
 		return false;
 	if (batch->schema->cols[col].typid == DATEOID)
 	{
-		DateADT		date = DatumGetDateADT(batch->values[col][row]);
-
-		if (DATE_NOT_FINITE(date))
-			return false;
-		/* dates go further than timestamps */
-		*event_us = date < TIMESTAMP_END_JULIAN - POSTGRES_EPOCH_JDATE ?
-			(int64) date * USECS_PER_DAY : END_TIMESTAMP - 1;
-		return true;
+		*event_us = sx_window_time_us(DATEOID, batch->values[col][row]);
+		return !DATE_NOT_FINITE(DatumGetDateADT(batch->values[col][row]));
 	}
 	*event_us = DatumGetInt64(batch->values[col][row]);
 	return !TIMESTAMP_NOT_FINITE(*event_us);

@@ -36,4 +36,13 @@ extern void sx_window_reject_ahead(const SxStream *stream, SxBatch *batch);
 extern void sx_window_observe(const SxStream *stream, const SxBatch *batch,
 							  SxPosition *positions, int npositions);
 
+/* Microseconds of a timestamptz, timestamp or date. */
+extern int64 sx_window_time_us(Oid type, Datum value);
+
+/*
+ * What streamx.on_time() tells from now on: whether an event time is at or
+ * after the bound (microseconds).
+ */
+extern void sx_window_set_on_time(int64 bound_us);
+
 #endif							/* SX_WINDOW_EVENT_TIME_H */

@@ -42,6 +42,7 @@
 #include "worker/task.h"
 
 #define SMALL_BATCH		2000	/* rows up to which plan_small is taken */
+#define EXPIRED_ROWS	10000	/* looked at together as they expire */
 #define MAX_FAILURES	5		/* in a row, then a view stops */
 #define BACKOFF_FIRST_MS 200
 #define BACKOFF_MAX_MS	10000
@@ -87,9 +88,12 @@ blame(int sqlstate)
 typedef struct BatchInput
 {
 	SxTask	   *task;
+	const SxStream *def;		/* whose rows these are */
 	SxBatch   **batches;
 	int			nbatches;
 	int64		nrows;
+	int			expired;		/* side of a join: its rows that expire; -1: a
+								 * batch of the stream */
 } BatchInput;
 
 static void
@@ -147,6 +151,8 @@ open_view(SxViewRun *run, BatchInput *in)
 	lock_relations(run->plan_big);
 	if (OidIsValid(run->view->state))
 		LockRelationOid(run->view->state, RowExclusiveLock);
+	if (run->pairs)
+		sx_pairs_lock(run);
 	check_current(run, in);
 
 	sx_result_emit_begin(run->result, run->outbox);
@@ -157,9 +163,36 @@ open_view(SxViewRun *run, BatchInput *in)
 	sx_owner_leave(&scope);
 }
 
+bool
+sx_view_due(const SxViewRun *run, int64 watermark_us)
+{
+	int64		closed = sx_watermark_closed(run, watermark_us);
+
+	return run->result == NULL || sx_result_can_close(run->result, closed) ||
+		(run->pairs && sx_held_can_expire(run->pairs->held, closed));
+}
+
+/*
+ * Windows that end at or before this are closed at a watermark: where streams
+ * are joined they wait for what is held.
+ */
+static int64
+windows_closed(SxViewRun *run, int64 watermark_us)
+{
+	int64		closed = sx_watermark_closed(run, watermark_us);
+
+	if (run->pairs && run->shape->window && closed != PG_INT64_MIN)
+	{
+		PushActiveSnapshot(GetTransactionSnapshot());
+		closed = sx_held_least_time(run->pairs->held, run->shape->window_side, closed);
+		PopActiveSnapshot();
+	}
+	return closed;
+}
+
 /* Close the windows that the end of this batch closes. */
 static void
-close_windows(SxViewRun *run)
+close_windows(SxViewRun *run, int64 closed_before)
 {
 	int64		closed = sx_watermark_closed(run, run->next_watermark_us);
 	SxOwnerScope scope;
@@ -168,8 +201,9 @@ close_windows(SxViewRun *run)
 		return;
 	sx_owner_enter(run->view, &scope);
 	CommandCounterIncrement();
+	closed = windows_closed(run, run->next_watermark_us);
 	PushActiveSnapshot(GetTransactionSnapshot());
-	sx_result_closed_before(run->result, sx_watermark_closed(run, run->watermark_us));
+	sx_result_closed_before(run->result, closed_before);
 	run->counters.rows_out += sx_result_close(run->result, closed);
 	PopActiveSnapshot();
 	sx_owner_leave(&scope);
@@ -205,57 +239,67 @@ leave_window(SxViewRun *run)
 	sx_owner_leave(&scope);
 }
 
+/* Run a plan over the input and write what comes out. */
+void
+sx_view_write(SxViewRun *run, SxTask *task, PlannedStmt *plan,
+			  const SxScanInput *input, int64 closed_us)
+{
+	DestReceiver *dest;
+	int64		written = 0;
+
+	if (run->shape->strategy == SX_STRATEGY_APPEND)
+	{
+		dest = sx_result_appender(run->result, &written);
+		sx_exec_run(plan, input, dest);
+	}
+	else
+	{
+		SxRows		rows;
+		int64		dropped = 0;
+
+		dest = sx_exec_collector(&rows, CurrentMemoryContext);
+		sx_late_run_plan(run, plan, input, dest, closed_us);
+		CommandCounterIncrement();
+		UpdateActiveSnapshotCommandId();
+		if (task->refill)
+			sx_result_refill(run->result, &rows, closed_us);
+		else
+			written = sx_result_take(run->result, &rows, closed_us, &dropped);
+		if (task->refill)
+			dropped = 0;
+		else if (run->shape->session)
+			run->counters.rows_late += dropped;
+		else if (dropped > 0 || (run->shape->window_partial && sx_window_closed_hits() > 0))
+			run->counters.rows_late += sx_late_rows(run, task->stream->def, input, closed_us);
+	}
+	dest->rDestroy(dest);
+	sx_result_emit_part(run->result);
+	run->counters.rows_out += written;
+}
+
 /* Run the view over rows [first, end) and write what comes out. */
 static void
 apply(SxViewRun *run, BatchInput *in, int64 first, int64 end)
 {
 	SxOwnerScope scope;
 	SxScanInput input;
-	PlannedStmt *plan;
-	DestReceiver *dest;
-	int64		written = 0;
+	bool		small = end - first <= SMALL_BATCH;
 
 	sx_owner_enter(run->view, &scope);
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	plan = end - first <= SMALL_BATCH ? run->plan_small : run->plan_big;
 
-	input.stream = in->task->stream->relid;
+	input.stream = in->def->relid;
 	input.streams = run->shape->streams;
 	input.batches = in->batches;
 	input.nbatches = in->nbatches;
 	input.first_row = first;
 	input.end_row = end;
-	if (run->shape->strategy == SX_STRATEGY_APPEND)
-	{
-		dest = sx_result_appender(run->result, &written);
-		sx_exec_run(plan, &input, dest);
-	}
+	if (run->pairs)
+		sx_pairs_apply(run, in->task, &input, in->expired, small);
 	else
-	{
-		SxRows		rows;
-		int64		closed = sx_watermark_closed(run, run->watermark_us);
-		int64		dropped;
-
-		dest = sx_exec_collector(&rows, CurrentMemoryContext);
-		sx_late_run_plan(run, plan, &input, dest, closed);
-		CommandCounterIncrement();
-		UpdateActiveSnapshotCommandId();
-		dropped = 0;
-		if (in->task->refill)
-			sx_result_refill(run->result, &rows, closed);
-		else
-			written = sx_result_take(run->result, &rows, closed, &dropped);
-		if (in->task->refill)
-			dropped = 0;
-		else if (run->shape->session)
-			run->counters.rows_late += dropped;
-		else if (dropped > 0 || (run->shape->window_partial && sx_window_closed_hits() > 0))
-			run->counters.rows_late += sx_late_rows(run, in->task->stream->def, &input, closed);
-	}
-	dest->rDestroy(dest);
-	sx_result_emit_part(run->result);
-	run->counters.rows_out += written;
+		sx_view_write(run, in->task, small ? run->plan_small : run->plan_big, &input,
+					  sx_watermark_closed(run, run->watermark_us));
 	PopActiveSnapshot();
 	sx_owner_leave(&scope);
 }
@@ -313,10 +357,10 @@ row_as_reject(BatchInput *in, int64 row, SxReject *reject)
 
 /* An error that stops a view: which row it was. */
 static char *
-row_message(SxTask *task, const SxReject *reject, const char *message)
+row_message(const SxStream *stream, const SxReject *reject, const char *message)
 {
 	return psprintf(_("partition %d, offset " INT64_FORMAT " of stream \"%s\": %s"),
-					reject->partition, reject->position, task->stream->def->name,
+					reject->partition, reject->position, stream->name,
 					message ? message : "unknown error");
 }
 
@@ -410,6 +454,8 @@ run_part(SxViewRun *run, BatchInput *in, int64 first, int64 end, int64 *rest,
 	sx_result_emit_rollback(run->result, &mark);
 	sx_result_forget(run->result);
 	sx_result_undo(run->result, open_mark);
+	if (run->pairs)
+		sx_held_forget(run->pairs->held);
 	if (ProcDiePending)
 		ReThrowError(edata);
 	if (sx_result_lost(run->result))
@@ -459,17 +505,17 @@ run_part(SxViewRun *run, BatchInput *in, int64 first, int64 end, int64 *rest,
 		return true;
 	}
 	row_as_reject(in, first, &reject);
-	if (in->task->stream->def->on_error == SX_ON_ERROR_STOP)
+	if (in->def->on_error == SX_ON_ERROR_STOP)
 	{
-		edata->message = row_message(in->task, &reject, edata->message);
+		edata->message = row_message(in->def, &reject, edata->message);
 		outcome->stopped = true;
 		outcome->error = edata;
 		return false;
 	}
 	strlcpy(reject.sqlstate, unpack_sql_state(edata->sqlerrcode), sizeof(reject.sqlstate));
 	reject.error = edata->message ? edata->message : "unknown error";
-	if (in->task->stream->def->on_error == SX_ON_ERROR_DEAD_LETTER)
-		(void) sx_result_dead_letter(in->task->stream->relid, run->relid, &reject);
+	if (in->def->on_error == SX_ON_ERROR_DEAD_LETTER)
+		(void) sx_result_dead_letter(in->def->relid, run->relid, &reject);
 	run->counters.dead_letters++;
 	FreeErrorData(edata);
 	return true;
@@ -493,6 +539,61 @@ run_range(SxViewRun *run, BatchInput *in, int64 first, int64 end,
 }
 
 /*
+ * Rows of joined streams that expire at the end of this batch: those that have
+ * remained without a partner come out, what is not needed any more goes.
+ */
+static bool
+expire_rows(SxViewRun *run, BatchInput *in, ViewOutcome *outcome)
+{
+	int64		from = sx_watermark_closed(run, run->watermark_us);
+	int64		to = sx_watermark_closed(run, run->next_watermark_us);
+	const SxJoin *join = run->shape->join;
+	MemoryContext old = CurrentMemoryContext;
+	MemoryContext cxt;
+	int			i;
+
+	if (join == NULL || !sx_held_can_expire(run->pairs->held, to))
+		return true;
+	cxt = AllocSetContextCreate(CurrentMemoryContext, "streamx rows that expire",
+								ALLOCSET_DEFAULT_SIZES);
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	for (i = 0; i < join->nsides; i++)
+	{
+		SxHeldScan *scan;
+		SxBatch    *batch;
+
+		if (!join->sides[i].preserved)
+			continue;
+		scan = sx_held_begin(run->pairs->held, i, from, to);
+		for (;;)
+		{
+			BatchInput	part = {.task = in->task,.expired = i};
+
+			MemoryContextSwitchTo(cxt);
+			batch = sx_held_next(scan, EXPIRED_ROWS);
+			MemoryContextSwitchTo(old);
+			if (batch == NULL)
+				break;
+			part.def = sx_held_stream(run->pairs->held, i);
+			part.batches = &batch;
+			part.nbatches = 1;
+			part.nrows = batch->nrows;
+			outcome->retried = 0;
+			if (!run_range(run, &part, 0, part.nrows, outcome))
+				return false;
+			MemoryContextReset(cxt);
+		}
+	}
+	CommandCounterIncrement();
+	UpdateActiveSnapshotCommandId();
+	sx_held_remove(run->pairs->held, to);
+	PopActiveSnapshot();
+	MemoryContextDelete(cxt);
+	return true;
+}
+
+/*
  * The view's part of the batch, in a subtransaction around those of its rows:
  * when the view does not get through, nothing of what it did stays, as its
  * progress does not move either.
@@ -508,8 +609,7 @@ run_view(SxViewRun *run, BatchInput *in, ViewOutcome *outcome)
 	memset(&run->counters, 0, sizeof(run->counters));
 	memset(outcome, 0, sizeof(*outcome));
 	run->counters.rows_in = in->nrows;
-	if (in->nrows == 0 && run->result && !in->task->refill &&
-		!sx_result_can_close(run->result, sx_watermark_closed(run, run->next_watermark_us)) &&
+	if (in->nrows == 0 && !in->task->refill && !sx_view_due(run, run->next_watermark_us) &&
 		sx_result_leaves_at(run->result) > GetCurrentTransactionStartTimestamp())
 	{
 		/*
@@ -529,13 +629,18 @@ run_view(SxViewRun *run, BatchInput *in, ViewOutcome *outcome)
 	MemoryContextSwitchTo(old);
 	PG_TRY();
 	{
+		int64		closed_before;
+
 		open_view(run, in);
+		closed_before = windows_closed(run, run->watermark_us);
+
 		/* the whole at once; it is divided only if it fails */
-		if (run_range(run, in, 0, in->nrows, outcome))
+		if (run_range(run, in, 0, in->nrows, outcome) &&
+			expire_rows(run, in, outcome))
 		{
 			if (!in->task->refill)
 			{
-				close_windows(run);
+				close_windows(run, closed_before);
 				leave_window(run);
 				finish_sink(run);
 				settle(run);
@@ -571,6 +676,8 @@ run_view(SxViewRun *run, BatchInput *in, ViewOutcome *outcome)
 		sx_result_emit_discard(run->result);
 		sx_result_forget(run->result);
 		sx_result_undo(run->result, 0);
+		if (run->pairs)
+			sx_held_forget(run->pairs->held);
 	}
 	if (!outcome->again)
 		run->failures = 0;
@@ -596,7 +703,7 @@ keep_rejects(SxTask *task, SxBatch *list)
 						(errcode(MAKE_SQLSTATE(b->rejects[i].sqlstate[0], b->rejects[i].sqlstate[1],
 											   b->rejects[i].sqlstate[2], b->rejects[i].sqlstate[3],
 											   b->rejects[i].sqlstate[4])),
-						 errmsg_internal("%s", row_message(task, &b->rejects[i],
+						 errmsg_internal("%s", row_message(stream->def, &b->rejects[i],
 														   b->rejects[i].error))));
 			if (stream->def->on_error == SX_ON_ERROR_DEAD_LETTER &&
 				sx_result_dead_letter(stream->relid, InvalidOid, &b->rejects[i]))
@@ -728,6 +835,8 @@ batch_body(SxTask *task, SxBatch *list, List **leaving, TimestampTz *newest)
 			*newest = Max(*newest, b->timestamp_us[b->nrows - 1]);
 	}
 	in.task = task;
+	in.def = stream->def;
+	in.expired = -1;
 	in.batches = palloc(sizeof(SxBatch *) * Max(in.nbatches, 1));
 	i = 0;
 	for (b = list; b; b = b->next)
@@ -848,6 +957,8 @@ batch_failed(SxTask *task, ErrorData *error, bool stop)
 			if (sx_result_lost(run->result))
 				sx_refill_lost(run);
 		}
+		if (run->pairs)
+			sx_held_forget(run->pairs->held);
 		if (stop)
 		{
 			StartTransactionCommand();

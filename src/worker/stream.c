@@ -418,6 +418,8 @@ sx_view_prepare(SxViewRun *run)
 	PlannedStmt *small;
 	PlannedStmt *big;
 	SxResult   *result;
+	SxPairs    *pairs = NULL;
+	List	   *relations = NIL;
 	ListCell   *lc;
 
 	shape = sx_plan_analyze(sx_plan_stored_query(run->view->query),
@@ -434,7 +436,11 @@ sx_view_prepare(SxViewRun *run)
 	small = sx_plan_batch(shape, 100);
 	big = sx_plan_batch(shape, 100000);
 	result = sx_result_open(run->view, shape);
+	if (shape->join)
+		pairs = sx_pairs_open(run->view, shape, &relations);
 	MemoryContextSwitchTo(run->cxt);
+	foreach(lc, relations)
+		run->relations = list_append_unique_oid(run->relations, lfirst_oid(lc));
 	foreach(lc, big->relationOids)
 		run->relations = list_append_unique_oid(run->relations, lfirst_oid(lc));
 	MemoryContextSwitchTo(old);
@@ -443,6 +449,7 @@ sx_view_prepare(SxViewRun *run)
 	run->plan_small = small;
 	run->plan_big = big;
 	run->result = result;
+	run->pairs = pairs;
 }
 
 /* ---- streams ---- */

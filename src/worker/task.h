@@ -32,8 +32,22 @@
 #include "catalog/view.h"
 #include "fdw/resolve.h"
 #include "plan/plan.h"
+#include "result/held.h"
 #include "result/result.h"
 #include "worker/reader.h"
+
+/*
+ * Of a view that joins streams: what is held, and plans by side: pairs with
+ * the batch in its place, its rows without a partner (NULL: they do not come),
+ * what is to be held.  Of the first two those for few and for many rows.
+ */
+typedef struct SxPairs
+{
+	SxHeldRows *held;
+	PlannedStmt *(*pairs)[2];
+	PlannedStmt *(*unmatched)[2];
+	PlannedStmt **hold;
+} SxPairs;
 
 /* A view at one of its streams. */
 typedef struct SxMember
@@ -57,6 +71,7 @@ typedef struct SxViewRun
 	PlannedStmt *plan_big;
 	List	   *relations;		/* Oids that plan, result and state depend on */
 	SxResult   *result;
+	SxPairs    *pairs;			/* of a view that joins streams, or NULL */
 	bool		stale;			/* something it depends on has changed */
 	int			failures;		/* in a row, of the kind that may pass */
 	int			retries;		/* in a row */
@@ -179,6 +194,27 @@ extern int64 sx_late_rows(SxViewRun *run, const SxStream *stream,
 /* Keep a row that is known to be late: its number over the input's batches. */
 extern void sx_late_keep(SxViewRun *run, const SxStream *stream,
 						 const SxScanInput *input, int64 row);
+
+/* Has the view something to do at this watermark although nothing came? */
+extern bool sx_view_due(const SxViewRun *run, int64 watermark_us);
+
+/* Run a plan over the input and write what comes out (as the view's owner). */
+extern void sx_view_write(SxViewRun *run, SxTask *task, PlannedStmt *plan,
+						  const SxScanInput *input, int64 closed_us);
+
+/* ---- pairs.c: views that join streams ---- */
+
+/* In the current context; *relations: Oids that the plans depend on. */
+extern SxPairs *sx_pairs_open(const SxView *view, const SxShape *shape,
+							  List **relations);
+extern void sx_pairs_lock(SxViewRun *run);
+
+/*
+ * Join the input with what is held and hold it; expired: a side whose rows,
+ * held so far, these are (-1: a batch).
+ */
+extern void sx_pairs_apply(SxViewRun *run, SxTask *task,
+						   const SxScanInput *input, int expired, bool small);
 
 /* ---- watermark.c: how far event time has come for a task's views ---- */
 

@@ -109,7 +109,7 @@ has_windows(const SxTask *task)
 		const SxViewRun *run = lfirst(lc);
 
 		/* one that is not planned yet may have */
-		if (run->shape == NULL || run->shape->window || run->shape->sliding)
+		if (run->shape == NULL || run->shape->window || run->shape->sliding || run->shape->join)
 			return true;
 	}
 	return false;
@@ -184,7 +184,7 @@ sx_watermark_tick(SxTask *task)
 		if (timeout_ms == 0 && run->nmembers == 1)
 			continue;
 		watermark = sx_watermark_after(task, run, task->positions, task->npositions);
-		if (sx_result_can_close(run->result, sx_watermark_closed(run, watermark)))
+		if (sx_view_due(run, watermark))
 			return true;
 	}
 	return false;
