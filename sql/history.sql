@@ -98,6 +98,15 @@ DELETE FROM h WHERE name = 'mine';
 COMMIT;
 SELECT wait_all();
 SELECT * FROM all_of_it EXCEPT SELECT k, count(*), sum(v) FROM (SELECT name AS k, total AS v FROM h UNION ALL SELECT k, v FROM ts) u GROUP BY k;
+-- from a time on
+SELECT clock_timestamp() AS from_then \gset
+CALL take(4010, 4030);
+CREATE VIEW from_then WITH (streamx.continuous, streamx.start = :'from_then') AS
+  SELECT count(*), sum(v) FROM (SELECT total AS v FROM h UNION ALL SELECT v FROM ss) u;
+CALL take(4030, 4040);
+SELECT streamx.wait('from_then');
+SELECT count, count = 30 + (SELECT count(*) FROM h) AS same FROM from_then;
+SELECT * FROM streamx.verify('from_then');
 BEGIN;
 SAVEPOINT a;
 CREATE VIEW gone WITH (streamx.continuous) AS SELECT name FROM h UNION ALL SELECT k FROM ss;
