@@ -60,7 +60,9 @@ typedef struct Sender
 	bool		settled;		/* it is known where to go on */
 	bool		reopened;		/* this process has sent before */
 	bool		stopped;		/* the view has been stopped by an error */
-	int64		written;		/* rows that the outbox has got, committed */
+	int64		found;			/* rows that the outbox had got when this
+								 * process began with the view */
+	int64		written;		/* rows that it has got, committed */
 	XLogRecPtr	lsn;			/* where the commit of the last of them is */
 	int64		handed;			/* handed over */
 	int64		sent;			/* the topic has them */
@@ -369,10 +371,10 @@ settle(Sender *s, int64 known)
 			return false;
 		}
 	}
-	else if (known > s->written)
+	else if (known > s->found)
 		ereport(LOG,
-				(errmsg("topic of sink %s has got " INT64_FORMAT " rows of continuous view \"%s\", which has written " INT64_FORMAT " so far",
-						s->sink->name, known, s->view->name, s->written),
+				(errmsg("topic of sink %s has got " INT64_FORMAT " rows of continuous view \"%s\", which had written " INT64_FORMAT,
+						s->sink->name, known, s->view->name, s->found),
 				 errdetail("This copy of the data is older.  What the view writes up to that number is taken as sent.")));
 	s->sent = Max(s->sent, known);
 	s->handed = s->sent;
@@ -566,7 +568,7 @@ sx_senders_written(Oid view, int64 last)
 }
 
 static void
-add_sender(Oid view, int ready_fd)
+add_sender(Oid view, int64 found, int ready_fd)
 {
 	MemoryContext cxt;
 	MemoryContext old;
@@ -577,6 +579,7 @@ add_sender(Oid view, int ready_fd)
 	s = palloc0(sizeof(Sender));
 	s->relid = view;
 	s->cxt = cxt;
+	s->found = found;
 	s->wake_fd = ready_fd;
 	MemoryContextSwitchTo(senders_cxt);
 	senders = lappend(senders, s);
@@ -596,6 +599,7 @@ void
 sx_senders_sync(int ready_fd)
 {
 	List	   *wanted = NIL;
+	List	   *runs = NIL;
 	ListCell   *ls;
 	ListCell   *lt;
 	ListCell   *lv;
@@ -611,8 +615,11 @@ sx_senders_sync(int ready_fd)
 			{
 				SxViewRun  *run = lfirst(lv);
 
-				if (OidIsValid(run->view->outbox))
-					wanted = list_append_unique_oid(wanted, run->relid);
+				if (OidIsValid(run->view->outbox) && !list_member_ptr(runs, run))
+				{
+					runs = lappend(runs, run);
+					wanted = lappend_oid(wanted, run->relid);
+				}
 			}
 		}
 	}
@@ -629,10 +636,13 @@ again:
 		if (s->thread != NULL)
 			(void) in_transaction(s, follow_definition);
 	}
-	foreach(ls, wanted)
+	foreach(ls, runs)
 	{
-		if (find_sender(lfirst_oid(ls)) == NULL)
-			add_sender(lfirst_oid(ls), ready_fd);
+		SxViewRun  *run = lfirst(ls);
+
+		if (find_sender(run->relid) == NULL)
+			add_sender(run->relid, run->outbox, ready_fd);
 	}
 	list_free(wanted);
+	list_free(runs);
 }
