@@ -99,6 +99,10 @@ BEGIN
   RETURN NULL;
 END $$;
 CREATE TRIGGER log_it AFTER DELETE ON r FOR EACH ROW EXECUTE FUNCTION log_it();
+\pset format unaligned
+SELECT view, regexp_replace(substring(streamx.explain(view) FROM '(Strategy.*?) @'), '\s+', ' ', 'g') AS kept
+FROM unnest(array['g', 'n', 'r']::regclass[]) view;
+\pset format aligned
 SELECT * FROM n;
 CREATE TABLE t (ts timestamptz, k text, v int);
 INSERT INTO t VALUES (now(), 'leaves', 1), (now(), 'leaves', 1), (now(), 'both', 2), (now() + interval '1 hour', 'both', 3),

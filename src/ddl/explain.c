@@ -107,7 +107,8 @@ static void
 describe_emit(StringInfo text, const SxView *view, const SxShape *shape)
 {
 	if (shape->strategy == SX_STRATEGY_APPEND)
-		sx_describe(text, "Emit", "rows appear within %s, and stay",
+		sx_describe(text, "Emit", shape->sliding ?
+					"rows appear within %s, and leave" : "rows appear within %s, and stay",
 					sx_describe_interval(view->batch_interval_us));
 	else if (view->final)
 		sx_describe(text, "Emit", "final: a row appears once, when its window closes");

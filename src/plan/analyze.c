@@ -762,7 +762,7 @@ analyze_grouping(AnalyzeContext *cxt, SxShape *shape, Query *query)
 		aggrefs = sx_plan_session_aggregates(shape, aggrefs);
 	shape->aggregates = palloc0(sizeof(SxAggregate) * Max(list_length(aggrefs), 1));
 	shape->partials = palloc0(sizeof(SxPartial) * Max(list_length(aggrefs), 1));
-	if (shape->sliding)
+	if (shape->sliding && aggrefs == NIL)
 		shape->strategy = SX_STRATEGY_RECOMPUTE;
 	foreach(lc, aggrefs)
 	{
@@ -778,6 +778,8 @@ analyze_grouping(AnalyzeContext *cxt, SxShape *shape, Query *query)
 	}
 	if (shape->strategy == SX_STRATEGY_RECOMPUTE)
 		sx_plan_hold_rows(shape, query, cxt->viewname);
+	else if (shape->sliding)
+		sx_plan_sliding_states(shape);
 
 	rc.cxt = cxt;
 	rc.shape = shape;
@@ -822,12 +824,14 @@ analyze_grouping(AnalyzeContext *cxt, SxShape *shape, Query *query)
 	for (i = 0; i < shape->npartials; i++)
 		tlist = lappend(tlist,
 						makeTargetEntry((Expr *) shape->partials[i].aggref,
-										shape->nkeys + i + 1,
+										shape->nkeys + shape->nheld + i + 1,
 										psprintf("p%d", i + 1), false));
 	query->targetList = tlist;
 	query->havingQual = NULL;
 	query->hasAggs = shape->npartials > 0;
 	query->sortClause = NIL;
+	if (shape->strategy == SX_STRATEGY_MERGE && shape->sliding)
+		sx_plan_group_by_time(shape, query);
 	if (shape->strategy == SX_STRATEGY_RECOMPUTE)
 	{
 		query->groupClause = NIL;

@@ -104,10 +104,14 @@ describe_strategy(StringInfo text, const SxShape *shape)
 	switch (shape->strategy)
 	{
 		case SX_STRATEGY_APPEND:
-			sx_describe(text, "Strategy", "append: each row of the stream becomes rows of the table, nothing else is kept");
+			sx_describe(text, "Strategy", shape->sliding ?
+						"append: each row of the stream becomes rows of the table, with when they leave beside it" :
+						"append: each row of the stream becomes rows of the table, nothing else is kept");
 			break;
 		case SX_STRATEGY_MERGE:
-			if (shape->npartials == 0)
+			if (shape->sliding)
+				sx_describe(text, "Strategy", "merge: a batch is aggregated by itself and slices of time, its states are kept; groups are merged from them");
+			else if (shape->npartials == 0)
 				sx_describe(text, "Strategy", "merge: the first row of a group makes its row, later ones change nothing");
 			else
 				sx_describe(text, "Strategy", "merge: a batch is aggregated by itself, its states are merged with those that are kept");
@@ -130,7 +134,7 @@ describe_strategy(StringInfo text, const SxShape *shape)
 			}
 			break;
 	}
-	if (shape->initial_query)
+	if (shape->initial_query && shape->grouped)
 		sx_describe(text, "", "the row of the empty grouping set is there before any input");
 	else if (shape->strategy != SX_STRATEGY_APPEND && !shape->grouped)
 		sx_describe(text, "", "one row, there before any input");
@@ -149,6 +153,11 @@ describe_window(StringInfo text, const SxView *view, const SxShape *shape)
 	const char *kind = "fixed";
 	const char *column;
 
+	if (shape->sliding)
+	{
+		sx_describe(text, "Window", "sliding: rows leave as time passes, without new input");
+		return;
+	}
 	if (window == NULL)
 	{
 		if (shape->strategy == SX_STRATEGY_APPEND)

@@ -51,7 +51,7 @@ sx_plan_panes(SxShape *shape, Query *query, int key, const FuncExpr *call)
 	SxPanes    *panes;
 	Interval   *pane;
 
-	if (shape->strategy != SX_STRATEGY_MERGE || !call->funcretset || tle->expr != (Expr *) call ||
+	if (shape->strategy != SX_STRATEGY_MERGE || shape->sliding || !call->funcretset || tle->expr != (Expr *) call ||
 		slide == NULL || size == NULL ||
 		(list_length(call->args) > 3 && origin == NULL))
 		return;

@@ -8,6 +8,11 @@
  * Of the others the view keeps the time, and takes them out of the result
  * when it has come (result/sliding.c).
  *
+ * Where all aggregates can be merged states are held instead of rows: a batch
+ * gives one for each group and slice of time, which leaves when the last of
+ * its rows does.  A slice is a hundredth of the window, or so long that
+ * nothing is late by half a second.
+ *
  * This needs a bound that never goes back.  Months are of different length
  * and days are where clocks are changed: now() - interval '1 month' stands at
  * the end of February for days, and goes back within them.
@@ -21,6 +26,7 @@
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
+#include "parser/parse_clause.h"
 #include "parser/parse_coerce.h"
 #include "parser/parse_oper.h"
 #include "pgtime.h"
@@ -189,4 +195,68 @@ sx_plan_sliding_condition(const SxSliding *sliding, Expr *time)
 						  InvalidOid, InvalidOid);
 	fix_opfuncids((Node *) bound);
 	return (Node *) bound;
+}
+
+/* ---- states instead of rows ---- */
+
+#define SLICES			100		/* of a window */
+#define MAX_SLICE_US	400000
+#define MIN_SLICE_US	1000
+
+static Expr *
+interval_const(int64 us)
+{
+	Interval   *interval = palloc0(sizeof(Interval));
+
+	interval->time = us;
+	return (Expr *) makeConst(INTERVALOID, -1, InvalidOid, sizeof(Interval),
+							  IntervalPGetDatum(interval), false, false);
+}
+
+void
+sx_plan_sliding_states(SxShape *shape)
+{
+	SxSliding  *sliding = shape->sliding;
+	int64		slice = Min(Max(sliding->back_us / SLICES, MIN_SLICE_US), MAX_SLICE_US);
+	Const	   *origin = makeConst(TIMESTAMPTZOID, -1, InvalidOid, sizeof(int64),
+								   TimestampTzGetDatum(0), false, FLOAT8PASSBYVAL);
+	Expr	   *time;
+
+	/* the end of the slice */
+	time = (Expr *) makeFuncExpr(F_DATE_BIN_INTERVAL_TIMESTAMPTZ_TIMESTAMPTZ, TIMESTAMPTZOID,
+								 list_make3(interval_const(slice), copyObject(sliding->time), origin),
+								 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+	time = (Expr *) makeFuncExpr(F_TIMESTAMPTZ_PL_INTERVAL, TIMESTAMPTZOID,
+								 list_make2(time, interval_const(slice)),
+								 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+	sliding->time = time;
+	sliding->held = 0;
+	shape->nheld = 1;
+	shape->held = palloc0(sizeof(SxHeld));
+	shape->held[0].expr = time;
+	shape->held[0].typid = TIMESTAMPTZOID;
+	shape->held[0].typmod = -1;
+	shape->held[0].collation = InvalidOid;
+}
+
+void
+sx_plan_group_by_time(SxShape *shape, Query *query)
+{
+	TargetEntry *tle = list_nth_node(TargetEntry, query->targetList, shape->nkeys);
+	SortGroupClause *clause = makeNode(SortGroupClause);
+
+	if (!shape->grouped)
+	{
+		int			resno = 1;
+		ListCell   *lc;
+
+		shape->initial_query = copyObject(query);
+		shape->initial_query->targetList = list_delete_first(shape->initial_query->targetList);
+		foreach(lc, shape->initial_query->targetList)
+			lfirst_node(TargetEntry, lc)->resno = resno++;
+	}
+	clause->tleSortGroupRef = assignSortGroupRef(tle, query->targetList);
+	get_sort_group_operators(TIMESTAMPTZOID, false, true, false, &clause->sortop,
+							 &clause->eqop, NULL, &clause->hashable);
+	query->groupClause = lappend(query->groupClause, clause);
 }

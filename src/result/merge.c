@@ -901,6 +901,8 @@ sx_result_merge(SxResult *r, SxRows *rows, int64 closed_us, int64 *dropped)
 	if (r->shape->session)
 		return sx_session_merge(r, rows, closed_us, dropped);
 	*dropped = 0;
+	if (r->shape->sliding)
+		return sx_sliding_merge(r, rows);
 	r->closed_us = closed_us;
 	if (r->shape->panes)
 		*dropped = sx_panes_drop_closed(r, rows, closed_us);

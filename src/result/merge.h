@@ -157,6 +157,22 @@ extern int64 sx_result_seed(SxResult *result);
 /* sliding.c: rows were put into the window, the first of them leaves then */
 extern void sx_sliding_note(SxResult *result, int64 time_us);
 
+/* Hold a batch's states, compute their groups again from all of them. */
+extern int64 sx_sliding_merge(SxResult *result, const SxRows *rows);
+
+/* Where the time is in a state table. */
+extern AttrNumber sx_sliding_attno(const SxShape *shape);
+
+/* The bound that times of rows in the window are beyond, as of now. */
+extern bool sx_sliding_is_in(const SxSliding *sliding, int64 time_us);
+
+/*
+ * Compute the groups with these hashes (each once, sorted) from the states
+ * held, and write them; *there, if not NULL, gets their keys.
+ */
+extern int64 sx_sliding_write(SxResult *result, const int64 *hashes, int64 n,
+							  SxGroups *there);
+
 /* Image of an appended row, by which it is found again. */
 extern uint64 sx_sliding_image(TupleTableSlot *slot, int ncolumns);
 

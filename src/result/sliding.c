@@ -70,6 +70,20 @@ sx_result_leaves_at(const SxResult *r)
 	return r->next_leave_us;
 }
 
+AttrNumber
+sx_sliding_attno(const SxShape *shape)
+{
+	return 2 + shape->nkeys + shape->npartials + shape->sliding->held;
+}
+
+bool
+sx_sliding_is_in(const SxSliding *sliding, int64 time_us)
+{
+	int64		bound = GetCurrentTransactionStartTimestamp() - sliding->back_us;
+
+	return sliding->at_end ? time_us >= bound : time_us > bound;
+}
+
 void
 sx_sliding_note(SxResult *r, int64 time_us)
 {
@@ -146,7 +160,7 @@ take_out(SxResult *r, Leaving *l)
 {
 	const SxShape *shape = r->shape;
 	const SxSliding *sliding = shape->sliding;
-	AttrNumber	attno = 2 + shape->nkeys + sliding->held;
+	AttrNumber	attno = sx_sliding_attno(shape);
 	int64		bound = GetCurrentTransactionStartTimestamp() - sliding->back_us;
 	SxWriter   *writer = sx_writer_begin(r->view->state);
 	TupleTableSlot *slot = table_slot_create(writer->rel, NULL);
@@ -166,7 +180,7 @@ take_out(SxResult *r, Leaving *l)
 		ItemPointerData tid = slot->tts_tid;
 
 		CHECK_FOR_INTERRUPTS();
-		if (sliding->at_end ? time >= bound : time > bound)
+		if (sx_sliding_is_in(sliding, time))
 		{
 			r->next_leave_us = leaves_at(sliding, time);
 			break;
@@ -194,24 +208,14 @@ by_hash(const void *a, const void *b)
 
 /* Groups of which no row is left lose theirs. */
 static int64
-remove_groups(SxResult *r, const Leaving *l, const SxRows *there)
+remove_groups(SxResult *r, const Leaving *l, SxGroups *there)
 {
 	const SxShape *shape = r->shape;
-	bool		none = false;
-	SxGroups   *groups = sx_groups_create(r->keyops, shape->nkeys, &none, 0);
 	SxWriter   *writer = sx_writer_begin(r->view->relid);
 	SxKeyIndex *index = sx_key_index_begin(writer, shape, r->keyops);
 	int64		removed = 0;
 	int64		i;
 
-	for (i = 0; i < there->nrows; i++)
-	{
-		const Datum *keys = there->values + i * there->ncols;
-		const bool *nulls = there->nulls + i * there->ncols;
-
-		(void) sx_groups_add(groups, sx_keys_hash(r->keyops, shape->nkeys, keys, nulls),
-							 keys, nulls);
-	}
 	for (i = 0; i < l->n; i++)
 	{
 		const Left *left = &l->left[i];
@@ -219,11 +223,11 @@ remove_groups(SxResult *r, const Leaving *l, const SxRows *there)
 		ItemPointerData tid;
 
 		CHECK_FOR_INTERRUPTS();
-		if (sx_groups_find(groups, hash, left->keys, left->nulls))
+		if (sx_groups_find(there, hash, left->keys, left->nulls))
 			continue;
 
 		/* once */
-		(void) sx_groups_add(groups, hash, left->keys, left->nulls);
+		(void) sx_groups_add(there, hash, left->keys, left->nulls);
 		if (!sx_key_index_find(index, left->keys, left->nulls, &tid))
 			continue;			/* HAVING, or somebody else was faster */
 		sx_writer_delete(writer, &tid);
@@ -231,7 +235,6 @@ remove_groups(SxResult *r, const Leaving *l, const SxRows *there)
 	}
 	sx_key_index_end(index);
 	sx_writer_end(writer);
-	MemoryContextDelete(groups->cxt);
 	return removed;
 }
 
@@ -239,8 +242,9 @@ static int64
 leave_groups(SxResult *r, Leaving *l)
 {
 	int64	   *hashes = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(int64) * l->n);
+	bool		none = false;
+	SxGroups   *there = sx_groups_create(r->keyops, r->shape->nkeys, &none, 0);
 	int			n = 0;
-	SxRows		there;
 	int64		written;
 	int64		i;
 
@@ -250,10 +254,26 @@ leave_groups(SxResult *r, Leaving *l)
 		if (n == 0 || hashes[n - 1] != l->left[i].hash)
 			hashes[n++] = l->left[i].hash;
 	}
-	sx_recompute_run(r, hashes, n, 0, &there);
-	written = sx_recompute_write(r, &there);
+	if (r->shape->strategy == SX_STRATEGY_MERGE)
+		written = sx_sliding_write(r, hashes, n, there);
+	else
+	{
+		SxRows		rows;
+
+		sx_recompute_run(r, hashes, n, 0, &rows);
+		written = sx_recompute_write(r, &rows);
+		for (i = 0; i < rows.nrows; i++)
+		{
+			const Datum *keys = rows.values + i * rows.ncols;
+			const bool *nulls = rows.nulls + i * rows.ncols;
+
+			(void) sx_groups_add(there, sx_keys_hash(r->keyops, r->shape->nkeys, keys, nulls),
+								 keys, nulls);
+		}
+	}
 	if (r->shape->grouped)
-		written += remove_groups(r, l, &there);
+		written += remove_groups(r, l, there);
+	MemoryContextDelete(there->cxt);
 	return written;
 }
 
