@@ -218,6 +218,22 @@ CREATE VIEW bad WITH (streamx.continuous, streamx.emit = 'final') AS
   SELECT tumble(ts, '1 minute') AS w, count(*)
   FROM (SELECT ts FROM a UNION ALL SELECT '2026-01-01'::timestamptz FROM b) u GROUP BY w;
 
+-- local times among others are hours away from where the watermark stands
+CREATE FOREIGN TABLE local (ts timestamp, k text) SERVER streamx
+  OPTIONS (event_time 'ts', watermark '0 s', idle_timeout '0');
+CREATE FOREIGN TABLE days (ts date, k text) SERVER streamx
+  OPTIONS (event_time 'ts', watermark '0 s', idle_timeout '0');
+CREATE VIEW bad WITH (streamx.continuous, streamx.emit = 'final') AS
+  SELECT tumble(ts, '1 minute') AS w, count(*) FROM (TABLE a UNION ALL TABLE local) u GROUP BY w;
+CREATE VIEW bad WITH (streamx.continuous, streamx.emit = 'final') AS
+  SELECT tumble(ts, '1 minute') AS w, count(*) FROM (TABLE a UNION ALL SELECT ts::timestamptz, k FROM local) u GROUP BY w;
+CREATE VIEW good WITH (streamx.continuous, streamx.emit = 'final') AS
+  SELECT tumble(ts, '1 day') AS w, count(*) FROM (TABLE local UNION ALL TABLE days) u GROUP BY w;
+INSERT INTO local VALUES ('2026-01-01 23:59:59'), ('2026-01-02 00:00:00');
+INSERT INTO days VALUES ('2026-01-01'), ('2026-01-02');
+SELECT streamx.wait('good');
+SELECT * FROM good;
+
 -- what cannot be maintained
 CREATE VIEW bad WITH (streamx.continuous) AS SELECT k FROM a INTERSECT SELECT k FROM b;
 CREATE VIEW bad WITH (streamx.continuous) AS SELECT k FROM a EXCEPT ALL SELECT k FROM b;
@@ -228,7 +244,7 @@ CREATE VIEW bad WITH (streamx.continuous) AS SELECT k FROM a UNION ALL (SELECT k
 CREATE VIEW bad WITH (streamx.continuous) AS SELECT x.k, long FROM names LEFT JOIN (SELECT k FROM a UNION ALL SELECT k FROM b) x USING (k);
 
 SET client_min_messages = warning;
-DROP FOREIGN TABLE a, b, silent, n CASCADE;
+DROP FOREIGN TABLE a, b, silent, n, local, days CASCADE;
 DROP VIEW counters;
 DROP TABLE names;
 DROP FUNCTION wait_all(), fail(text), differences(text, text), over(text, text);

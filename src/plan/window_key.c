@@ -68,31 +68,37 @@ is_midnight(Node *expr)
 		((FuncExpr *) expr)->funcid == F_TIMESTAMPTZ_DATE;
 }
 
-/* Is column attno of all branches of UNION ALL over streams the event time? */
+/*
+ * Is column attno of all branches of UNION ALL over streams the event time?
+ * The branches' types become the column's: a cast that is not written.
+ */
 static bool
-is_event_time_of_all(Query *query, Node *node, int attno, bool exactly)
+is_event_time_of_all(Query *query, Node *node, int attno, Oid type, bool exactly)
 {
 	RangeTblEntry *rte;
+	Node	   *expr;
+	Oid			branch_type;
 
 	if (IsA(node, SetOperationStmt))
 	{
 		SetOperationStmt *op = (SetOperationStmt *) node;
 
-		return is_event_time_of_all(query, op->larg, attno, exactly) &&
-			is_event_time_of_all(query, op->rarg, attno, exactly);
+		return is_event_time_of_all(query, op->larg, attno, type, exactly) &&
+			is_event_time_of_all(query, op->rarg, attno, type, exactly);
 	}
 	rte = rt_fetch(castNode(RangeTblRef, node)->rtindex, query->rtable);
 	if (rte->rtekind != RTE_SUBQUERY || attno > list_length(rte->subquery->targetList))
 		return false;
 	if (sx_plan_count_streams((Node *) rte->subquery) == 0)
 		return true;			/* history is never late */
+	expr = (Node *) list_nth_node(TargetEntry, rte->subquery->targetList, attno - 1)->expr;
+	branch_type = exprType(expr);
+	if (exactly && branch_type != type && branch_type != DATEOID)
+		return false;
 	if (rte->subquery->setOperations)
 		return is_event_time_of_all(rte->subquery, rte->subquery->setOperations, attno,
-									exactly);
-	return is_event_time(rte->subquery,
-						 (Node *) list_nth_node(TargetEntry, rte->subquery->targetList,
-												attno - 1)->expr,
-						 exactly);
+									branch_type, exactly);
+	return is_event_time(rte->subquery, expr, exactly);
 }
 
 /*
@@ -125,7 +131,7 @@ is_event_time(Query *query, Node *expr, bool exactly)
 		return false;
 	if (rte->rtekind == RTE_SUBQUERY && rte->subquery->setOperations)
 		return is_event_time_of_all(rte->subquery, rte->subquery->setOperations, var->varattno,
-									exactly);
+									var->vartype, exactly);
 	if (rte->rtekind != RTE_RELATION || rte->relkind != RELKIND_FOREIGN_TABLE ||
 		!sx_stream_is(rte->relid))
 		return false;
