@@ -265,6 +265,21 @@ INSERT INTO e VALUES ('2026-01-01 00:20:05Z', 'n', 9);
 SELECT wait_all();
 SELECT * FROM u WHERE k = 'n'; SELECT * FROM ud WHERE k = 'n';
 
+-- late rows that are kept: each once, however many it is joined with; not
+-- when it counted by another way
+CREATE FOREIGN TABLE g (ts timestamptz, k text, v int) SERVER streamx OPTIONS (event_time 'ts', watermark '10 s', idle_timeout '0');
+CREATE VIEW kept WITH (streamx.continuous, streamx.late = 'keep') AS SELECT k, session(ts, '20 s') AS w, count(*) FROM g WHERE v > 0 GROUP BY k, w;
+CREATE VIEW kept_held WITH (streamx.continuous, streamx.late = 'keep') AS SELECT label, session(e, '20 s') AS w, count(DISTINCT v) FROM (SELECT ts AS e, k, v FROM g) q JOIN dim USING (k) GROUP BY 1, 2;
+CREATE VIEW kept_joined WITH (streamx.continuous, streamx.late = 'keep') AS SELECT v + n AS n, session(ts, '20 s') AS w, count(*) FROM g, generate_series(0, 1) n GROUP BY 1, 2;
+INSERT INTO g VALUES ('2026-01-01 00:00:00Z', 'k0', 1), ('2026-01-01 00:00:55Z', 'k1', 5), ('2026-01-01 00:00:40Z', 'k1', 4), ('2026-01-01 00:01:00Z', 'k0', 2);
+SELECT streamx.wait('kept'), streamx.wait('kept_held'), streamx.wait('kept_joined');
+-- closed at 00:50
+INSERT INTO g VALUES ('2026-01-01 00:00:02Z', 'k0', 1), ('2026-01-01 00:00:03Z', 'k1', 7), ('2026-01-01 00:00:30Z', 'k1', 8), ('2026-01-01 00:00:21Z', 'k1', 4),
+  ('2026-01-01 00:00:04Z', 'k1', -1), ('2026-01-01 00:00:25Z', 'k9', 1);
+SELECT streamx.wait('kept'), streamx.wait('kept_held'), streamx.wait('kept_joined');
+SELECT * FROM kept ORDER BY k, w; SELECT * FROM kept_held ORDER BY label, w; SELECT * FROM kept_joined ORDER BY n, w;
+SELECT l.view, l.event_time, l.row_data, c.rows_late FROM streamx.late_rows l JOIN streamx.view_counters c USING (view) ORDER BY l.view::text COLLATE "C", l.event_time;
+
 -- event times without zone, and dates; whatever the time zone
 SET TimeZone = 'America/New_York';
 CREATE FOREIGN TABLE ets (at timestamp, v int) SERVER streamx OPTIONS (event_time 'at', watermark '10 s', idle_timeout '0');

@@ -665,8 +665,6 @@ check_closing(const SxView *view, const SxShape *shape, const char *name)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cannot maintain continuous view \"%s\"", name),
-				 shape->session ?
-				 errdetail("Option late = 'keep' cannot tell the late rows of sessions apart.") :
 				 errdetail("Option late = 'keep' needs to tell which row of the stream was late, but the query makes its windows of rows that are no longer single rows of the stream."),
 				 errhint("Leave the option out: late rows are dropped then.")));
 	if (shape->window != NULL)

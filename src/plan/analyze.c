@@ -698,8 +698,10 @@ analyze_windows(SxShape *shape, Query *query, const SxGroupingSets *sets)
 				is_window = true;
 				shape->window_key = i;
 				window_side = shape->window_side;
-				if (shape->session == NULL && shape->join == NULL)
-					shape->late_query = sx_plan_late_query(query, sets, call, key);
+				if (shape->join == NULL)
+					shape->late_query = shape->session ?
+						sx_plan_late_sessions(query, shape) :
+						sx_plan_late_query(query, sets, call, key);
 			}
 		}
 		sx_plan_require_event_time(call, arg);

@@ -165,7 +165,7 @@ describe_window(StringInfo text, const SxView *view, const SxShape *shape)
 		sx_describe(text, "Window", shape->grouped ?
 					"none that closes: groups are kept for ever" : "none: one group is kept for ever");
 		if (shape->session)
-			sx_describe(text, "", "sessions of %s end after %s of silence, but the stream has no watermark",
+			sx_describe(text, "", "sessions of %s end after %s of silence, but no watermark tells when",
 						column_name(view, shape->keys[shape->session->key].resno),
 						sx_describe_interval(shape->session->gap_us));
 		return;

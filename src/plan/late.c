@@ -15,6 +15,9 @@
  *
  *		SELECT s.ctid FROM ... WHERE ...
  *		GROUP BY s.ctid HAVING bool_and(streamx.is_closed(window))
+ *
+ * Of sessions only result/ knows which rows were late: it gets all rows with
+ * their keys.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -32,6 +35,7 @@
 
 #include "catalog/stream.h"
 #include "plan/late.h"
+#include "plan/session.h"
 #include "plan/union.h"
 #include "plan/window_key.h"
 
@@ -166,7 +170,7 @@ all_of(Expr *arg)
 }
 
 Query *
-sx_plan_late_query(const Query *query, const SxGroupingSets *sets,
+sx_plan_late_query(const Query *query, const SxGroupingSets * sets,
 				   const FuncExpr *call, Expr *key)
 {
 	Query	   *late = copyObject(unconstify(Query *, query));
@@ -206,5 +210,33 @@ sx_plan_late_query(const Query *query, const SxGroupingSets *sets,
 										   call_of_window("is_closed", key));
 		late->hasAggs = true;
 	}
+	return late;
+}
+
+Query *
+sx_plan_late_sessions(const Query *query, const SxShape *shape)
+{
+	Query	   *late = copyObject(unconstify(Query *, query));
+	bool		several_ways = false;
+	Var		   *row = row_number(late, &several_ways);
+	int			i;
+
+	if (row == NULL)
+		return NULL;
+	late->targetList = list_make1(makeTargetEntry((Expr *) row, 1, pstrdup("row"), false));
+	for (i = 0; i < shape->nkeys; i++)
+	{
+		Expr	   *expr = copyObject(shape->keys[i].expr);
+
+		if (i == shape->session->key)
+			expr = sx_plan_session_time(castNode(FuncExpr, expr));
+		late->targetList = lappend(late->targetList,
+								   makeTargetEntry(expr, i + 2, psprintf("k%d", i + 1), false));
+	}
+	late->groupClause = NIL;
+	late->havingQual = NULL;
+	late->sortClause = NIL;
+	late->hasAggs = false;
+	late->hasTargetSRFs = expression_returns_set((Node *) late->targetList);
 	return late;
 }

@@ -159,7 +159,10 @@ struct SxShape
 	 */
 	SxSliding  *sliding;
 
-	/* numbers of the rows of a batch that are late; NULL: cannot be told */
+	/*
+	 * Numbers of the rows of a batch that are late, sessions: of all its rows,
+	 * with their keys, see late.c; NULL: cannot be told.
+	 */
 	Query	   *late_query;
 
 	/*

@@ -56,6 +56,13 @@ extern int64 sx_result_take(SxResult *result, SxRows *rows, int64 closed_us,
 							int64 *dropped);
 
 /*
+ * Was the row with these keys, the time in place of the session, late when
+ * the batch was merged last?
+ */
+extern bool sx_result_was_late(SxResult *result, const Datum *keys,
+							   const bool *nulls);
+
+/*
  * sx_result_close -- windows that end at or before closed_us are closed
  *
  * Their states go; a view that emits final rows writes them now.  Returns the

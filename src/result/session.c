@@ -232,6 +232,7 @@ sx_session_merge(SxResult *r, SxRows *rows, int64 closed_us, int64 *late)
 	int64		i;
 
 	*late = 0;
+	sx_session_forget_late(r);
 	if (rows->nrows == 0)
 		return 0;
 	sx_result_check_keys(r, rows);
@@ -265,7 +266,10 @@ sx_session_merge(SxResult *r, SxRows *rows, int64 closed_us, int64 *late)
 			absorb(&c, &g, &pieces[i]);
 		}
 		if (shape->window && g.absorbed == NIL && sx_session_end(g.last, gap_us) <= closed_us)
+		{
 			*late += DatumGetInt64(first->values[count]);
+			sx_session_note_late(r, first);
+		}
 		else
 			store(&c, &g);
 		MemoryContextSwitchTo(old);

@@ -24,17 +24,6 @@ extern void sx_session_remove_old(SxResult *r, int64 closed_us);
 
 /* ---- session_state.c: the state table by key and time ---- */
 
-/* The grouping columns other than the session: whose sessions they are. */
-typedef struct SxSessionKeys
-{
-	int			n;
-	int			column[INDEX_MAX_KEYS]; /* of the view's keys */
-	SxKeyOps   *ops;
-	SortSupportData *sort;
-	int64		swept_us;		/* merge: no session has its last row at that
-								 * time or before; PG_INT64_MIN: not known */
-} SxSessionKeys;
-
 /*
  * A row of a batch, or a session of it: whose it is and when.  Those without
  * a time are a session of their own.
@@ -50,6 +39,24 @@ typedef struct SxPiece
 	int64		start;
 	int64		last;
 } SxPiece;
+
+/* The grouping columns other than the session: whose sessions they are. */
+typedef struct SxSessionKeys
+{
+	int			n;
+	int			column[INDEX_MAX_KEYS]; /* of the view's keys */
+	SxKeyOps   *ops;
+	SortSupportData *sort;
+	int64		swept_us;		/* merge: no session has its last row at that
+								 * time or before; PG_INT64_MIN: not known */
+	MemoryContext late_cxt;
+	SxPiece    *late;			/* of the batch at hand, in their order */
+	int64		nlate;
+} SxSessionKeys;
+
+/* Make it known that the piece is late, one after the other in their order. */
+extern void sx_session_note_late(SxResult *r, const SxPiece *piece);
+extern void sx_session_forget_late(SxResult *r);
 
 /* In the order of hash, other keys, time. */
 extern SxPiece *sx_session_pieces(SxResult *r, const SxRows *rows);

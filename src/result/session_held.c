@@ -191,6 +191,7 @@ sx_session_recompute(SxResult *r, SxRows *rows, int64 closed_us, int64 *late)
 	ListCell   *lc;
 
 	*late = 0;
+	sx_session_forget_late(r);
 	if (rows->nrows == 0)
 		return 0;
 	sx_result_check_keys(r, rows);
@@ -212,6 +213,7 @@ sx_session_recompute(SxResult *r, SxRows *rows, int64 closed_us, int64 *late)
 		if (!look_around(&st, chain, gap_us, &vanished) && shape->window && end <= closed_us)
 		{
 			*late += first[i + 1] - first[i];
+			sx_session_note_late(r, chain);
 			continue;
 		}
 		kept++;

@@ -142,6 +142,64 @@ sx_session_pieces(SxResult *r, const SxRows *rows)
 	return pieces;
 }
 
+/* A batch's are in its memory. */
+void
+sx_session_forget_late(SxResult *r)
+{
+	r->session->late_cxt = CurrentMemoryContext;
+	r->session->late = NULL;
+	r->session->nlate = 0;
+}
+
+void
+sx_session_note_late(SxResult *r, const SxPiece *piece)
+{
+	SxSessionKeys *k = r->session;
+
+	/* powers of two */
+	if (k->late == NULL)
+		k->late = MemoryContextAlloc(k->late_cxt, sizeof(SxPiece));
+	else if ((k->nlate & (k->nlate - 1)) == 0)
+		k->late = repalloc_huge(k->late, sizeof(SxPiece) * k->nlate * 2);
+	k->late[k->nlate++] = *piece;
+}
+
+bool
+sx_result_was_late(SxResult *r, const Datum *keys, const bool *nulls)
+{
+	SxSessionKeys *k = r->session;
+	Datum		others[INDEX_MAX_KEYS];
+	bool		other_nulls[INDEX_MAX_KEYS];
+	SxPiece		row = {0};
+	int64		low = 0;
+	int64		high = k->nlate;
+	int			i;
+
+	for (i = 0; i < k->n; i++)
+	{
+		others[i] = keys[k->column[i]];
+		other_nulls[i] = nulls[k->column[i]];
+	}
+	row.keys = others;
+	row.key_nulls = other_nulls;
+	row.hash = sx_keys_hash(k->ops, k->n, others, other_nulls);
+	row.timeless = nulls[r->shape->session->key];
+	row.start = DatumGetInt64(keys[r->shape->session->key]);
+
+	/* the first that starts after it: it is of the one before, or of none */
+	while (low < high)
+	{
+		int64		middle = low + (high - low) / 2;
+
+		if (sx_session_compare_pieces(r, &k->late[middle], &row) <= 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low > 0 && sx_session_same_keys(r, &k->late[low - 1], &row) &&
+		row.start <= k->late[low - 1].last;
+}
+
 void
 sx_session_group(SxResult *r, const SxPiece *piece, int64 start, SxGroup *group)
 {

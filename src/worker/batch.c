@@ -267,7 +267,7 @@ sx_view_write(SxViewRun *run, SxTask *task, PlannedStmt *plan,
 			written = sx_result_take(run->result, &rows, closed_us, &dropped);
 		if (task->refill)
 			dropped = 0;
-		else if (run->shape->session)
+		else if (run->shape->session && run->shape->late_query == NULL)
 			run->counters.rows_late += dropped;
 		else if (dropped > 0 || (run->shape->window_partial && sx_window_closed_hits() > 0))
 			run->counters.rows_late += sx_late_rows(run, task->stream->def, input, closed_us);

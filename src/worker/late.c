@@ -49,6 +49,59 @@ sx_late_keep(SxViewRun *run, const SxStream *stream, const SxScanInput *input,
 	elog(ERROR, "row is not in the batch");
 }
 
+/* A row of the batch by one of the ways that it takes through the query. */
+typedef struct Way
+{
+	int64		row;
+	bool		late;
+} Way;
+
+static int
+by_row(const void *a, const void *b)
+{
+	int64		x = ((const Way *) a)->row;
+	int64		y = ((const Way *) b)->row;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Rows that were late by all their ways. */
+static int64
+late_of_sessions(SxViewRun *run, const SxStream *stream, const SxScanInput *input,
+				 const SxRows *rows)
+{
+	Way		   *ways = MemoryContextAllocHuge(CurrentMemoryContext,
+											  sizeof(Way) * Max(rows->nrows, 1));
+	int64		nlate = 0;
+	int64		i;
+	int64		next;
+
+	for (i = 0; i < rows->nrows; i++)
+	{
+		const Datum *values = rows->values + i * rows->ncols;
+		const bool *nulls = rows->nulls + i * rows->ncols;
+
+		CHECK_FOR_INTERRUPTS();
+		ways[i].row = sx_fdw_row_of((ItemPointer) DatumGetPointer(values[0]));
+		ways[i].late = sx_result_was_late(run->result, values + 1, nulls + 1);
+	}
+	qsort(ways, rows->nrows, sizeof(Way), by_row);
+	for (i = 0; i < rows->nrows; i = next)
+	{
+		bool		late = true;
+
+		for (next = i; next < rows->nrows && ways[next].row == ways[i].row; next++)
+			late &= ways[next].late;
+		if (!late)
+			continue;
+		nlate++;
+		if (run->view->keep_late)
+			sx_late_keep(run, stream, input, ways[i].row);
+	}
+	pfree(ways);
+	return nlate;
+}
+
 int64
 sx_late_rows(SxViewRun *run, const SxStream *stream, const SxScanInput *input,
 			 int64 closed_us)
@@ -69,6 +122,8 @@ sx_late_rows(SxViewRun *run, const SxStream *stream, const SxScanInput *input,
 	dest = sx_exec_collector(&rows, CurrentMemoryContext);
 	sx_late_run_plan(run, run->plan_late, input, dest, closed_us);
 	dest->rDestroy(dest);
+	if (run->shape->session)
+		return late_of_sessions(run, stream, input, &rows);
 	for (i = 0; run->view->keep_late && i < rows.nrows; i++)
 	{
 		CHECK_FOR_INTERRUPTS();
