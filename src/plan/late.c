@@ -170,7 +170,7 @@ all_of(Expr *arg)
 }
 
 Query *
-sx_plan_late_query(const Query *query, const SxGroupingSets * sets,
+sx_plan_late_query(const Query *query, const SxGroupingSets *sets,
 				   const FuncExpr *call, Expr *key)
 {
 	Query	   *late = copyObject(unconstify(Query *, query));

@@ -17,7 +17,7 @@
  * column key is the window that call makes.  The query's one column is the
  * number of a row (see sx_fdw_row_of), each row once.  NULL: cannot be told.
  */
-extern Query *sx_plan_late_query(const Query *query, const SxGroupingSets * sets,
+extern Query *sx_plan_late_query(const Query *query, const SxGroupingSets *sets,
 								 const FuncExpr *call, Expr *key);
 
 /*
