@@ -221,8 +221,24 @@ INSERT INTO s VALUES ('2026-01-01 00:07:02Z', 1, 100), ('2026-01-01 00:08:02Z', 
 SELECT streamx.wait('t');
 SELECT * FROM t WHERE w = '2026-01-01 00:07Z';
 
+-- what the owner has put on the table holds for rows of closed windows too
+CREATE FUNCTION told() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO names VALUES (to_char(NEW.w, 'HH24:MI'), TG_WHEN || ' ' || NEW.k || ' ' || NEW.d);
+  RETURN NEW;
+END $$;
+CREATE TRIGGER after AFTER INSERT ON t FOR EACH ROW EXECUTE FUNCTION told();
+INSERT INTO s VALUES ('2026-01-01 00:08:03Z', 2, 5), ('2026-01-01 00:09:00Z', 1, 1);
+SELECT streamx.wait('t');
+CREATE TRIGGER before BEFORE INSERT ON t FOR EACH ROW EXECUTE FUNCTION told();
+INSERT INTO s VALUES ('2026-01-01 00:10:00Z', 1, 1);
+SELECT streamx.wait('t');
+SELECT * FROM t WHERE w >= '2026-01-01 00:08Z' ORDER BY w, k;
+SELECT * FROM names WHERE k LIKE '__:__' ORDER BY k COLLATE "C", name COLLATE "C";
+
 SET client_min_messages = warning;
 DROP FOREIGN TABLE s CASCADE;
+DROP FUNCTION told();
 DROP AGGREGATE picky(int);
 DROP FUNCTION picky_step(int, int), picky_combine(int, int), differences(), wait_all(), threshold(), stored(), rows_of(int, int);
 DROP PROCEDURE again(), feed(int[]), feed(int, int[], boolean);

@@ -554,18 +554,15 @@ result_still_there(SxResult *r, SxWriter *w, SxGroup *g)
 	return same;
 }
 
-/* Write, or take away, the group's row.  Returns the number of rows changed. */
-int
-sx_result_store(SxResult *r, SxWriter *w, SxKeyIndex *index, SxGroup *g,
-				const Datum *values, const bool *nulls)
+bool
+sx_result_project(SxResult *r, const SxGroup *g, const Datum *values,
+				  const bool *nulls, TupleTableSlot *out)
 {
 	const SxShape *shape = r->shape;
 	SxProjection *proj = &r->proj;
 	ExprContext *econtext = proj->econtext;
 	TupleTableSlot *in = proj->slot;
-	TupleTableSlot *out = w->slot;
 	MemoryContext old;
-	bool		exists;
 	bool		qualifies = true;
 	int			i;
 
@@ -614,6 +611,16 @@ sx_result_store(SxResult *r, SxWriter *w, SxKeyIndex *index, SxGroup *g,
 		ExecStoreVirtualTuple(out);
 	}
 	MemoryContextSwitchTo(old);
+	return qualifies;
+}
+
+/* Write, or take away, the group's row.  Returns the number of rows changed. */
+int
+sx_result_store(SxResult *r, SxWriter *w, SxKeyIndex *index, SxGroup *g,
+				const Datum *values, const bool *nulls)
+{
+	bool		qualifies = sx_result_project(r, g, values, nulls, w->slot);
+	bool		exists;
 
 	exists = ItemPointerIsValid(&g->result_tid) && result_still_there(r, w, g);
 	if (!exists)

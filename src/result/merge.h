@@ -124,6 +124,14 @@ extern void sx_state_end(SxStateTable *st);
 extern Relation sx_state_index(Relation state, AttrNumber attno);
 
 /*
+ * A group's row, in the slot of the result table's row type; false: HAVING
+ * excludes it.  Its values live until the next call.  values: as below.
+ */
+extern bool sx_result_project(SxResult *result, const SxGroup *group,
+							  const Datum *values, const bool *nulls,
+							  TupleTableSlot *row);
+
+/*
  * Write, or take away, a group's row.  values: of the aggregates; NULL: from
  * the live states.
  */

@@ -6,10 +6,15 @@
  */
 #include "postgres.h"
 
+#include "access/table.h"
+#include "access/xact.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/resowner.h"
+#include "utils/snapmgr.h"
 #include "utils/sortsupport.h"
 
 #include "base/guc.h"
@@ -67,24 +72,127 @@ load_live(SxResult *r, OpenGroup *g)
 	memcpy(r->aggs.live_nulls, group_nulls(r->open, g), sizeof(bool) * r->open->nstates);
 }
 
-static int64
-write_window(SxResult *r, const OpenWindow *w, SxWriter *writer, SxKeyIndex *index)
+/* A group as the functions that write it know it. */
+static void
+as_group(SxResult *r, OpenGroup *from, SxGroup *g)
 {
-	OpenGroup **groups = list_groups(r, w, true);
+	memset(g, 0, sizeof(SxGroup));
+	g->keys = from->data;
+	g->key_nulls = group_key_nulls(r->open, from);
+	ItemPointerSetInvalid(&g->result_tid);
+	load_live(r, from);
+}
+
+/* Write groups one by one, in the place of rows that are there already. */
+static int64
+store_groups(SxResult *r, OpenGroup **groups, uint64 n)
+{
+	SxWriter   *writer = sx_writer_begin(r->view->relid);
+	SxKeyIndex *index = sx_key_index_begin(writer, r->shape, r->keyops);
 	int64		written = 0;
 	uint64		i;
 
-	for (i = 0; i < w->ngroups; i++)
+	for (i = 0; i < n; i++)
 	{
-		SxGroup		g = {0};
+		SxGroup		g;
 
 		CHECK_FOR_INTERRUPTS();
-		g.keys = groups[i]->data;
-		g.key_nulls = group_key_nulls(r->open, groups[i]);
-		ItemPointerSetInvalid(&g.result_tid);
-		load_live(r, groups[i]);
+		as_group(r, groups[i], &g);
 		written += sx_result_store(r, writer, index, &g, NULL, NULL);
 		sx_aggregates_reset(&r->aggs);
+	}
+	sx_key_index_end(index);
+	sx_writer_end(writer);
+	return written;
+}
+
+/*
+ * Append the rows of groups.  Those that HAVING excludes are moved to the
+ * front of "groups", *nexcluded.
+ */
+static int64
+append_groups(SxResult *r, OpenGroup **groups, uint64 n, uint64 *nexcluded)
+{
+	int64		written;
+	DestReceiver *dest = sx_result_appender(r, &written);
+	Relation	rel = table_open(r->view->relid, RowExclusiveLock);
+	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(rel),
+													&TTSOpsVirtual);
+	uint64		i;
+
+	*nexcluded = 0;
+	dest->rStartup(dest, CMD_INSERT, RelationGetDescr(rel));
+	for (i = 0; i < n; i++)
+	{
+		SxGroup		g;
+
+		CHECK_FOR_INTERRUPTS();
+		as_group(r, groups[i], &g);
+		if (sx_result_project(r, &g, NULL, NULL, slot))
+			dest->receiveSlot(slot, dest);
+		else
+			groups[(*nexcluded)++] = groups[i];
+		sx_aggregates_reset(&r->aggs);
+	}
+	dest->rShutdown(dest);
+	dest->rDestroy(dest);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(rel, NoLock);
+	return written;
+}
+
+/*
+ * Rows of a window that has closed are new, as a rule: they are appended
+ * without looking.  If that meets a row with the same key (a user's), it is
+ * undone and they are written one by one.
+ */
+static int64
+write_window(SxResult *r, const OpenWindow *w)
+{
+	MemoryContext old = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	OpenGroup **groups = list_groups(r, w, true);
+	ErrorData  *volatile edata = NULL;
+	volatile int64 written = -1;
+	uint64		nexcluded = 0;
+
+	if (r->emit == NULL)
+	{
+		BeginInternalSubTransaction(NULL);
+		MemoryContextSwitchTo(old);
+		PG_TRY();
+		{
+			written = append_groups(r, groups, w->ngroups, &nexcluded);
+			ReleaseCurrentSubTransaction();
+		}
+		PG_CATCH();
+		{
+			MemoryContextSwitchTo(old);
+			edata = CopyErrorData();
+			FlushErrorState();
+			RollbackAndReleaseCurrentSubTransaction();
+			written = -1;
+		}
+		PG_END_TRY();
+		MemoryContextSwitchTo(old);
+		CurrentResourceOwner = owner;
+	}
+	if (edata != NULL)
+	{
+		if (edata->sqlerrcode != ERRCODE_UNIQUE_VIOLATION)
+			ReThrowError(edata);
+		FreeErrorData(edata);
+		pfree(groups);
+		groups = list_groups(r, w, true);
+	}
+	if (written < 0)
+		written = store_groups(r, groups, w->ngroups);
+	else if (nexcluded > 0)
+	{
+		/* what is there under their keys goes */
+		CommandCounterIncrement();
+		UpdateActiveSnapshotCommandId();
+		written += store_groups(r, groups, nexcluded);
 	}
 	pfree(groups);
 	return written;
@@ -94,21 +202,13 @@ int64
 sx_open_close(SxResult *r, int64 closed_us)
 {
 	SxOpen	   *open = r->open;
-	SxWriter   *writer;
-	SxKeyIndex *index;
 	int64		written = 0;
 	int			i;
 
 	Assert(!open->lost);
 	open->closing_us = closed_us;
-	if (open->nwindows == 0 || open->windows[0]->end_us > closed_us)
-		return 0;
-	writer = sx_writer_begin(r->view->relid);
-	index = sx_key_index_begin(writer, r->shape, r->keyops);
 	for (i = 0; i < open->nwindows && open->windows[i]->end_us <= closed_us; i++)
-		written += write_window(r, open->windows[i], writer, index);
-	sx_key_index_end(index);
-	sx_writer_end(writer);
+		written += write_window(r, open->windows[i]);
 	return written;
 }
 
