@@ -547,6 +547,7 @@ create_outbox(SxView *view)
 {
 	Oid			schema = get_namespace_oid("streamx_state", false);
 	char	   *name = psprintf("o%d", view->id);
+	IndexStmt  *index = makeNode(IndexStmt);
 	Oid			userid;
 	int			sec_context;
 
@@ -558,7 +559,14 @@ create_outbox(SxView *view)
 	EventTriggerInhibitCommandCollection();
 
 	run_statement((Node *) sx_ddl_outbox_stmt(range_var(schema, name)));
+	set_replica_identity(schema, name);
 	view->outbox = get_relname_relid(name, schema);
+	index->idxname = psprintf("%s_id", name);
+	index->relation = range_var(schema, name);
+	index->accessMethod = pstrdup("btree");
+	index->indexParams = list_make1(index_column("id"));
+	index->unique = true;
+	run_statement((Node *) index);
 	ATExecChangeOwner(view->outbox, view->owner, true, AccessExclusiveLock);
 	CommandCounterIncrement();
 	depend_internally(view->outbox, view->relid);

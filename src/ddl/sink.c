@@ -174,16 +174,15 @@ setting(char *name, char *value)
 	return makeDefElem(name, (Node *) makeString(value), -1);
 }
 
-/* As sink/outbox.h has it. */
+/*
+ * As sink/outbox.h has it.  Its index is made beside it: a dump brings
+ * constraints when the table is protected already.
+ */
 CreateStmt *
 sx_ddl_outbox_stmt(RangeVar *relation)
 {
 	CreateStmt *create = makeNode(CreateStmt);
-	Constraint *primary = makeNode(Constraint);
 
-	primary->contype = CONSTR_PRIMARY;
-	primary->location = -1;
-	primary->keys = list_make1(makeString("id"));
 	create->relation = relation;
 	create->tableElts = list_make5(column("id", INT8OID, true),
 								   column("partition", INT4OID, false),
@@ -191,7 +190,6 @@ sx_ddl_outbox_stmt(RangeVar *relation)
 								   column("route", BYTEAOID, false),
 								   column("key", BYTEAOID, false));
 	create->tableElts = lappend(create->tableElts, column("payload", BYTEAOID, false));
-	create->tableElts = lappend(create->tableElts, primary);
 
 	/* rows come and go: vacuum by their number */
 	create->options = list_make4(setting("autovacuum_vacuum_scale_factor", "0"),

@@ -74,6 +74,7 @@ typedef struct Sender
 	int64		told_sent;
 	char		sqlstate[SX_SQLSTATE_LEN + 1];
 	char		error[SX_ERROR_LEN];
+	char		told_sqlstate[SX_SQLSTATE_LEN + 1];
 	char		told_error[SX_ERROR_LEN];
 } Sender;
 
@@ -107,7 +108,10 @@ report(Sender *s)
 		strlcpy(f->sink_error, s->error, sizeof(f->sink_error));
 	}
 	sx_stats_unlock();
-	if (s->error[0] != '\0' && strcmp(s->told_error, s->error) != 0)
+
+	/* what follows on the first complaint is rarely news */
+	if (s->error[0] != '\0' &&
+		(s->told_error[0] == '\0' || strcmp(s->told_sqlstate, s->sqlstate) != 0))
 		ereport(LOG,
 				(errcode(MAKE_SQLSTATE(s->sqlstate[0], s->sqlstate[1], s->sqlstate[2],
 									   s->sqlstate[3], s->sqlstate[4])),
@@ -115,6 +119,7 @@ report(Sender *s)
 						s->view ? s->view->name : "?", s->error)));
 	s->told = true;
 	s->told_sent = sent;
+	strlcpy(s->told_sqlstate, s->sqlstate, sizeof(s->told_sqlstate));
 	strlcpy(s->told_error, s->error, sizeof(s->told_error));
 }
 
