@@ -35,6 +35,7 @@ REGRESS_TESTS += hop sliding
 REGRESS_TESTS += session
 REGRESS_TESTS += final
 REGRESS_TESTS += join
+REGRESS_TESTS += derive derive_windows
 
 ISOLATION = native-concurrent native-long native-savepoints native-prepared result-locks
 ISOLATION += history

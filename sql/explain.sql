@@ -29,14 +29,20 @@ CREATE VIEW cubes WITH (streamx.continuous) AS
 CREATE VIEW which WITH (streamx.continuous) AS SELECT DISTINCT k FROM plain;
 CREATE VIEW visits WITH (streamx.continuous) AS SELECT session(ts, '30 min') AS s, k, count(*) FROM e GROUP BY s, k;
 CREATE VIEW hops WITH (streamx.continuous) AS SELECT hop(ts, '1 min', '5 min') AS w, sum(v) FROM e GROUP BY w;
+CREATE VIEW top WITH (streamx.continuous) AS
+  SELECT w, k, n FROM (SELECT w, k, n, rank() OVER (PARTITION BY w ORDER BY n DESC) AS r
+    FROM (SELECT tumble(ts, '1 minute') AS w, k, count(*) AS n FROM e GROUP BY 1, 2) a) b WHERE r <= 3;
+CREATE VIEW above WITH (streamx.continuous) AS SELECT k, v FROM plain WHERE v > (SELECT avg(v) FROM plain);
 
 -- sizes and numbers of rows vary
 \pset format unaligned
 \pset tuples_only on
 SELECT regexp_replace(streamx.explain(v), 'about [0-9]+ rows, [0-9]+ [a-zA-Z]+', 'about N rows, N bytes', 'g') || E'\n'
 FROM unnest(ARRAY['stats', 'rows', 'total']::regclass[]) v;
-SELECT regexp_replace(substring(streamx.explain(v) FROM '^(.*?)\n\n'), 'about [0-9]+ rows, [0-9]+ [a-zA-Z]+', 'about N rows, N bytes', 'g') || E'\n'
-FROM unnest(ARRAY['final', 'held', 'cubes', 'which', 'visits', 'hops']::regclass[]) v;
+SELECT regexp_replace(streamx.explain(v), '(about [0-9]+ rows, )?[0-9]+ (bytes|kB)', 'N bytes', 'g') || E'\n'
+FROM unnest(ARRAY['top']::regclass[]) v;
+SELECT regexp_replace(substring(streamx.explain(v) FROM '^(.*?)\n\n'), '(about [0-9]+ rows, )?[0-9]+ (bytes|kB)', 'N bytes', 'g') || E'\n'
+FROM unnest(ARRAY['final', 'held', 'cubes', 'which', 'visits', 'hops', 'above']::regclass[]) v;
 \pset format aligned
 \pset tuples_only off
 

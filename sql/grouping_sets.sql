@@ -155,7 +155,6 @@ SELECT q || E'\n  ' || r.state || ' ' || r.message FROM (VALUES
   (6, 'SELECT upper(unnest(tags)) AS tag, a, GROUPING(a), count(*) FROM r_s GROUP BY GROUPING SETS (1, a)'),
   (7, 'SELECT unnest(tags) AS tag, generate_series(1, a) AS n, a, GROUPING(a), count(*) FROM r_s GROUP BY GROUPING SETS ((1, 2), a)'),
   (8, 'SELECT 1 FROM r_s GROUP BY ()'),
-  (9, 'SELECT DISTINCT count(*) FROM r_s GROUP BY a'),
   (10, 'SELECT DISTINCT tags, array[]::json[] FROM r_s')) q (n, q), refused(q) r ORDER BY n;
 \pset format aligned
 \pset tuples_only off

@@ -276,7 +276,6 @@ CREATE VIEW bad WITH (streamx.continuous) AS SELECT a.id FROM l a LEFT JOIN l b 
 CREATE VIEW bad WITH (streamx.continuous) AS SELECT names.name FROM names LEFT JOIN (l JOIN r ON l.k = r.k) ON names.k = l.k;
 CREATE VIEW bad WITH (streamx.continuous) AS SELECT l.id FROM l JOIN (SELECT k FROM r UNION ALL SELECT k FROM n) u ON u.k = l.k;
 CREATE VIEW bad WITH (streamx.continuous) AS SELECT l.id FROM l JOIN r ON l.k = r.k UNION ALL SELECT id FROM n;
-CREATE VIEW bad WITH (streamx.continuous) AS SELECT l.id FROM l WHERE EXISTS (SELECT FROM r WHERE r.k = l.k AND r.day = l.ts);
 CREATE VIEW bad WITH (streamx.continuous) AS SELECT l.id, r.tableoid FROM l JOIN r ON l.k = r.k;
 CREATE VIEW bad WITH (streamx.continuous, streamx.emit = 'final') AS
   SELECT tumble(l.ts, '1 minute') AS w, count(*) FROM l JOIN r ON l.k = r.k GROUP BY w;

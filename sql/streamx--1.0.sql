@@ -61,7 +61,8 @@ CREATE TABLE streamx.continuous_views (
   sqlstate       text,                   -- why it has stopped; NULL: it has not
   error          text,
   sink           regclass,               -- stream that the results are written to as well
-  outbox         regclass                -- rows that wait to be sent to it; NULL: no Kafka sink
+  outbox         regclass,               -- rows that wait to be sent to it; NULL: no Kafka sink
+  parts          regclass[] NOT NULL DEFAULT '{}'  -- of a derived view: per core its hidden table and its state table
 );
 REVOKE ALL ON streamx.continuous_views FROM PUBLIC;
 COMMENT ON TABLE streamx.continuous_views IS 'catalog of continuous views: result table, stored query, options';
@@ -309,7 +310,8 @@ SELECT c.view,
             ELSE coalesce(f.rows_per_second, 0) END AS rows_per_second,
        f.latency,
        n.watermark,
-       coalesce(f.state_bytes, 0) + coalesce(pg_catalog.pg_total_relation_size(c.state), 0) AS state_bytes,
+       coalesce(f.state_bytes, 0) + coalesce(pg_catalog.pg_total_relation_size(c.state), 0) +
+         coalesce((SELECT sum(pg_catalog.pg_total_relation_size(p))::bigint FROM pg_catalog.unnest(c.parts) p), 0) AS state_bytes,
        c.sqlstate,
        f.last_batch,
        p.lag_rows,

@@ -307,4 +307,22 @@ sx_remove_nulling(Query *query, int rtindex, Node *except)
 #define sx_set_nulling(var, rtindex) ((void) 0)
 #endif
 
+/* 16 moved the rights that a query needs into a list of their own */
+#if PG_VERSION_NUM >= 160000
+#define sx_forget_permissions(query) ((query)->rteperminfos = NIL)
+#define sx_copy_permissions(to, from) \
+	((to)->rteperminfos = copyObject((from)->rteperminfos))
+#else
+#define sx_forget_permissions(query) ((void) 0)
+#define sx_copy_permissions(to, from) ((void) 0)
+#endif
+
+/* 16 added the planner's view of the query */
+#if PG_VERSION_NUM >= 160000
+#define sx_flatten_join_aliases(query, node) \
+	flatten_join_alias_vars(NULL, query, node)
+#else
+#define sx_flatten_join_aliases(query, node) flatten_join_alias_vars(query, node)
+#endif
+
 #endif							/* SX_COMPAT_H */

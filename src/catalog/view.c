@@ -97,7 +97,8 @@ enum
 	VIEWS_ERROR,
 	VIEWS_SINK,
 	VIEWS_OUTBOX,
-	VIEWS_NATTS = VIEWS_OUTBOX
+	VIEWS_PARTS,
+	VIEWS_NATTS = VIEWS_PARTS
 };
 
 /* columns of view_streams */
@@ -470,6 +471,33 @@ form_settings(List *settings)
 }
 
 static List *
+parse_oids(ArrayType *array)
+{
+	Datum	   *elems;
+	bool	   *nulls;
+	int			nelems;
+	List	   *oids = NIL;
+
+	deconstruct_array(array, REGCLASSOID, sizeof(Oid), true, TYPALIGN_INT,
+					  &elems, &nulls, &nelems);
+	for (int i = 0; i < nelems; i++)
+		oids = lappend_oid(oids, nulls[i] ? InvalidOid : DatumGetObjectId(elems[i]));
+	return oids;
+}
+
+static Datum
+form_oids(List *oids)
+{
+	Datum	   *elems = palloc(sizeof(Datum) * Max(list_length(oids), 1));
+	ListCell   *lc;
+
+	foreach(lc, oids)
+		elems[foreach_current_index(lc)] = ObjectIdGetDatum(lfirst_oid(lc));
+	return PointerGetDatum(construct_array(elems, list_length(oids), REGCLASSOID,
+										   sizeof(Oid), true, TYPALIGN_INT));
+}
+
+static List *
 streams_of_view(Oid relid)
 {
 	Relation	rel = open_table(TABLE_VIEW_STREAMS, AccessShareLock);
@@ -544,6 +572,7 @@ sx_view_get(Oid relid)
 		view->paused = DatumGetBool(VALUE(VIEWS_PAUSED));
 		view->sqlstate = STRING(VIEWS_SQLSTATE);
 		view->error = STRING(VIEWS_ERROR);
+		view->parts = parse_oids(DatumGetArrayTypeP(VALUE(VIEWS_PARTS)));
 #undef STRING
 #undef VALUE
 		pfree(values);
@@ -638,9 +667,11 @@ sx_view_of_part(Oid relid)
 		Datum		state = heap_getattr(tuple, VIEWS_STATE, desc, &no_state);
 		bool		no_outbox;
 		Datum		outbox = heap_getattr(tuple, VIEWS_OUTBOX, desc, &no_outbox);
+		Datum		parts = heap_getattr(tuple, VIEWS_PARTS, desc, &isnull);
 
 		if (query == relid || (!no_state && DatumGetObjectId(state) == relid) ||
-			(!no_outbox && DatumGetObjectId(outbox) == relid))
+			(!no_outbox && DatumGetObjectId(outbox) == relid) ||
+			list_member_oid(parse_oids(DatumGetArrayTypeP(parts)), relid))
 		{
 			result = DatumGetObjectId(heap_getattr(tuple, VIEWS_VIEW, desc, &isnull));
 			break;
@@ -746,6 +777,7 @@ sx_view_insert(const SxView *view)
 	nulls[VIEWS_SINK - 1] = !OidIsValid(view->sink);
 	SET(VIEWS_OUTBOX, ObjectIdGetDatum(view->outbox));
 	nulls[VIEWS_OUTBOX - 1] = !OidIsValid(view->outbox);
+	SET(VIEWS_PARTS, form_oids(view->parts));
 #undef SET_STRING
 #undef SET
 	insert_row(TABLE_VIEWS, values, nulls);

@@ -21,6 +21,8 @@ typedef struct SxView
 	int			id;
 	Oid			query;			/* stored query, a view in streamx_state */
 	Oid			state;			/* state table or InvalidOid */
+	List	   *parts;			/* Oids; of a derived view: per core its
+								 * hidden table and state table, or InvalidOid */
 	Oid			owner;			/* of the result table */
 	char	   *name;			/* qualified, quoted: for messages */
 	bool		final;			/* emit = 'final' */

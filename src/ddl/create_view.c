@@ -251,6 +251,24 @@ index_column(const char *name)
 	return elem;
 }
 
+/* On these columns, by their numbers, to find rows by them. */
+static void
+create_index(Oid relid, List *columns)
+{
+	Oid			schema = get_rel_namespace(relid);
+	char	   *table = get_rel_name(relid);
+	IndexStmt  *index = makeNode(IndexStmt);
+	ListCell   *lc;
+
+	index->idxname = ChooseRelationName(table, NULL, "idx", schema, false);
+	index->relation = range_var(schema, table);
+	index->accessMethod = pstrdup("btree");
+	foreach(lc, columns)
+		index->indexParams = lappend(index->indexParams,
+									 index_column(get_attname(relid, lfirst_int(lc), false)));
+	run_statement((Node *) index);
+}
+
 static void
 create_key_index(Oid result, const SxShape *shape)
 {
@@ -376,6 +394,42 @@ create_state(Oid schema, const char *name, const SxShape *shape, Oid owner)
 	if (shape->sliding)			/* those that leave first come first */
 		create_state_index(schema, name, psprintf("c%d", shape->sliding->held + 1), NULL);
 
+	ATExecChangeOwner(relid, owner, true, AccessExclusiveLock);
+	CommandCounterIncrement();
+	return relid;
+}
+
+/*
+ * The hidden table of a core: its columns, as a result table has them.  It is
+ * found by its key, or by the partition columns.
+ */
+static Oid
+create_hidden(Oid schema, const char *name, const SxCore *core, Oid owner)
+{
+	CreateStmt *create = makeNode(CreateStmt);
+	Oid			relid;
+
+	create->relation = range_var(schema, name);
+	for (int i = 0; i < core->ncolumns; i++)
+	{
+		const SxHeld *column = &core->columns[i];
+
+		create->tableElts = lappend(create->tableElts,
+									makeColumnDef(psprintf("c%d", i + 1), column->typid,
+												  column->typmod, column->collation));
+	}
+	create->options = list_make4(string_option("fillfactor", "80"),
+								 string_option("autovacuum_vacuum_scale_factor", "0.1"),
+								 string_option("autovacuum_vacuum_cost_delay", "0"),
+								 string_option("autovacuum_analyze_scale_factor", "1"));
+	create->oncommit = ONCOMMIT_NOOP;
+	run_statement((Node *) create);
+	set_replica_identity(schema, name);
+	relid = get_relname_relid(name, schema);
+	if (core->shape->nkeys > 0)
+		create_key_index(relid, core->shape);
+	if (core->index_columns != NIL)
+		create_index(relid, core->index_columns);
 	ATExecChangeOwner(relid, owner, true, AccessExclusiveLock);
 	CommandCounterIncrement();
 	return relid;
@@ -527,7 +581,26 @@ create_parts(SxView *view, Query *query, const SxShape *shape)
 	view->query = create_stored_query(schema, psprintf("v%d", view->id), query,
 									  view->owner);
 	depend_internally(view->query, view->relid);
-	if (shape->strategy != SX_STRATEGY_APPEND || shape->sliding)
+	if (shape->strategy == SX_STRATEGY_DERIVE)
+	{
+		for (int i = 0; i < shape->derivation->ncores; i++)
+		{
+			const SxCore *core = &shape->derivation->cores[i];
+			Oid			state = InvalidOid;
+			Oid			hidden = create_hidden(schema, psprintf("d%d_%d", view->id, i + 1),
+											   core, view->owner);
+
+			depend_internally(hidden, view->relid);
+			if (core->shape->strategy != SX_STRATEGY_APPEND)
+			{
+				state = create_state(schema, psprintf("s%d_%d", view->id, i + 1),
+									 core->shape, view->owner);
+				depend_internally(state, view->relid);
+			}
+			view->parts = lappend_oid(lappend_oid(view->parts, hidden), state);
+		}
+	}
+	else if (shape->strategy != SX_STRATEGY_APPEND || shape->sliding)
 	{
 		view->state = create_state(schema, psprintf("s%d", view->id), shape,
 								   view->owner);
@@ -661,6 +734,7 @@ set_start(const SxView *view)
 static void
 check_closing(const SxView *view, const SxShape *shape, const char *name)
 {
+	const SxDerivation *d = shape->derivation;
 	const char *option;
 
 	if (shape->window != NULL && view->final && shape->window_partial)
@@ -669,13 +743,13 @@ check_closing(const SxView *view, const SxShape *shape, const char *name)
 				 errmsg("cannot maintain continuous view \"%s\"", name),
 				 errdetail("With emit = 'final' a row appears when its window closes, but some grouping sets are without the window: theirs never would."),
 				 errhint("Put the window into every grouping set, as in GROUP BY window, ROLLUP (...), or use emit = 'update'.")));
-	if (shape->window != NULL && view->keep_late && shape->late_query == NULL)
+	if (shape->window != NULL && view->keep_late && !sx_plan_tells_late(shape))
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cannot maintain continuous view \"%s\"", name),
 				 errdetail("Option late = 'keep' needs to tell which row of the stream was late, but the query makes its windows of rows that are no longer single rows of the stream."),
 				 errhint("Leave the option out: late rows are dropped then.")));
-	if (shape->window != NULL)
+	if (d ? d->window != NULL : shape->window != NULL)
 		return;
 	if (view->final && shape->sliding)
 		ereport(ERROR,
@@ -691,6 +765,13 @@ check_closing(const SxView *view, const SxShape *shape, const char *name)
 		option = "final_column";
 	else
 		return;
+	if (d && shape->window)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot maintain continuous view \"%s\"", name),
+				 errdetail("Option %s needs rows that change no more when their window closes, but rows of several windows are computed together.",
+						   option),
+				 errhint("Have the window in the select list and in each GROUP BY and PARTITION BY, and no LIMIT, or leave the option out.")));
 	ereport(ERROR,
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("cannot maintain continuous view \"%s\"", name),
@@ -753,6 +834,14 @@ sx_ddl_create_view(const SxCreateView *stmt)
 	view->relid = create_result(stmt, schema, columns, options);
 	if (shape->strategy != SX_STRATEGY_APPEND && shape->grouped && shape->nkeys > 0)
 		create_key_index(view->relid, shape);
+	else if (shape->strategy == SX_STRATEGY_DERIVE && shape->derivation->nparts > 0)
+	{
+		List	   *columns_of_parts = NIL;
+
+		for (int i = 0; i < shape->derivation->nparts; i++)
+			columns_of_parts = lappend_int(columns_of_parts, shape->derivation->parts[i].resno);
+		create_index(view->relid, columns_of_parts);
+	}
 	create_parts(view, stmt->query, shape);
 
 	view->settings = current_settings();

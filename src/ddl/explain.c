@@ -55,13 +55,12 @@ describe_stream(StringInfo text, Oid relid, bool first)
 	sx_describe(text, first ? "Streams" : "", "%s", line.data);
 }
 
-/* The text of the plan over a batch of so many rows. */
+/* The text of a plan over a batch, or over tables. */
 static char *
-batch_plan(const SxShape *shape, double rows)
+plan_text(const SxShape *shape, PlannedStmt *plan)
 {
 	SxScanInput input = {0};
 	ExplainState *es = NewExplainState();
-	PlannedStmt *plan = sx_plan_batch(shape, rows);
 	QueryDesc  *desc;
 
 	es->costs = false;
@@ -103,6 +102,44 @@ append_plan(StringInfo text, const char *title, const char *plan)
 	}
 }
 
+/* For large and small batches, if they differ. */
+static void
+append_batch_plans(StringInfo text, const SxShape *shape, const char *of)
+{
+	char	   *big = plan_text(shape, sx_plan_batch(shape, 100000));
+	char	   *small = plan_text(shape, sx_plan_batch(shape, 100));
+
+	if (strcmp(big, small) == 0)
+		append_plan(text, psprintf("Plan of a batch%s", of), big);
+	else
+	{
+		append_plan(text, psprintf("Plan of a large batch%s", of), big);
+		append_plan(text, psprintf("Plan of a small batch%s", of), small);
+	}
+}
+
+/* Of a derived view: into each hidden table, and over them. */
+static void
+append_derived_plans(StringInfo text, const SxView *view, const SxShape *shape)
+{
+	const SxDerivation *d = shape->derivation;
+	Oid		   *tables = palloc(sizeof(Oid) * Max(d->ncores, 1));
+	int			i;
+
+	if (list_length(view->parts) != 2 * d->ncores)
+		return;
+	for (i = 0; i < d->ncores; i++)
+	{
+		tables[i] = list_nth_oid(view->parts, 2 * i);
+		append_batch_plans(text, d->cores[i].shape,
+						   psprintf(", into hidden table %d", i + 1));
+	}
+	append_plan(text, "Plan over the hidden tables",
+				plan_text(shape, sx_plan_derive(shape, tables,
+												d->nparts > 0 ? SX_DERIVE_PARTS : SX_DERIVE_ALL,
+												NULL)));
+}
+
 static void
 describe_emit(StringInfo text, const SxView *view, const SxShape *shape)
 {
@@ -139,8 +176,6 @@ streamx_explain(PG_FUNCTION_ARGS)
 	SxShape    *shape;
 	Relation	rel;
 	ListCell   *lc;
-	char	   *big;
-	char	   *small;
 	bool		first = true;
 
 	sx_worker_require_preloaded();
@@ -161,8 +196,6 @@ streamx_explain(PG_FUNCTION_ARGS)
 	sx_owner_enter(view, &scope);
 	PushActiveSnapshot(GetLatestSnapshot());
 	shape = sx_plan_analyze(sx_plan_stored_query(view->query), view->name);
-	big = batch_plan(shape, 100000);
-	small = batch_plan(shape, 100);
 	sx_view_counters(relid, &counters);
 
 	initStringInfo(&text);
@@ -177,9 +210,10 @@ streamx_explain(PG_FUNCTION_ARGS)
 	sx_plan_describe(&text, view, shape);
 	describe_emit(&text, view, shape);
 	sx_result_describe(&text, view, shape);
-	append_plan(&text, strcmp(big, small) == 0 ? "Plan of a batch" : "Plan of a large batch", big);
-	if (strcmp(big, small) != 0)
-		append_plan(&text, "Plan of a small batch", small);
+	if (shape->derivation)
+		append_derived_plans(&text, view, shape);
+	else
+		append_batch_plans(&text, shape, "");
 
 	PopActiveSnapshot();
 	sx_owner_leave(&scope);

@@ -227,6 +227,7 @@ static void
 follow_owner(Oid relid)
 {
 	SxView	   *view;
+	ListCell   *lc;
 
 	CommandCounterIncrement();
 	view = sx_view_get(relid);
@@ -238,6 +239,11 @@ follow_owner(Oid relid)
 		ATExecChangeOwner(view->state, view->owner, true, AccessExclusiveLock);
 	if (OidIsValid(view->outbox) && owner_of(view->outbox) != view->owner)
 		ATExecChangeOwner(view->outbox, view->owner, true, AccessExclusiveLock);
+	foreach(lc, view->parts)
+	{
+		if (OidIsValid(lfirst_oid(lc)) && owner_of(lfirst_oid(lc)) != view->owner)
+			ATExecChangeOwner(lfirst_oid(lc), view->owner, true, AccessExclusiveLock);
+	}
 }
 
 /* A stream was made or changed. */

@@ -150,7 +150,8 @@ describe(Comparison *c, Relation rel, const Query *query)
 	}
 	c->row = BlessTupleDesc(c->row);
 
-	c->whole = c->shape->strategy == SX_STRATEGY_APPEND;
+	c->whole = c->shape->strategy == SX_STRATEGY_APPEND ||
+		(c->shape->strategy == SX_STRATEGY_DERIVE && c->shape->nkeys == 0);
 	c->attnos = palloc(sizeof(AttrNumber) * max);
 	c->operators = palloc(sizeof(Oid) * max);
 	c->collations = palloc(sizeof(Oid) * max);

@@ -39,6 +39,7 @@
 #include "catalog/stream.h"
 #include "catalog/view.h"
 #include "compat.h"
+#include "plan/derive.h"
 #include "plan/describe.h"
 #include "plan/grouping_sets.h"
 #include "plan/late.h"
@@ -150,10 +151,11 @@ inline_reference_walker(Node *node, InlineContext *ic)
 
 /*
  * Put each WITH query that holds a stream where it is used, in order, as one
- * may use another.  The rest is left to be told apart.
+ * may use another; all: those without a stream too.  The rest is left to be
+ * told apart.
  */
 static bool
-inline_ctes_walker(Node *node, void *context)
+inline_ctes_walker(Node *node, bool *all)
 {
 	if (node == NULL)
 		return false;
@@ -162,23 +164,31 @@ inline_ctes_walker(Node *node, void *context)
 		Query	   *query = (Query *) node;
 		ListCell   *lc;
 
-		(void) query_tree_walker(query, inline_ctes_walker, NULL, 0);
+		(void) query_tree_walker(query, inline_ctes_walker, all, 0);
 		foreach(lc, query->cteList)
 		{
 			InlineContext ic;
 
 			ic.cte = lfirst_node(CommonTableExpr, lc);
 			ic.depth = -1;
-			if (ic.cte->cterecursive || ic.cte->cterefcount < 1 ||
+			if (ic.cte->cterecursive || (ic.cte->cterefcount < 1 && !*all) ||
 				castNode(Query, ic.cte->ctequery)->commandType != CMD_SELECT ||
-				sx_plan_count_streams(ic.cte->ctequery) == 0)
+				(!*all && sx_plan_count_streams(ic.cte->ctequery) == 0))
 				continue;
 			query->cteList = foreach_delete_current(query->cteList, lc);
 			(void) inline_reference_walker((Node *) query, &ic);
 		}
 		return false;
 	}
-	return expression_tree_walker(node, inline_ctes_walker, NULL);
+	return expression_tree_walker(node, inline_ctes_walker, all);
+}
+
+void
+sx_plan_inline_all(Query *query)
+{
+	bool		all = true;
+
+	(void) inline_ctes_walker((Node *) query, &all);
 }
 
 /* ---- what lies below the top level of grouping ---- */
@@ -856,88 +866,45 @@ analyze_grouping(AnalyzeContext *cxt, SxShape *shape, Query *query)
 		sx_plan_empty_set(shape, sets);
 }
 
-SxShape *
-sx_plan_analyze(Query *stored, const char *viewname)
+/*
+ * The clock is read by at most one condition of WHERE, which rows grow out of.
+ */
+static SxSliding *
+check_clock(Query *query, const char *viewname)
 {
-	AnalyzeContext cxt = {0};
-	SxShape    *shape = palloc0(sizeof(SxShape));
-	Query	   *query;
+	Node	   *where = query->jointree->quals;
+	SxSliding  *sliding = sx_plan_sliding(query, viewname, &query->jointree->quals);
 	const char *clock;
-	Node	   *where;
-	int			total;
 
-	cxt.viewname = viewname;
-	if (stored->commandType != CMD_SELECT || stored->utilityStmt)
-		ereport(ERROR,
-				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
-				 errmsg("continuous view \"%s\" needs a SELECT", viewname)));
-	if (stored->hasModifyingCTE)
-		REFUSE(viewname, ("A WITH query modifies data."), ("Use SELECT only."));
-	if (stored->rowMarks)
-		REFUSE(viewname, ("The query has FOR UPDATE or FOR SHARE."), ("Leave it out."));
-
-	query = rewrite_query(stored);
-	(void) inline_ctes_walker((Node *) query, NULL);
-
-	total = sx_plan_count_streams((Node *) query);
-	if (total == 0)
-		REFUSE(viewname, ("There is no stream in FROM."),
-			   ("A stream is a foreign table of the wrapper streamx; over ordinary tables use a materialized view."));
-	query = sx_plan_union_as_grouping(query);
-	if (query->setOperations)
-		check_union(&cxt, query, query->setOperations);
-	else
-		check_from(&cxt, query);
-	if (cxt.nstreams != total)
-		REFUSE(viewname, ("A stream is used in a subquery of an expression."),
-			   ("Put the stream into FROM."));
-	if (query->hasWindowFuncs)
-		REFUSE(viewname, ("The query has window functions."),
-			   ("Apply them in a query over the result table."));
-	if (query->hasDistinctOn)
-		REFUSE(viewname, ("The query has SELECT DISTINCT ON."),
-			   ("Apply it in a query over the result table."));
-	if (query->distinctClause)
-	{
-		if (query->hasAggs || query->groupClause || query->groupingSets || query->havingQual)
-			REFUSE(viewname, ("The query has SELECT DISTINCT over grouped rows."),
-				   ("Apply it in a query over the result table."));
-
-		/* one row for each that differs: all columns are keys */
-		query->groupClause = query->distinctClause;
-		query->distinctClause = NIL;
-	}
-	if (query->limitCount || query->limitOffset)
-		REFUSE(viewname, ("The query has LIMIT or OFFSET."),
-			   ("Apply them in a query over the result table."));
-	if (contain_volatile_functions((Node *) query))
-		REFUSE(viewname, ("The query calls a volatile function, whose result changes from call to call."),
-			   ("Use only immutable and stable functions: recovery has to give the same rows again."));
-	where = query->jointree->quals;
-	shape->sliding = sx_plan_sliding(query, viewname, &query->jointree->quals);
 	if (clock_walker((Node *) query, &clock))
 		REFUSE(viewname, ("The query reads the clock (%s).", clock),
 			   ("Use the event time or the arrival time of the row.  The clock may be one side of a condition of the top WHERE that rows grow out of: ts > now() - interval '5 minutes'."));
 	query->jointree->quals = where;
-	if (shape->sliding && query->groupingSets)
+	if (sliding && query->groupingSets)
 		REFUSE(viewname, ("Rows leave the groups of GROUPING SETS as time passes."),
 			   ("Make one continuous view for each grouping."));
+	return sliding;
+}
 
-	shape->streams = cxt.streams;
+/* What a query that can be folded forward is. */
+static SxShape *
+analyze_plain(AnalyzeContext *cxt, Query *query, SxSliding *sliding)
+{
+	SxShape    *shape = palloc0(sizeof(SxShape));
+
+	shape->streams = cxt->streams;
 	shape->window_key = -1;
-	if (cxt.joins)
-		shape->join = sx_plan_join(query, viewname);
-
+	shape->sliding = sliding;
+	if (cxt->joins)
+		shape->join = sx_plan_join(query, cxt->viewname);
 	if (query->hasAggs || query->groupClause || query->groupingSets || query->havingQual)
-	{
-		analyze_grouping(&cxt, shape, query);
-	}
+		analyze_grouping(cxt, shape, query);
 	else
 	{
 		ListCell   *lc;
 		List	   *tlist = NIL;
 
-		sx_plan_find_session(shape, query, viewname);
+		sx_plan_find_session(shape, query, cxt->viewname);
 
 		/* order means nothing to a table; junk columns are there for it */
 		shape->strategy = SX_STRATEGY_APPEND;
@@ -958,8 +925,15 @@ sx_plan_analyze(Query *stored, const char *viewname)
 		query->targetList = tlist;
 	}
 	if (shape->sliding && shape->session)
-		REFUSE(viewname, ("Rows leave the sessions as time passes."),
+		REFUSE(cxt->viewname, ("Rows leave the sessions as time passes."),
 			   ("Use a fixed window, or leave the condition on the clock out."));
+	return shape;
+}
+
+/* The query is as it runs: over a batch without its history. */
+static void
+finish(SxShape *shape, Query *query)
+{
 	shape->batch_query = copyObject(query);
 	if (sx_plan_drop_history(shape->batch_query))
 	{
@@ -967,5 +941,136 @@ sx_plan_analyze(Query *stored, const char *viewname)
 		if (shape->late_query)
 			(void) sx_plan_drop_history(shape->late_query);
 	}
+}
+
+/* Its streams reach the top as they have to. */
+static void
+check_streams(AnalyzeContext *cxt, Query *query)
+{
+	if (query->setOperations)
+		check_union(cxt, query, query->setOperations);
+	else
+		check_from(cxt, query);
+	if (cxt->nstreams != sx_plan_count_streams((Node *) query))
+		REFUSE(cxt->viewname, ("A stream is used in a subquery of an expression."),
+			   ("Put the stream into FROM."));
+}
+
+/* The column of rows that are kept as they are which is a window. */
+static int
+analyze_row_window(SxShape *shape, Query *query, const List *columns)
+{
+	bool		has_watermark = true;
+	ListCell   *lc;
+
+	foreach(lc, shape->streams)
+		has_watermark &= sx_stream_get(lfirst_oid(lc), InvalidOid)->has_watermark;
+	foreach(lc, columns)
+	{
+		TargetEntry *tle = list_nth_node(TargetEntry, query->targetList, lfirst_int(lc) - 1);
+		int			arg;
+		FuncExpr   *call = sx_plan_window_call(query, (Node *) tle->expr, &arg);
+		SxWindow   *window = call && has_watermark &&
+			sx_plan_window_closes(query, (Node *) tle->expr) ? sx_plan_window(call) : NULL;
+
+		if (window == NULL)
+			continue;
+		shape->window = window;
+		shape->late_query = sx_plan_late_query(query, NULL, call, tle->expr);
+		sx_plan_require_event_time(call, arg);
+		return lfirst_int(lc);
+	}
+	return 0;
+}
+
+SxShape *
+sx_plan_core(Query *query, const char *viewname, const List *window_columns,
+			 int *window_column)
+{
+	AnalyzeContext cxt = {0};
+	SxSliding  *sliding;
+	SxShape    *shape;
+
+	cxt.viewname = viewname;
+	check_streams(&cxt, query);
+	if (cxt.joins)
+		REFUSE(viewname, ("The query joins streams, and there is more above the join than one level of grouping."),
+			   ("Make a continuous view of the join, and apply the rest in a query over its result table."));
+	sliding = check_clock(query, viewname);
+	if (sliding && !query->hasAggs && query->groupClause == NIL)
+		REFUSE(viewname, ("Rows that leave as time passes are not grouped, and there is more above them than a select list."),
+			   ("Group them first, or leave the condition on the clock out."));
+	shape = analyze_plain(&cxt, query, sliding);
+	*window_column = 0;
+	if (shape->strategy == SX_STRATEGY_APPEND)
+		*window_column = analyze_row_window(shape, query, window_columns);
+	else if (shape->window && !shape->session)
+		*window_column = shape->keys[shape->window_key].resno;
+	finish(shape, query);
+	return shape;
+}
+
+bool
+sx_plan_tells_late(const SxShape *shape)
+{
+	int			i;
+
+	if (shape->derivation == NULL)
+		return shape->late_query != NULL;
+	for (i = 0; i < shape->derivation->ncores; i++)
+	{
+		const SxShape *core = shape->derivation->cores[i].shape;
+
+		if (core->window && (core->session || core->late_query == NULL))
+			return false;
+	}
+	return true;
+}
+
+SxShape *
+sx_plan_analyze(Query *stored, const char *viewname)
+{
+	AnalyzeContext cxt = {0};
+	SxSliding  *sliding;
+	SxShape    *shape;
+	Query	   *query;
+	bool		all = false;
+
+	cxt.viewname = viewname;
+	if (stored->commandType != CMD_SELECT || stored->utilityStmt)
+		ereport(ERROR,
+				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
+				 errmsg("continuous view \"%s\" needs a SELECT", viewname)));
+	if (stored->hasModifyingCTE)
+		REFUSE(viewname, ("A WITH query modifies data."), ("Use SELECT only."));
+	if (stored->rowMarks)
+		REFUSE(viewname, ("The query has FOR UPDATE or FOR SHARE."), ("Leave it out."));
+
+	query = rewrite_query(stored);
+	(void) inline_ctes_walker((Node *) query, &all);
+
+	if (sx_plan_count_streams((Node *) query) == 0)
+		REFUSE(viewname, ("There is no stream in FROM."),
+			   ("A stream is a foreign table of the wrapper streamx; over ordinary tables use a materialized view."));
+	if (contain_volatile_functions((Node *) query))
+		REFUSE(viewname, ("The query calls a volatile function, whose result changes from call to call."),
+			   ("Use only immutable and stable functions: recovery has to give the same rows again."));
+	query = sx_plan_union_as_grouping(query);
+	if (sx_plan_needs_derivation(query))
+	{
+		shape = palloc0(sizeof(SxShape));
+		sx_plan_make_derivation(shape, query, viewname);
+		return shape;
+	}
+	check_streams(&cxt, query);
+	sliding = check_clock(query, viewname);
+	if (query->distinctClause)
+	{
+		/* one row for each that differs: all columns are keys */
+		query->groupClause = query->distinctClause;
+		query->distinctClause = NIL;
+	}
+	shape = analyze_plain(&cxt, query, sliding);
+	finish(shape, query);
 	return shape;
 }

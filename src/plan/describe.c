@@ -66,15 +66,15 @@ column_name(const SxView *view, int resno)
 }
 
 static char *
-key_names(const SxView *view, const SxShape *shape)
+key_names(const SxView *view, const SxKey *keys, int nkeys)
 {
 	StringInfoData names;
 	int			i;
 
 	initStringInfo(&names);
-	for (i = 0; i < shape->nkeys; i++)
+	for (i = 0; i < nkeys; i++)
 		appendStringInfo(&names, "%s%s", i > 0 ? ", " : "",
-						 column_name(view, shape->keys[i].resno));
+						 column_name(view, keys[i].resno));
 	return names.data;
 }
 
@@ -98,6 +98,7 @@ aggregate_text(const Aggref *aggref)
 static void
 describe_strategy(StringInfo text, const SxShape *shape)
 {
+	const SxDerivation *d = shape->derivation;
 	List	   *said = NIL;
 	int			i;
 
@@ -133,6 +134,17 @@ describe_strategy(StringInfo text, const SxShape *shape)
 				sx_describe(text, "", "%s", strVal(line));
 			}
 			break;
+		case SX_STRATEGY_DERIVE:
+			sx_describe(text, "Strategy", "derive: what is below is kept in hidden tables, the rest of the query runs over them");
+			for (i = 0; i < d->ncores; i++)
+			{
+				const SxShape *core = d->cores[i].shape;
+
+				sx_describe(text, "", "hidden table %d: %s", i + 1,
+							core->strategy == SX_STRATEGY_APPEND ? "rows as they are" :
+							core->strategy == SX_STRATEGY_MERGE ? "groups, by merge" : "groups, by recompute");
+			}
+			return;
 	}
 	if (shape->initial_query && shape->grouped)
 		sx_describe(text, "", "the row of the empty grouping set is there before any input");
@@ -149,10 +161,17 @@ describe_strategy(StringInfo text, const SxShape *shape)
 static void
 describe_window(StringInfo text, const SxView *view, const SxShape *shape)
 {
+	const SxDerivation *d = shape->derivation;
 	const SxWindow *window = shape->window;
 	const char *kind = "fixed";
 	const char *column;
 
+	if (d && d->window == NULL)
+	{
+		sx_describe(text, "Window", shape->sliding ? "sliding: rows leave as time passes, without new input" :
+					"none that closes: hidden rows are kept for ever");
+		return;
+	}
 	if (shape->sliding)
 	{
 		sx_describe(text, "Window", "sliding: rows leave as time passes, without new input");
@@ -170,7 +189,8 @@ describe_window(StringInfo text, const SxView *view, const SxShape *shape)
 						sx_describe_interval(shape->session->gap_us));
 		return;
 	}
-	column = column_name(view, shape->keys[shape->window_key].resno);
+	column = column_name(view, d ? d->parts[d->window_part].resno :
+						 shape->keys[shape->window_key].resno);
 	if (shape->session)
 		sx_describe(text, "Window", "session %s: ends after %s of silence", column,
 					sx_describe_interval(shape->session->gap_us));
@@ -204,8 +224,17 @@ describe_window(StringInfo text, const SxView *view, const SxShape *shape)
 void
 sx_plan_describe(StringInfo text, const SxView *view, const SxShape *shape)
 {
+	const SxDerivation *d = shape->derivation;
+
 	describe_strategy(text, shape);
 	if (shape->nkeys > 0)
-		sx_describe(text, "Key", "%s", key_names(view, shape));
+		sx_describe(text, "Key", "%s", key_names(view, shape->keys, shape->nkeys));
+	if (d && d->nparts > 0)
+		sx_describe(text, "Partitions", "by %s: those that a batch touches are derived again",
+					key_names(view, d->parts, d->nparts));
+	else if (d)
+		sx_describe(text, "Partitions", "none: the whole result is derived again with each batch");
+	if (d && d->prune)
+		sx_describe(text, "", "hidden rows that can no longer be in the result are removed");
 	describe_window(text, view, shape);
 }

@@ -10,6 +10,7 @@
 
 #include "postgres.h"
 
+#include "nodes/params.h"
 #include "nodes/parsenodes.h"
 #include "nodes/plannodes.h"
 #include "nodes/primnodes.h"
@@ -24,6 +25,8 @@ typedef enum SxStrategy
 	SX_STRATEGY_MERGE,			/* partial states are merged per group */
 	SX_STRATEGY_RECOMPUTE,		/* rows of open windows are held, groups that
 								 * a batch touches are computed again */
+	SX_STRATEGY_DERIVE,			/* cores are kept in hidden tables, the query
+								 * over them runs for what changed */
 } SxStrategy;
 
 /* One grouping column. */
@@ -171,7 +174,56 @@ struct SxShape
 	 */
 	SxJoin	   *join;
 	int			window_side;
+
+	/* derive only; batch_query is NULL, keys are those of the result */
+	struct SxDerivation *derivation;
 };
+
+/*
+ * A core of a derived view: a query over the stream that is kept as a view of
+ * its own in a hidden table, whose columns are those of the shape.
+ */
+typedef struct SxCore
+{
+	SxShape    *shape;			/* append, merge or recompute */
+	int			ncolumns;
+	SxHeld	   *columns;		/* of the hidden table; expr: of the query */
+	int			window_column;	/* the one that is a window; 0: none */
+	List	   *index_columns;	/* ints: found by these; NIL: by its key */
+} SxCore;
+
+/* A place in the outer query where a core stands. */
+typedef struct SxCoreUse
+{
+	int			core;
+	AttrNumber *part;			/* per partition column: column of the core */
+} SxCoreUse;
+
+/*
+ * How a view is had from its cores.  The rows of the result whose partition
+ * columns have certain values depend on those rows of the cores only that
+ * have them too, see partition.c.
+ */
+typedef struct SxDerivation
+{
+	int			ncores;
+	SxCore	   *cores;
+	int			nuses;
+	SxCoreUse  *uses;
+	int			nparts;			/* 0: every batch derives the whole */
+	SxKey	   *parts;			/* partition columns: of the result */
+	int			window_part;	/* the one whose partitions close; -1: none */
+	SxWindow   *window;			/* how */
+	Query	   *outer;			/* over the uses, see derive.c */
+
+	/*
+	 * Of the only core, an append one: gives (ctid, number) of its rows in
+	 * their partitions; what has a number beyond prune_keep never again
+	 * counts.  NULL: rows stay.
+	 */
+	Query	   *prune;
+	int64		prune_keep;
+} SxDerivation;
 
 /*
  * sx_plan_analyze -- can this query be maintained, and how
@@ -207,6 +259,29 @@ extern PlannedStmt *sx_plan_seed(const SxShape *shape);
 /* Plan of a query that is not partial, over a batch of so many rows. */
 extern PlannedStmt *sx_plan_late(const SxShape *shape, double rows);
 
+/*
+ * The query of a derived view over its cores, which are in these tables.
+ * restricted: only for partitions whose columns have values in the arrays $1,
+ * $2, ...; nulls: or are NULL.
+ */
+typedef enum SxDeriveScope
+{
+	SX_DERIVE_ALL,
+	SX_DERIVE_PARTS,
+	SX_DERIVE_PARTS_OR_NULL,
+} SxDeriveScope;
+
+extern PlannedStmt *sx_plan_derive(const SxShape *shape, const Oid *tables,
+								   SxDeriveScope scope, ParamListInfo params);
+
+/* (ctid, number) of the rows of the core, see SxDerivation.prune */
+extern PlannedStmt *sx_plan_prune(const SxShape *shape, const Oid *tables,
+								  SxDeriveScope scope, ParamListInfo params);
+
+/* (columns, ctid) of the result table's rows of these partitions */
+extern PlannedStmt *sx_plan_derived_rows(const SxShape *shape, Oid result,
+										 SxDeriveScope scope, ParamListInfo params);
+
 /* At server start: queries over tables can group by session() as well. */
 extern void sx_plan_init(void);
 
@@ -219,6 +294,8 @@ extern bool sx_plan_repeats(const SxShape *shape);
 /* The parts of these: plan a query over a batch; stop at partial states. */
 extern PlannedStmt *sx_plan_for_batch(Query *query, double rows);
 extern PlannedStmt *sx_plan_partial(const SxShape *shape, PlannedStmt *stmt);
+/* Can the rows that are late be told one by one? */
+extern bool sx_plan_tells_late(const SxShape *shape);
 
 /* The stored query of a view (its Query after parse analysis). */
 extern Query *sx_plan_stored_query(Oid query_view);

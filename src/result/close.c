@@ -27,6 +27,8 @@
 bool
 sx_result_can_close(const SxResult *r, int64 closed_us)
 {
+	if (r->derived)
+		return sx_derived_can_close(r, closed_us);
 	return r->shape->window != NULL && closed_us != PG_INT64_MIN &&
 		r->next_end_us <= closed_us;
 }
@@ -35,6 +37,8 @@ void
 sx_result_closed_before(SxResult *r, int64 closed_us)
 {
 	r->closed_us = closed_us;
+	if (r->derived)
+		sx_derived_closed_before(r, closed_us);
 }
 
 /* The group of a row of the state table, in the current context. */
@@ -70,9 +74,11 @@ group_of(SxResult *r, TupleTableSlot *slot)
 static void
 remove_old(SxResult *r, int64 closed_us)
 {
-	const SxWindow *window = r->shape->window;
+	const SxDerivation *d = r->shape->derivation;
+	const SxWindow *window = d ? d->window : r->shape->window;
+	const SxKey *key = d ? &d->parts[d->window_part] : &r->shape->keys[r->shape->window_key];
 	int64		until = closed_us - r->view->retention_us;
-	Oid			type = r->shape->keys[r->shape->window_key].typid;
+	Oid			type = key->typid;
 	Datum		bound;
 	StringInfoData sql;
 
@@ -85,7 +91,7 @@ remove_old(SxResult *r, int64 closed_us)
 					 quote_qualified_identifier(get_namespace_name(get_rel_namespace(r->view->relid)),
 												get_rel_name(r->view->relid)),
 					 quote_identifier(get_attname(r->view->relid,
-												  r->shape->keys[r->shape->window_key].resno, false)));
+												  key->resno, false)));
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	if (SPI_execute_with_args(sql.data, 1, &type, &bound, NULL, false, 0) != SPI_OK_DELETE)
@@ -124,7 +130,9 @@ sx_result_close(SxResult *r, int64 closed_us)
 	r->closing = true;
 	PG_TRY();
 	{
-		if (r->shape->session)
+		if (r->derived)
+			written = sx_derived_close(r, closed_us);
+		else if (r->shape->session)
 			written = sx_session_close(r, closed_us);
 		else if (r->shape->strategy == SX_STRATEGY_RECOMPUTE)
 			written = sx_recompute_close(r, closed_us);

@@ -15,12 +15,22 @@
 #include "plan/describe.h"
 #include "result/open.h"
 
+static int64
+bytes_of(Oid relid)
+{
+	return DatumGetInt64(DirectFunctionCall1(pg_total_relation_size, ObjectIdGetDatum(relid)));
+}
+
+static const char *
+size_text(int64 bytes)
+{
+	return TextDatumGetCString(DirectFunctionCall1(pg_size_pretty, Int64GetDatum(bytes)));
+}
+
 static const char *
 relation_size(Oid relid)
 {
-	return TextDatumGetCString(DirectFunctionCall1(pg_size_pretty,
-												   DirectFunctionCall1(pg_total_relation_size,
-																	   ObjectIdGetDatum(relid))));
+	return size_text(bytes_of(relid));
 }
 
 static double
@@ -49,7 +59,21 @@ sx_result_describe(StringInfo text, const SxView *view, const SxShape *shape)
 		what = "a row for each pane of a group";
 	else
 		what = "a row for each group";
-	if (what == NULL)
+	if (view->parts != NIL)
+	{
+		int64		size = 0;
+		ListCell   *lc;
+
+		foreach(lc, view->parts)
+		{
+			if (OidIsValid(lfirst_oid(lc)))
+				size += bytes_of(lfirst_oid(lc));
+		}
+		sx_describe(text, "State", "hidden tables and their states%s",
+					shape->derivation && shape->derivation->window ? ", until the window of a row closes" : "");
+		sx_describe(text, "", "%s", size_text(size));
+	}
+	else if (what == NULL)
 		sx_describe(text, "State", "none");
 	else
 	{

@@ -14,9 +14,9 @@
 
 /* The aggregates of no rows at all. */
 static void
-write_initial(SxView *view, SxShape *shape)
+write_initial(SxResult *r)
 {
-	SxResult   *r = sx_result_open(view, shape);
+	const SxShape *shape = r->shape;
 	SxScanInput input = {0};
 	SxRows		rows;
 	int64		dropped;
@@ -31,7 +31,7 @@ write_initial(SxView *view, SxShape *shape)
 	}
 	input.streams = shape->streams;
 	dest = sx_exec_collector(&rows, CurrentMemoryContext);
-	sx_exec_run(shape->initial_query ? sx_plan_initial(shape, view->state) :
+	sx_exec_run(shape->initial_query ? sx_plan_initial(shape, r->view->state) :
 				sx_plan_batch(shape, 1), &input, dest);
 	dest->rDestroy(dest);
 	CommandCounterIncrement();
@@ -40,6 +40,28 @@ write_initial(SxView *view, SxShape *shape)
 		sx_recompute_write(r, &rows);
 	else
 		sx_result_take(r, &rows, PG_INT64_MIN, &dropped);
+}
+
+void
+sx_result_first_rows(SxResult *r)
+{
+	if (r->derived)
+		sx_derived_first_rows(r);
+	else if (r->shape->strategy != SX_STRATEGY_APPEND &&
+			 (!r->shape->grouped || r->shape->initial_query))
+		write_initial(r);
+}
+
+static bool
+has_history(const SxShape *shape)
+{
+	const SxDerivation *d = shape->derivation;
+	bool		result = shape->seed_query != NULL;
+	int			i;
+
+	for (i = 0; d && i < d->ncores; i++)
+		result |= has_history(d->cores[i].shape);
+	return result;
 }
 
 /* What the view's sink gets of it as well. */
@@ -71,19 +93,25 @@ sx_result_initialize(Oid viewid)
 {
 	SxView	   *view = sx_view_get(viewid);
 	SxShape    *shape = sx_plan_analyze(sx_plan_stored_query(view->query), view->name);
+	SxResult   *r;
 
 	CommandCounterIncrement();
 	PushCopiedSnapshot(GetActiveSnapshot());
 	UpdateActiveSnapshotCommandId();
-	if (shape->strategy != SX_STRATEGY_APPEND && (!shape->grouped || shape->initial_query))
-		write_initial(view, shape);
-	if (shape->seed_query)
+	if (shape->strategy == SX_STRATEGY_APPEND && shape->seed_query == NULL)
+	{
+		PopActiveSnapshot();
+		return;
+	}
+	r = sx_result_open(view, shape);
+	sx_result_first_rows(r);
+	if (has_history(shape))
 	{
 		SxViewCounters counters = {.watermark_us = PG_INT64_MIN};
 
 		CommandCounterIncrement();
 		UpdateActiveSnapshotCommandId();
-		take_history(sx_result_open(view, shape), &counters);
+		take_history(r, &counters);
 		sx_view_count(viewid, &counters);
 	}
 	PopActiveSnapshot();

@@ -655,6 +655,11 @@ sx_result_open(const SxView *view, const SxShape *shape)
 	r->cxt = CurrentMemoryContext;
 	if (shape->strategy == SX_STRATEGY_APPEND)
 		return r;
+	if (shape->strategy == SX_STRATEGY_DERIVE)
+	{
+		sx_derived_open(r);
+		return r;
+	}
 	r->keyops = palloc0(sizeof(SxKeyOps) * Max(shape->nkeys, 1));
 	for (i = 0; i < shape->nkeys; i++)
 		sx_key_ops_init(&r->keyops[i], &shape->keys[i]);
@@ -950,6 +955,8 @@ sx_result_forget(SxResult *r)
 		r->next_leave_us = PG_INT64_MIN;
 	if (r->session)
 		r->session->swept_us = PG_INT64_MIN;
+	if (r->derived)
+		sx_derived_forget(r);
 	if (r->groups)
 		sx_groups_reset(r->groups);
 }
@@ -957,6 +964,8 @@ sx_result_forget(SxResult *r)
 int64
 sx_result_memory(const SxResult *r)
 {
+	if (r->derived)
+		return sx_derived_memory(r);
 	return (r->groups ? MemoryContextMemAllocated(r->groups->cxt, true) : 0) +
 		(r->open ? sx_open_memory(r->open) : 0);
 }
@@ -966,6 +975,8 @@ sx_result_trim(SxResult *r)
 {
 	int64		limit = (int64) sx_state_memory_kb * 1024;
 
+	if (r->derived)
+		sx_derived_trim(r);
 	if (r->groups == NULL || r->groups->bytes <= limit)
 		return;
 	sx_groups_evict(r->groups, r->groups->batch);

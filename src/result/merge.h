@@ -94,6 +94,7 @@ struct SxResult
 	MemoryContext cxt;
 	struct SxEmit *emit;		/* to the view's sink; NULL: none, or not yet */
 	bool		closing;		/* rows are written as their window closes */
+	struct SxDerived *derived;	/* or NULL, see derive.c */
 	PlannedStmt *recompute;		/* made when first needed */
 	struct SxSessionKeys *session;	/* or NULL, see session.h */
 	int64		closed_us;		/* what ended by then was closed before */
@@ -193,5 +194,21 @@ extern int64 sx_recompute_groups(SxResult *result, const int64 *hashes, int n,
 
 /* Write the rows of these groups: (keys ..., aggregates ...). */
 extern int64 sx_recompute_write(SxResult *result, const SxRows *groups);
+
+/* What is there before any input, with an active snapshot of its own. */
+extern void sx_result_first_rows(SxResult *result);
+
+/* derive.c's parts */
+extern void sx_derived_open(SxResult *result);
+extern void sx_derived_forget(SxResult *result);
+extern void sx_derived_trim(SxResult *result);
+extern int64 sx_derived_memory(const SxResult *result);
+extern void sx_derived_closed_before(SxResult *result, int64 closed_us);
+extern bool sx_derived_can_close(const SxResult *result, int64 closed_us);
+extern int64 sx_derived_close(SxResult *result, int64 closed_us);
+extern int64 sx_derived_leaves_at(const SxResult *result);
+extern int64 sx_derived_leave(SxResult *result);
+extern void sx_derived_first_rows(SxResult *result);
+extern int64 sx_derived_seed(SxResult *result);
 
 #endif							/* SX_RESULT_MERGE_H */

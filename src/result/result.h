@@ -63,6 +63,26 @@ extern bool sx_result_was_late(SxResult *result, const Datum *keys,
 							   const bool *nulls);
 
 /*
+ * sx_result_derive -- fold rows into a derived view's cores, derive what
+ * changed by it
+ *
+ * Returns the rows written; *late, in the current context, those that were.
+ */
+typedef struct SxLateRows
+{
+	int64		nrows;
+	int64	   *rows;			/* their numbers in the input, in order; NULL:
+								 * they cannot be told apart */
+} SxLateRows;
+
+extern int64 sx_result_derive(SxResult *result, const SxScanInput *input,
+							  int64 closed_us, SxLateRows *late);
+
+/* Of a derived view: what it reads and writes besides the result, and locks. */
+extern List *sx_result_relations(const SxResult *result);
+extern void sx_result_lock(const SxResult *result);
+
+/*
  * sx_result_close -- windows that end at or before closed_us are closed
  *
  * Their states go; a view that emits final rows writes them now.  Returns the
@@ -174,11 +194,11 @@ extern void sx_result_restore(SxResult *result, const SxPosition *saved,
  *
  * Hangs below "parent" from then on.  NULL: there is nothing to be kept.
  */
-extern SxOpen *sx_result_detach(SxResult *result, MemoryContext parent);
+extern SxOpen * sx_result_detach(SxResult *result, MemoryContext parent);
 
 /* false: the view is another one now; "open" stays the caller's. */
-extern bool sx_result_attach(SxResult *result, SxOpen *open);
-extern void sx_open_free(SxOpen *open);
+extern bool sx_result_attach(SxResult *result, SxOpen * open);
+extern void sx_open_free(SxOpen * open);
 
 /* Copies with their texts, in the current context. */
 extern SxPosition *sx_positions_copy(const SxPosition *positions, int n);

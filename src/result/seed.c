@@ -171,11 +171,15 @@ int64
 sx_result_seed(SxResult *r)
 {
 	const SxShape *shape = r->shape;
-	PlannedStmt *plan = sx_plan_seed(shape);
+	PlannedStmt *plan;
 	ErrorContextCallback context;
 	SxRows		rows;
 	int64		dropped;
 	int64		written;
+
+	if (r->derived)
+		return sx_derived_seed(r);
+	plan = sx_plan_seed(shape);
 
 	context.callback = context_callback;
 	context.arg = unconstify(SxView *, r->view);

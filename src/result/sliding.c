@@ -67,7 +67,7 @@ leaves_at(const SxSliding *sliding, int64 time_us)
 int64
 sx_result_leaves_at(const SxResult *r)
 {
-	return r->next_leave_us;
+	return r->derived ? sx_derived_leaves_at(r) : r->next_leave_us;
 }
 
 AttrNumber
@@ -382,7 +382,10 @@ sx_result_leave(SxResult *r)
 
 	/* the result is locked before the state, as whoever drops them does */
 	LockRelationOid(r->view->relid, RowExclusiveLock);
-	take_out(r, &leaving);
+	if (r->derived)
+		written = sx_derived_leave(r);
+	else
+		take_out(r, &leaving);
 	if (leaving.n > 0)
 	{
 		CommandCounterIncrement();

@@ -13,6 +13,7 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "commands/trigger.h"
+#include "utils/datum.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -20,9 +21,31 @@
 #include "result/emit.h"
 #include "result/writer.h"
 
+static List *watches = NIL;		/* SxWatch of all tables */
+
+static void
+end_watch(void *watch)
+{
+	watches = list_delete_ptr(watches, watch);
+}
+
+void
+sx_writer_watch(SxWatch *watch, MemoryContext cxt)
+{
+	MemoryContextCallback *callback = MemoryContextAlloc(cxt, sizeof(MemoryContextCallback));
+	MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
+
+	watches = lappend(watches, watch);
+	MemoryContextSwitchTo(old);
+	callback->func = end_watch;
+	callback->arg = watch;
+	MemoryContextRegisterResetCallback(cxt, callback);
+}
+
 SxWriter *
 sx_writer_begin(Oid relid)
 {
+	ListCell   *lc;
 	SxWriter   *w;
 	EState	   *estate = CreateExecutorState();
 	MemoryContext old = MemoryContextSwitchTo(estate->es_query_cxt);
@@ -49,6 +72,11 @@ sx_writer_begin(Oid relid)
 									 &TTSOpsVirtual);
 	w->old = table_slot_create(w->rel, &estate->es_tupleTable);
 	w->emit = sx_emit_of(relid);
+	foreach(lc, watches)
+	{
+		if (((SxWatch *) lfirst(lc))->relid == relid)
+			w->watches = lappend(w->watches, lfirst(lc));
+	}
 	AfterTriggerBeginQuery();
 	MemoryContextSwitchTo(old);
 	return w;
@@ -70,6 +98,47 @@ sx_writer_end(SxWriter *w)
 	table_close(rel, NoLock);
 }
 
+/* The row at a place, for those who watch. */
+static void
+fetch_old(SxWriter *w, ItemPointer tid)
+{
+	if (!table_tuple_fetch_row_version(w->rel, tid, SnapshotAny, w->old))
+		elog(ERROR, "row to be changed is gone");
+}
+
+static void
+tell(SxWriter *w, TupleTableSlot *row)
+{
+	ListCell   *lc;
+
+	foreach(lc, w->watches)
+	{
+		SxWatch    *watch = lfirst(lc);
+
+		watch->changed(watch, row);
+	}
+}
+
+static bool
+same_rows(TupleTableSlot *a, TupleTableSlot *b)
+{
+	TupleDesc	desc = a->tts_tupleDescriptor;
+	int			i;
+
+	slot_getallattrs(a);
+	slot_getallattrs(b);
+	for (i = 0; i < desc->natts; i++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, i);
+
+		if (a->tts_isnull[i] != b->tts_isnull[i] ||
+			(!a->tts_isnull[i] &&
+			 !datum_image_eq(a->tts_values[i], b->tts_values[i], att->attbyval, att->attlen)))
+			return false;
+	}
+	return true;
+}
+
 void
 sx_writer_insert(SxWriter *w, ItemPointer tid)
 {
@@ -78,6 +147,8 @@ sx_writer_insert(SxWriter *w, ItemPointer tid)
 	*tid = w->slot->tts_tid;
 	if (w->emit && ItemPointerIsValid(tid))
 		sx_emit_row(w->emit, w->slot, NULL, tid);
+	if (w->watches && ItemPointerIsValid(tid))
+		tell(w, w->slot);
 	ResetPerTupleExprContext(w->estate);
 }
 
@@ -86,6 +157,14 @@ sx_writer_update(SxWriter *w, ItemPointer tid)
 {
 	ItemPointerData before = *tid;
 
+	if (w->watches)
+	{
+		fetch_old(w, tid);
+		if (same_rows(w->old, w->slot))
+			return;
+		tell(w, w->old);
+		ExecClearTuple(w->old);
+	}
 	w->old->tts_tid = *tid;
 	ItemPointerSetInvalid(&w->slot->tts_tid);
 	ExecSimpleRelationUpdate(w->rri, w->estate, &w->epqstate, w->old, w->slot);
@@ -95,6 +174,8 @@ sx_writer_update(SxWriter *w, ItemPointer tid)
 		if (w->emit)
 			sx_emit_row(w->emit, w->slot, &before, tid);
 	}
+	if (w->watches)
+		tell(w, w->slot);
 	ResetPerTupleExprContext(w->estate);
 }
 
@@ -107,6 +188,12 @@ sx_writer_delete(SxWriter *w, ItemPointer tid)
 		table_tuple_fetch_row_version(w->rel, tid, SnapshotAny, w->old);
 
 		sx_emit_gone(w->emit, found ? w->old : NULL, tid);
+		ExecClearTuple(w->old);
+	}
+	if (w->watches)
+	{
+		fetch_old(w, tid);
+		tell(w, w->old);
 		ExecClearTuple(w->old);
 	}
 	w->old->tts_tid = *tid;

@@ -12,6 +12,20 @@
 #include "executor/executor.h"
 #include "utils/rel.h"
 
+/*
+ * Told of each row that writers of a table take away or bring, from
+ * sx_writer_watch() on until the context is gone.  An update that leaves a row
+ * as it was is then not written at all.
+ */
+typedef struct SxWatch
+{
+	Oid			relid;
+	void		(*changed) (struct SxWatch *watch, TupleTableSlot *row);
+} SxWatch;
+
+/* The watch lives in cxt. */
+extern void sx_writer_watch(SxWatch *watch, MemoryContext cxt);
+
 /* Open for a part of a transaction; everything lives in its EState. */
 typedef struct SxWriter
 {
@@ -23,6 +37,7 @@ typedef struct SxWriter
 								 * ExecStoreVirtualTuple */
 	TupleTableSlot *old;		/* as the table's own slots: a row found */
 	struct SxEmit *emit;		/* hears of what is written, or NULL */
+	List	   *watches;		/* SxWatch that want to know what changes */
 } SxWriter;
 
 /* Opens and locks (RowExclusiveLock, kept until the transaction's end). */

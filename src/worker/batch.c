@@ -148,7 +148,10 @@ open_view(SxViewRun *run, BatchInput *in)
 	sx_refill_attach(run);
 	if (in->task->refill)
 		sx_refill_prepare(in->task, run);
-	lock_relations(run->plan_big);
+	if (run->plan_big)
+		lock_relations(run->plan_big);
+	else
+		sx_result_lock(run->result);
 	if (OidIsValid(run->view->state))
 		LockRelationOid(run->view->state, RowExclusiveLock);
 	if (run->pairs)
@@ -244,13 +247,21 @@ void
 sx_view_write(SxViewRun *run, SxTask *task, PlannedStmt *plan,
 			  const SxScanInput *input, int64 closed_us)
 {
-	DestReceiver *dest;
+	DestReceiver *dest = NULL;
 	int64		written = 0;
 
 	if (run->shape->strategy == SX_STRATEGY_APPEND)
 	{
 		dest = sx_result_appender(run->result, &written);
 		sx_exec_run(plan, input, dest);
+	}
+	else if (run->shape->strategy == SX_STRATEGY_DERIVE)
+	{
+		SxLateRows	late;
+
+		written = sx_result_derive(run->result, input, closed_us, &late);
+		run->counters.rows_late += late.nrows;
+		sx_late_keep_all(run, task->stream->def, input, &late);
 	}
 	else
 	{
@@ -272,7 +283,8 @@ sx_view_write(SxViewRun *run, SxTask *task, PlannedStmt *plan,
 		else if (dropped > 0 || (run->shape->window_partial && sx_window_closed_hits() > 0))
 			run->counters.rows_late += sx_late_rows(run, task->stream->def, input, closed_us);
 	}
-	dest->rDestroy(dest);
+	if (dest)
+		dest->rDestroy(dest);
 	sx_result_emit_part(run->result);
 	run->counters.rows_out += written;
 }

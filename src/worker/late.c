@@ -132,3 +132,16 @@ sx_late_rows(SxViewRun *run, const SxStream *stream, const SxScanInput *input,
 	}
 	return rows.nrows;
 }
+
+void
+sx_late_keep_all(SxViewRun *run, const SxStream *stream, const SxScanInput *input,
+				 const SxLateRows *late)
+{
+	int64		i;
+
+	for (i = 0; run->view->keep_late && late->rows && i < late->nrows; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		sx_late_keep(run, stream, input, late->rows[i]);
+	}
+}

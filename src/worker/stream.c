@@ -415,11 +415,11 @@ sx_view_prepare(SxViewRun *run)
 											  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(cxt);
 	SxShape    *shape;
-	PlannedStmt *small;
-	PlannedStmt *big;
+	PlannedStmt *small = NULL;
+	PlannedStmt *big = NULL;
+	List	   *relations;
 	SxResult   *result;
 	SxPairs    *pairs = NULL;
-	List	   *relations = NIL;
 	ListCell   *lc;
 
 	shape = sx_plan_analyze(sx_plan_stored_query(run->view->query),
@@ -433,15 +433,19 @@ sx_view_prepare(SxViewRun *run)
 							run->view->name),
 					 errhint("A view that it is defined by was changed: create the continuous view anew.")));
 	}
-	small = sx_plan_batch(shape, 100);
-	big = sx_plan_batch(shape, 100000);
 	result = sx_result_open(run->view, shape);
+	if (shape->strategy == SX_STRATEGY_DERIVE)
+		relations = list_copy(sx_result_relations(result));
+	else
+	{
+		small = sx_plan_batch(shape, 100);
+		big = sx_plan_batch(shape, 100000);
+		relations = list_copy(big->relationOids);
+	}
 	if (shape->join)
 		pairs = sx_pairs_open(run->view, shape, &relations);
 	MemoryContextSwitchTo(run->cxt);
 	foreach(lc, relations)
-		run->relations = list_append_unique_oid(run->relations, lfirst_oid(lc));
-	foreach(lc, big->relationOids)
 		run->relations = list_append_unique_oid(run->relations, lfirst_oid(lc));
 	MemoryContextSwitchTo(old);
 	MemoryContextSetParent(cxt, run->cxt);

@@ -67,7 +67,8 @@ typedef struct SxViewRun
 	int			nmembers;		/* as many as view->streams */
 	SxMember   *members;
 	SxShape    *shape;			/* NULL: to be planned */
-	PlannedStmt *plan_small;	/* for batches of few rows, and of many */
+	PlannedStmt *plan_small;	/* for batches of few rows, and of many; NULL
+								 * where the result has its own */
 	PlannedStmt *plan_big;
 	List	   *relations;		/* Oids that plan, result and state depend on */
 	SxResult   *result;
@@ -236,6 +237,10 @@ extern int64 sx_watermark_after(SxTask *task, const SxViewRun *run,
 
 /* Windows that end at or before this are closed for the view. */
 extern int64 sx_watermark_closed(const SxViewRun *run, int64 watermark_us);
+
+/* Of a derived view: keep them if it does. */
+extern void sx_late_keep_all(SxViewRun *run, const SxStream *stream,
+							 const SxScanInput *input, const SxLateRows *late);
 
 /* ---- join.c: views that have caught up share a reading ---- */
 

@@ -1,0 +1,1038 @@
+/*-------------------------------------------------------------------------
+ * derive.c
+ *		Views that are derived from cores (see plan/derive.c).
+ *
+ * A core is kept as a view is, in a hidden table of its own with a state
+ * table beside it.  What a batch changes there names the partitions that it
+ * touches; those are derived anew from the hidden tables, and their rows of
+ * the result brought to that: rows that are as they were stay untouched.
+ *
+ * When the window is among the partition columns, a partition whose window
+ * has closed never changes again: its hidden rows go, those of the result
+ * stay.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "common/hashfn.h"
+#include "miscadmin.h"
+#include "storage/bufmgr.h"
+#include "storage/lmgr.h"
+#include "utils/array.h"
+#include "utils/datum.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "compat.h"
+#include "exec/exec.h"
+#include "result/merge.h"
+
+#define SMALL_BATCH		2000	/* rows up to which plan_small is taken */
+#define FEW_PARTITIONS	32		/* that a plan made before is good for */
+
+typedef struct CoreRun
+{
+	SxWatch		watch;			/* of its hidden table; has to be first */
+	struct SxDerived *derived;
+	int			number;
+	SxView		view;			/* as if it were one */
+	SxResult   *result;
+	PlannedStmt *plan_small;
+	PlannedStmt *plan_big;
+	PlannedStmt *plan_late;		/* made when first needed */
+} CoreRun;
+
+/* Plans over the tables, for one scope each. */
+typedef struct DerivePlans
+{
+	PlannedStmt *derive;
+	PlannedStmt *rows;			/* of the result */
+	PlannedStmt *prune;
+} DerivePlans;
+
+typedef struct SxDerived
+{
+	SxResult   *r;
+	const SxDerivation *d;
+	CoreRun    *cores;
+	Oid		   *tables;			/* per core */
+	List	   *relations;		/* Oids of all that is read or written */
+	SxKeyOps   *partops;
+	SxKeyOps   *keyops;			/* of the result's key */
+	MemoryContext plans_cxt;
+	DerivePlans plans[SX_DERIVE_PARTS_OR_NULL + 1];
+	BlockNumber planned_blocks; /* the hidden tables had then */
+
+	/* what has changed; lives as long as the part of the batch */
+	bool		changed;
+	bool		nulls;			/* NULL is among the values */
+	SxGroups   *touched;		/* partitions */
+	SxGroups  **values;			/* of each partition column */
+} SxDerived;
+
+/* ---- what has changed ---- */
+
+static void
+begin_changes(SxDerived *v)
+{
+	int			i;
+
+	v->changed = v->nulls = false;
+	v->touched = sx_groups_create(v->partops, v->d->nparts, NULL, 0);
+	v->values = palloc(sizeof(SxGroups *) * Max(v->d->nparts, 1));
+	for (i = 0; i < v->d->nparts; i++)
+		v->values[i] = sx_groups_create(&v->partops[i], 1, NULL, 0);
+}
+
+static void
+touch(SxGroups *groups, const SxKeyOps *ops, int n, const Datum *values,
+	  const bool *nulls)
+{
+	uint64		hash = sx_keys_hash(ops, n, values, nulls);
+
+	if (sx_groups_find(groups, hash, values, nulls) == NULL)
+		(void) sx_groups_add(groups, hash, values, nulls);
+}
+
+/* A row of a core has gone or come. */
+static void
+core_changed(SxWatch *watch, TupleTableSlot *row)
+{
+	CoreRun    *core = (CoreRun *) watch;
+	SxDerived  *v = core->derived;
+	const SxDerivation *d = v->d;
+	Datum		values[INDEX_MAX_KEYS];
+	bool		nulls[INDEX_MAX_KEYS];
+	int			use;
+	int			i;
+
+	v->changed = true;
+	if (d->window && v->r->next_end_us != PG_INT64_MIN)
+	{
+		values[0] = slot_getattr(row, d->cores[core->number].window_column, &nulls[0]);
+		if (!nulls[0])
+			v->r->next_end_us = Min(v->r->next_end_us,
+									sx_window_end(d->window, DatumGetInt64(values[0])));
+	}
+	for (use = 0; d->nparts > 0 && use < d->nuses; use++)
+	{
+		if (d->uses[use].core != core->number)
+			continue;
+		for (i = 0; i < d->nparts; i++)
+		{
+			values[i] = slot_getattr(row, d->uses[use].part[i], &nulls[i]);
+			if (nulls[i])
+				v->nulls = true;
+			else
+			{
+				if (v->partops[i].len == -1)
+					values[i] = PointerGetDatum(PG_DETOAST_DATUM(values[i]));
+				touch(v->values[i], &v->partops[i], 1, &values[i], &nulls[i]);
+			}
+		}
+		touch(v->touched, v->partops, d->nparts, values, nulls);
+	}
+}
+
+/* ---- deriving ---- */
+
+/* The values of each partition column as parameters. */
+static ParamListInfo
+touched_params(SxDerived *v)
+{
+	ParamListInfo params = makeParamList(v->d->nparts);
+	int			i;
+
+	for (i = 0; i < v->d->nparts; i++)
+	{
+		const SxGroups *groups = v->values[i];
+		Oid			type = v->d->parts[i].typid;
+		Datum	   *elems = palloc(sizeof(Datum) * Max(groups->ngroups, 1));
+		int			n = 0;
+		uint64		b;
+		int16		len;
+		bool		byval;
+		char		align;
+
+		for (b = 0; b < groups->nbuckets; b++)
+		{
+			const SxGroup *g;
+
+			for (g = groups->buckets[b]; g; g = g->next)
+				elems[n++] = g->keys[0];
+		}
+		get_typlenbyvalalign(type, &len, &byval, &align);
+		params->params[i].value = PointerGetDatum(construct_array(elems, n, type, len, byval, align));
+		params->params[i].isnull = false;
+		params->params[i].pflags = PARAM_FLAG_CONST;
+		params->params[i].ptype = get_array_type(type);
+	}
+	return params;
+}
+
+static BlockNumber
+hidden_blocks(const SxDerived *v)
+{
+	BlockNumber n = 0;
+	int			i;
+
+	for (i = 0; i < v->d->ncores; i++)
+	{
+		Relation	rel = table_open(v->tables[i], AccessShareLock);
+
+		n += RelationGetNumberOfBlocks(rel);
+		table_close(rel, NoLock);
+	}
+	return n;
+}
+
+static void
+make_plans(SxDerived *v, SxDeriveScope scope, ParamListInfo params, DerivePlans *plans)
+{
+	const SxShape *shape = v->r->shape;
+
+	plans->derive = sx_plan_derive(shape, v->tables, scope, params);
+	plans->rows = sx_plan_derived_rows(shape, v->r->view->relid, scope, params);
+	plans->prune = v->d->prune ? sx_plan_prune(shape, v->tables, scope, params) : NULL;
+}
+
+/*
+ * The plans for a scope.  Few partitions: made before, unless the tables have
+ * grown much since; many: for just these.
+ */
+static const DerivePlans *
+plans_for(SxDerived *v, SxDeriveScope scope, ParamListInfo params)
+{
+	DerivePlans *plans = &v->plans[scope];
+	BlockNumber blocks;
+	DerivePlans made;
+	MemoryContext old;
+
+	if (scope != SX_DERIVE_ALL && v->touched->ngroups > FEW_PARTITIONS)
+	{
+		plans = palloc(sizeof(DerivePlans));
+		make_plans(v, scope, params, plans);
+		return plans;
+	}
+	blocks = hidden_blocks(v);
+	if (blocks > v->planned_blocks * 2 + 16)
+	{
+		MemoryContextReset(v->plans_cxt);
+		memset(v->plans, 0, sizeof(v->plans));
+		v->planned_blocks = blocks;
+	}
+	if (plans->derive)
+		return plans;
+	make_plans(v, scope, NULL, &made);
+	old = MemoryContextSwitchTo(v->plans_cxt);
+	plans->rows = copyObject(made.rows);
+	plans->prune = copyObject(made.prune);
+	plans->derive = copyObject(made.derive);
+	MemoryContextSwitchTo(old);
+	return plans;
+}
+
+static void
+run_plan(PlannedStmt *plan, ParamListInfo params, SxRows *rows)
+{
+	DestReceiver *dest = sx_exec_collector(rows, CurrentMemoryContext);
+
+	sx_exec_query(plan, params, dest);
+	dest->rDestroy(dest);
+}
+
+/* Values of a row of the result by the columns' numbers */
+static void
+pick(const SxRows *rows, int64 row, const SxKey *keys, int n, Datum *values,
+	 bool *nulls)
+{
+	int			i;
+
+	for (i = 0; i < n; i++)
+	{
+		values[i] = rows->values[row * rows->ncols + keys[i].resno - 1];
+		nulls[i] = rows->nulls[row * rows->ncols + keys[i].resno - 1];
+	}
+}
+
+/* A row on one side of the comparison. */
+typedef struct Line
+{
+	uint64		key;			/* hash of the key, or of the partition */
+	uint32		image;			/* hash of all columns */
+	int64		row;
+	bool		done;
+} Line;
+
+static int
+by_key_and_image(const void *pa, const void *pb)
+{
+	const Line *a = pa;
+	const Line *b = pb;
+
+	if (a->key != b->key)
+		return a->key < b->key ? -1 : 1;
+	if (a->image != b->image)
+		return a->image < b->image ? -1 : 1;
+	return 0;
+}
+
+/* The rows of partitions that were touched, in order. */
+static Line *
+make_lines(SxDerived *v, const SxRows *rows, TupleDesc desc, int ncols, int64 *n)
+{
+	const SxShape *shape = v->r->shape;
+	Line	   *lines = MemoryContextAllocHuge(CurrentMemoryContext,
+											   sizeof(Line) * Max(rows->nrows, 1));
+	Datum		values[INDEX_MAX_KEYS];
+	bool		nulls[INDEX_MAX_KEYS];
+	int64		i;
+	int			c;
+
+	*n = 0;
+	for (i = 0; i < rows->nrows; i++)
+	{
+		Line	   *line = &lines[*n];
+
+		CHECK_FOR_INTERRUPTS();
+		line->row = i;
+		line->key = 0;
+		line->done = false;
+		if (v->d->nparts > 0)
+		{
+			pick(rows, i, v->d->parts, v->d->nparts, values, nulls);
+			line->key = sx_keys_hash(v->partops, v->d->nparts, values, nulls);
+			if (sx_groups_find(v->touched, line->key, values, nulls) == NULL)
+				continue;
+		}
+		if (shape->nkeys > 0)
+		{
+			pick(rows, i, shape->keys, shape->nkeys, values, nulls);
+			line->key = sx_keys_hash(v->keyops, shape->nkeys, values, nulls);
+		}
+		line->image = 0;
+		for (c = 0; c < ncols; c++)
+		{
+			Form_pg_attribute att = TupleDescAttr(desc, c);
+
+			line->image = hash_combine(line->image,
+									   rows->nulls[i * rows->ncols + c] ? 0 :
+									   datum_image_hash(rows->values[i * rows->ncols + c],
+														att->attbyval, att->attlen));
+		}
+		(*n)++;
+	}
+	qsort(lines, *n, sizeof(Line), by_key_and_image);
+	return lines;
+}
+
+static bool
+same_image(TupleDesc desc, int ncols, const SxRows *a, int64 arow,
+		   const SxRows *b, int64 brow)
+{
+	int			c;
+
+	for (c = 0; c < ncols; c++)
+	{
+		Form_pg_attribute att = TupleDescAttr(desc, c);
+		bool		anull = a->nulls[arow * a->ncols + c];
+		bool		bnull = b->nulls[brow * b->ncols + c];
+
+		if (anull != bnull ||
+			(!anull && !datum_image_eq(a->values[arow * a->ncols + c],
+									   b->values[brow * b->ncols + c],
+									   att->attbyval, att->attlen)))
+			return false;
+	}
+	return true;
+}
+
+static bool
+same_key(SxDerived *v, const SxRows *a, int64 arow, const SxRows *b, int64 brow)
+{
+	const SxShape *shape = v->r->shape;
+	Datum		values[2][INDEX_MAX_KEYS];
+	bool		nulls[2][INDEX_MAX_KEYS];
+
+	pick(a, arow, shape->keys, shape->nkeys, values[0], nulls[0]);
+	pick(b, brow, shape->keys, shape->nkeys, values[1], nulls[1]);
+	return sx_keys_equal(v->keyops, shape->nkeys, values[0], nulls[0], values[1], nulls[1]);
+}
+
+/* What is to be written where; row of the new rows, place of the old ones. */
+typedef struct Change
+{
+	int64		row;
+	ItemPointerData tid;
+} Change;
+
+typedef struct Difference
+{
+	Change	   *updates;
+	int64		nupdates;
+	Line	   *old;
+	int64		nold;
+	Line	   *new;
+	int64		nnew;
+} Difference;
+
+static ItemPointer
+place_of(const SxRows *old, int64 row)
+{
+	return (ItemPointer) DatumGetPointer(old->values[row * old->ncols + old->ncols - 1]);
+}
+
+static void
+add_update(Difference *diff, const Line *new, const SxRows *old, int64 old_row)
+{
+	Change	   *change = &diff->updates[diff->nupdates++];
+
+	change->row = new->row;
+	change->tid = *place_of(old, old_row);
+}
+
+/* Rows that stay, or change in their place. */
+static void
+compare(SxDerived *v, TupleDesc desc, const SxRows *old, const SxRows *new,
+		Difference *diff)
+{
+	int			ncols = new->ncols;
+	bool		mark = v->r->view->final_column != NULL;
+	bool		final = v->r->closing || v->r->view->final;
+	int64		o = 0;
+	int64		i;
+	int64		k;
+
+	for (i = 0; i < diff->nnew; i++)
+	{
+		Line	   *line = &diff->new[i];
+
+		while (o < diff->nold && by_key_and_image(&diff->old[o], line) < 0)
+			o++;
+		for (k = o; k < diff->nold && by_key_and_image(&diff->old[k], line) == 0; k++)
+		{
+			int64		row = diff->old[k].row;
+
+			if (diff->old[k].done || !same_image(desc, ncols, old, row, new, line->row))
+				continue;
+			diff->old[k].done = line->done = true;
+			if (mark && (old->nulls[row * old->ncols + ncols] ||
+						 DatumGetBool(old->values[row * old->ncols + ncols]) != final))
+				add_update(diff, line, old, row);
+			break;
+		}
+		/* equal ones follow each other: do not look at those again */
+		while (o < diff->nold && diff->old[o].done)
+			o++;
+	}
+	if (v->r->shape->nkeys == 0)
+		return;
+	o = 0;
+	for (i = 0; i < diff->nnew; i++)
+	{
+		Line	   *line = &diff->new[i];
+
+		while (o < diff->nold && diff->old[o].key < line->key)
+			o++;
+		for (k = o; !line->done && k < diff->nold && diff->old[k].key == line->key; k++)
+		{
+			if (diff->old[k].done || !same_key(v, old, diff->old[k].row, new, line->row))
+				continue;
+			diff->old[k].done = line->done = true;
+			add_update(diff, line, old, diff->old[k].row);
+		}
+	}
+}
+
+static void
+fill_slot(SxDerived *v, SxWriter *w, const SxRows *rows, int64 row)
+{
+	TupleTableSlot *slot = w->slot;
+
+	ExecClearTuple(slot);
+	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts);
+	memcpy(slot->tts_values, rows->values + row * rows->ncols, sizeof(Datum) * rows->ncols);
+	memcpy(slot->tts_isnull, rows->nulls + row * rows->ncols, sizeof(bool) * rows->ncols);
+	if (v->r->view->final_column)
+	{
+		slot->tts_values[rows->ncols] = BoolGetDatum(v->r->closing || v->r->view->final);
+		slot->tts_isnull[rows->ncols] = false;
+	}
+	ExecStoreVirtualTuple(slot);
+}
+
+static int64
+write_difference(SxDerived *v, const SxRows *old, const SxRows *new)
+{
+	SxResult   *r = v->r;
+	SxWriter   *w;
+	Difference	diff = {0};
+	TupleDesc	desc;
+	int64		written = 0;
+	int64		i;
+
+	w = sx_writer_begin(r->view->relid);
+	desc = RelationGetDescr(w->rel);
+	diff.old = make_lines(v, old, desc, new->ncols, &diff.nold);
+	diff.new = make_lines(v, new, desc, new->ncols, &diff.nnew);
+	diff.updates = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Change) * Max(diff.nnew, 1));
+	compare(v, desc, old, new, &diff);
+
+	/* first what goes, as what comes may have its place in an index */
+	for (i = 0; i < diff.nold; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		if (diff.old[i].done)
+			continue;
+		sx_writer_delete(w, place_of(old, diff.old[i].row));
+		written++;
+	}
+	for (i = 0; i < diff.nupdates; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		fill_slot(v, w, new, diff.updates[i].row);
+		sx_writer_update(w, &diff.updates[i].tid);
+		written++;
+	}
+	for (i = 0; i < diff.nnew; i++)
+	{
+		ItemPointerData tid;
+
+		CHECK_FOR_INTERRUPTS();
+		if (diff.new[i].done)
+			continue;
+		fill_slot(v, w, new, diff.new[i].row);
+		sx_writer_insert(w, &tid);
+		written++;
+	}
+	sx_writer_end(w);
+	return written;
+}
+
+/* Keys too long for the result's key index as it is change it first. */
+static void
+check_keys(SxDerived *v, const SxRows *rows)
+{
+	const SxShape *shape = v->r->shape;
+	Datum		values[INDEX_MAX_KEYS];
+	bool		nulls[INDEX_MAX_KEYS];
+	int64		i;
+
+	for (i = 0; shape->nkeys > 0 && i < rows->nrows; i++)
+	{
+		pick(rows, i, shape->keys, shape->nkeys, values, nulls);
+		if (sx_key_size(v->keyops, shape->nkeys, values, nulls) > SX_KEY_MAX)
+		{
+			sx_key_index_widen(v->r->view->relid, shape);
+			return;
+		}
+	}
+}
+
+/* Rows of the core that can never count again go. */
+static void
+prune(SxDerived *v, PlannedStmt *plan, ParamListInfo params)
+{
+	SxWriter   *w;
+	SxRows		rows;
+	int64		i;
+
+	run_plan(plan, params, &rows);
+	w = sx_writer_begin(v->tables[0]);
+	for (i = 0; i < rows.nrows; i++)
+	{
+		if (DatumGetInt64(rows.values[i * 2 + 1]) > v->d->prune_keep)
+			sx_writer_delete(w, (ItemPointer) DatumGetPointer(rows.values[i * 2]));
+	}
+	sx_writer_end(w);
+	CommandCounterIncrement();
+	UpdateActiveSnapshotCommandId();
+}
+
+/* Bring the result to what the cores say, where they have changed. */
+static int64
+derive(SxDerived *v)
+{
+	SxDeriveScope scope = SX_DERIVE_ALL;
+	ParamListInfo params = NULL;
+	const DerivePlans *plans;
+	SxRows		new;
+	SxRows		old;
+
+	if (!v->changed)
+		return 0;
+	if (v->d->nparts > 0)
+	{
+		scope = v->nulls ? SX_DERIVE_PARTS_OR_NULL : SX_DERIVE_PARTS;
+		params = touched_params(v);
+	}
+	LockRelationOid(v->r->view->relid, RowExclusiveLock);
+	plans = plans_for(v, scope, params);
+	CommandCounterIncrement();
+	UpdateActiveSnapshotCommandId();
+	if (plans->prune)
+		prune(v, plans->prune, params);
+	run_plan(plans->derive, params, &new);
+	check_keys(v, &new);
+	UpdateActiveSnapshotCommandId();
+	run_plan(plans->rows, params, &old);
+	return write_difference(v, &old, &new);
+}
+
+/* The whole result, as there may be rows that no row of a core stands behind. */
+static int64
+derive_all(SxDerived *v)
+{
+	const SxShape *shape = v->r->shape;
+	SxDerivation whole = *shape->derivation;
+	SxRows		new;
+	SxRows		old;
+	int64		written;
+
+	CommandCounterIncrement();
+	UpdateActiveSnapshotCommandId();
+	whole.nparts = 0;
+	v->d = &whole;
+	run_plan(sx_plan_derive(shape, v->tables, SX_DERIVE_ALL, NULL), NULL, &new);
+	check_keys(v, &new);
+	UpdateActiveSnapshotCommandId();
+	run_plan(sx_plan_derived_rows(shape, v->r->view->relid, SX_DERIVE_ALL, NULL), NULL, &old);
+	written = write_difference(v, &old, &new);
+	v->d = shape->derivation;
+	return written;
+}
+
+/* ---- cores ---- */
+
+/* Rows as they are; those of closed windows are left out. */
+static void
+append_rows(CoreRun *core, const SxCore *def, const SxRows *rows, int64 closed_us,
+			int64 *dropped)
+{
+	SxWriter   *w = sx_writer_begin(core->view.relid);
+	int64		i;
+
+	*dropped = 0;
+	for (i = 0; i < rows->nrows; i++)
+	{
+		const Datum *values = rows->values + i * rows->ncols;
+		const bool *nulls = rows->nulls + i * rows->ncols;
+		ItemPointerData tid;
+
+		CHECK_FOR_INTERRUPTS();
+		if (def->window_column > 0 && !nulls[def->window_column - 1] &&
+			sx_window_end(def->shape->window,
+						  DatumGetInt64(values[def->window_column - 1])) <= closed_us)
+		{
+			(*dropped)++;
+			continue;
+		}
+		ExecClearTuple(w->slot);
+		memcpy(w->slot->tts_values, values, sizeof(Datum) * rows->ncols);
+		memcpy(w->slot->tts_isnull, nulls, sizeof(bool) * rows->ncols);
+		ExecStoreVirtualTuple(w->slot);
+		sx_writer_insert(w, &tid);
+	}
+	sx_writer_end(w);
+}
+
+/* A plan over the input, in which windows up to closed_us are closed. */
+static void
+run_over_batch(PlannedStmt *plan, const SxShape *shape, const SxScanInput *input,
+			   DestReceiver *dest, int64 closed_us)
+{
+	sx_window_set_late(shape->window, closed_us);
+	PG_TRY();
+	{
+		sx_exec_run(plan, input, dest);
+	}
+	PG_FINALLY();
+	{
+		sx_window_set_late(NULL, PG_INT64_MIN);
+	}
+	PG_END_TRY();
+}
+
+static int
+by_number(const void *pa, const void *pb)
+{
+	int64		a = *(const int64 *) pa;
+	int64		b = *(const int64 *) pb;
+
+	return a < b ? -1 : a > b;
+}
+
+/* The rows that were late for a core, beside those for the ones before. */
+static void
+add_late(SxDerived *v, CoreRun *core, const SxScanInput *input, int64 closed_us,
+		 SxLateRows *late)
+{
+	const SxShape *shape = core->result->shape;
+	DestReceiver *dest;
+	SxRows		rows;
+	int64	   *all;
+	int64		n = 0;
+	int64		i;
+
+	if (shape->late_query == NULL)
+		return;
+	if (core->plan_late == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(v->r->cxt);
+
+		core->plan_late = sx_plan_late(shape, 100000);
+		MemoryContextSwitchTo(old);
+	}
+	dest = sx_exec_collector(&rows, CurrentMemoryContext);
+	run_over_batch(core->plan_late, shape, input, dest, closed_us);
+	dest->rDestroy(dest);
+
+	/* one of several cores may leave out what another takes */
+	all = MemoryContextAllocHuge(CurrentMemoryContext,
+								 sizeof(int64) * (late->nrows + rows.nrows + 1));
+	if (late->rows)
+		memcpy(all, late->rows, sizeof(int64) * late->nrows);
+	for (i = 0; i < rows.nrows; i++)
+		all[late->nrows + i] = sx_fdw_row_of((ItemPointer) DatumGetPointer(rows.values[i]));
+	qsort(all, late->nrows + rows.nrows, sizeof(int64), by_number);
+	for (i = 0; i < late->nrows + rows.nrows; i++)
+	{
+		if (n == 0 || all[n - 1] != all[i])
+			all[n++] = all[i];
+	}
+	late->rows = all;
+	late->nrows = n;
+}
+
+int64
+sx_result_derive(SxResult *r, const SxScanInput *input, int64 closed_us,
+				 SxLateRows *late)
+{
+	SxDerived  *v = r->derived;
+	bool		small = input->end_row - input->first_row <= SMALL_BATCH;
+	SxScanInput in = *input;
+	int			i;
+
+	memset(late, 0, sizeof(*late));
+	begin_changes(v);
+	for (i = 0; i < v->d->ncores; i++)
+	{
+		CoreRun    *core = &v->cores[i];
+		const SxShape *shape = core->result->shape;
+		DestReceiver *dest;
+		SxRows		rows;
+		int64		dropped;
+
+		if (!list_member_oid(shape->streams, input->stream))
+			continue;
+		in.streams = shape->streams;
+		dest = sx_exec_collector(&rows, CurrentMemoryContext);
+		run_over_batch(small ? core->plan_small : core->plan_big, shape, &in, dest, closed_us);
+		dest->rDestroy(dest);
+		CommandCounterIncrement();
+		UpdateActiveSnapshotCommandId();
+		if (shape->strategy == SX_STRATEGY_APPEND)
+			append_rows(core, &v->d->cores[i], &rows, closed_us, &dropped);
+		else
+			(void) sx_result_take(core->result, &rows, closed_us, &dropped);
+		if (shape->session)
+			late->nrows = late->rows ? late->nrows : Max(late->nrows, dropped);
+		else if (dropped > 0)
+			add_late(v, core, &in, closed_us, late);
+	}
+	return r->view->final ? 0 : derive(v);
+}
+
+/* ---- windows that close ---- */
+
+void
+sx_derived_closed_before(SxResult *r, int64 closed_us)
+{
+	int			i;
+
+	for (i = 0; i < r->derived->d->ncores; i++)
+		sx_result_closed_before(r->derived->cores[i].result, closed_us);
+}
+
+bool
+sx_derived_can_close(const SxResult *r, int64 closed_us)
+{
+	const SxDerived *v = r->derived;
+	int			i;
+
+	if (closed_us == PG_INT64_MIN)
+		return false;
+	if (v->d->window && r->next_end_us <= closed_us)
+		return true;
+	for (i = 0; i < v->d->ncores; i++)
+	{
+		const SxResult *core = v->cores[i].result;
+
+		if (core->shape->strategy != SX_STRATEGY_APPEND && sx_result_can_close(core, closed_us))
+			return true;
+	}
+	return false;
+}
+
+/* A core's hidden rows whose window has closed: touched, and where they are. */
+static ItemPointerData *
+closed_rows(SxDerived *v, CoreRun *core, int64 closed_us, int64 *next, int64 *n)
+{
+	int			column = v->d->cores[core->number].window_column;
+	Relation	rel = table_open(core->view.relid, RowExclusiveLock);
+	TupleTableSlot *slot = table_slot_create(rel, NULL);
+	TableScanDesc scan = table_beginscan(rel, GetActiveSnapshot(), 0, NULL);
+	ItemPointerData *tids = NULL;
+	int64		max = 0;
+
+	*n = 0;
+	while (table_scan_getnextslot(scan, ForwardScanDirection, slot))
+	{
+		bool		null;
+		int64		key = DatumGetInt64(slot_getattr(slot, column, &null));
+		int64		end = null ? PG_INT64_MAX : sx_window_end(v->d->window, key);
+
+		CHECK_FOR_INTERRUPTS();
+		if (end > closed_us)
+		{
+			*next = Min(*next, end);
+			continue;
+		}
+		core_changed(&core->watch, slot);
+		if (*n == max)
+		{
+			max = Max(1024, max * 2);
+			tids = tids ? repalloc_huge(tids, sizeof(ItemPointerData) * max) :
+				MemoryContextAllocHuge(CurrentMemoryContext, sizeof(ItemPointerData) * max);
+		}
+		tids[(*n)++] = slot->tts_tid;
+	}
+	table_endscan(scan);
+	ExecDropSingleTupleTableSlot(slot);
+	table_close(rel, NoLock);
+	return tids;
+}
+
+int64
+sx_derived_close(SxResult *r, int64 closed_us)
+{
+	SxDerived  *v = r->derived;
+	ItemPointerData **tids = palloc0(sizeof(ItemPointerData *) * v->d->ncores);
+	int64	   *ntids = palloc0(sizeof(int64) * v->d->ncores);
+	int64		next = PG_INT64_MAX;
+	int64		written = 0;
+	int64		k;
+	int			i;
+
+	for (i = 0; i < v->d->ncores; i++)
+	{
+		SxResult   *core = v->cores[i].result;
+
+		if (core->shape->strategy != SX_STRATEGY_APPEND && sx_result_can_close(core, closed_us))
+			(void) sx_result_close(core, closed_us);
+	}
+	if (v->d->window == NULL)
+		return 0;
+
+	begin_changes(v);
+	for (i = 0; i < v->d->ncores; i++)
+		tids[i] = closed_rows(v, &v->cores[i], closed_us, &next, &ntids[i]);
+	if (r->view->final || r->view->final_column)
+		written = derive(v);
+	for (i = 0; i < v->d->ncores; i++)
+	{
+		SxWriter   *w;
+
+		if (ntids[i] == 0)
+			continue;
+		w = sx_writer_begin(v->tables[i]);
+		for (k = 0; k < ntids[i]; k++)
+			sx_writer_delete(w, &tids[i][k]);
+		sx_writer_end(w);
+	}
+	r->next_end_us = next;
+	return written;
+}
+
+/* ---- rows that leave by the clock ---- */
+
+int64
+sx_derived_leaves_at(const SxResult *r)
+{
+	int64		result = PG_INT64_MAX;
+	int			i;
+
+	for (i = 0; i < r->derived->d->ncores; i++)
+		result = Min(result, sx_result_leaves_at(r->derived->cores[i].result));
+	return result;
+}
+
+int64
+sx_derived_leave(SxResult *r)
+{
+	SxDerived  *v = r->derived;
+	int			i;
+
+	begin_changes(v);
+	for (i = 0; i < v->d->ncores; i++)
+	{
+		SxResult   *core = v->cores[i].result;
+
+		if (sx_result_leaves_at(core) <= GetCurrentTransactionStartTimestamp())
+			(void) sx_result_leave(core);
+	}
+	return derive(v);
+}
+
+/* ---- one view ---- */
+
+static SxKeyOps *
+make_ops(const SxKey *keys, int n)
+{
+	SxKeyOps   *ops = palloc0(sizeof(SxKeyOps) * Max(n, 1));
+	int			i;
+
+	for (i = 0; i < n; i++)
+		sx_key_ops_init(&ops[i], &keys[i]);
+	return ops;
+}
+
+void
+sx_derived_open(SxResult *r)
+{
+	SxDerived  *v = palloc0(sizeof(SxDerived));
+	const SxShape *shape = r->shape;
+	const SxDerivation *d = shape->derivation;
+	ListCell   *lc;
+	int			i;
+
+	if (list_length(r->view->parts) != 2 * d->ncores)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("continuous view %s is derived from %d parts, but has %d",
+						r->view->name, d->ncores, list_length(r->view->parts) / 2),
+				 errhint("Something that its query names means something else now; drop the continuous view and create it anew.")));
+	r->derived = v;
+	v->r = r;
+	v->d = d;
+	v->partops = make_ops(d->parts, d->nparts);
+	v->keyops = make_ops(shape->keys, shape->nkeys);
+	v->plans_cxt = AllocSetContextCreate(CurrentMemoryContext, "streamx plans of a derived view",
+										 ALLOCSET_DEFAULT_SIZES);
+	v->tables = palloc0(sizeof(Oid) * Max(d->ncores, 1));
+	v->cores = palloc0(sizeof(CoreRun) * Max(d->ncores, 1));
+	for (i = 0; i < d->ncores; i++)
+	{
+		CoreRun    *core = &v->cores[i];
+
+		core->watch.changed = core_changed;
+		core->watch.relid = list_nth_oid(r->view->parts, 2 * i);
+		sx_writer_watch(&core->watch, CurrentMemoryContext);
+		core->derived = v;
+		core->number = i;
+		core->view = *r->view;
+		core->view.relid = v->tables[i] = list_nth_oid(r->view->parts, 2 * i);
+		core->view.state = list_nth_oid(r->view->parts, 2 * i + 1);
+		core->view.final = core->view.has_retention = false;
+		core->view.final_column = NULL;
+		core->view.sink = InvalidOid;
+		core->result = sx_result_open(&core->view, d->cores[i].shape);
+		core->plan_small = sx_plan_batch(d->cores[i].shape, 100);
+		core->plan_big = sx_plan_batch(d->cores[i].shape, 100000);
+	}
+
+	/* hidden tables before their states, as whoever drops them does */
+	foreach(lc, r->view->parts)
+	{
+		if (OidIsValid(lfirst_oid(lc)))
+			v->relations = lappend_oid(v->relations, lfirst_oid(lc));
+	}
+	for (i = 0; i < d->ncores; i++)
+		v->relations = list_concat_unique_oid(v->relations, v->cores[i].plan_big->relationOids);
+	v->relations = list_concat_unique_oid(v->relations,
+										  sx_plan_derive(shape, v->tables, SX_DERIVE_ALL,
+														 NULL)->relationOids);
+}
+
+List *
+sx_result_relations(const SxResult *r)
+{
+	return r->derived->relations;
+}
+
+void
+sx_result_lock(const SxResult *r)
+{
+	ListCell   *lc;
+
+	foreach(lc, r->derived->relations)
+		LockRelationOid(lfirst_oid(lc),
+						list_member_oid(r->view->parts, lfirst_oid(lc)) ?
+						RowExclusiveLock : AccessShareLock);
+}
+
+void
+sx_derived_forget(SxResult *r)
+{
+	int			i;
+
+	for (i = 0; i < r->derived->d->ncores; i++)
+		sx_result_forget(r->derived->cores[i].result);
+}
+
+void
+sx_derived_trim(SxResult *r)
+{
+	int			i;
+
+	for (i = 0; i < r->derived->d->ncores; i++)
+		sx_result_trim(r->derived->cores[i].result);
+}
+
+int64
+sx_derived_memory(const SxResult *r)
+{
+	int64		n = 0;
+	int			i;
+
+	for (i = 0; i < r->derived->d->ncores; i++)
+		n += sx_result_memory(r->derived->cores[i].result);
+	return n;
+}
+
+void
+sx_derived_first_rows(SxResult *r)
+{
+	SxDerived  *v = r->derived;
+	int			i;
+
+	begin_changes(v);
+	for (i = 0; i < v->d->ncores; i++)
+		sx_result_first_rows(v->cores[i].result);
+	if (!r->view->final)
+		(void) derive_all(v);
+}
+
+int64
+sx_derived_seed(SxResult *r)
+{
+	SxDerived  *v = r->derived;
+	int			i;
+
+	begin_changes(v);
+	for (i = 0; i < v->d->ncores; i++)
+	{
+		SxResult   *core = v->cores[i].result;
+
+		if (core->shape->seed_query == NULL)
+			continue;
+		CommandCounterIncrement();
+		UpdateActiveSnapshotCommandId();
+		(void) sx_result_seed(core);
+	}
+	return r->view->final ? 0 : derive_all(v);
+}
