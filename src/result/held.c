@@ -274,6 +274,7 @@ struct SxHeldScan
 	Snapshot	snapshot;
 	IndexScanDesc scan;
 	TupleTableSlot *slot;
+	MemoryContext cxt;			/* what the index allocates on the way */
 	bool		done;			/* the index would begin again */
 };
 
@@ -311,6 +312,7 @@ begin_scan(SxHeldRows *held, int side, AttrNumber attno, int64 from_us, int64 to
 	SxHeldScan *scan = palloc0(sizeof(SxHeldScan));
 	ScanKeyData keys[2];
 
+	scan->cxt = CurrentMemoryContext;
 	scan->held = held;
 	scan->side = side;
 	scan->rel = table_open(held->tables[side], RowExclusiveLock);
@@ -322,6 +324,17 @@ begin_scan(SxHeldRows *held, int side, AttrNumber attno, int64 from_us, int64 to
 	scan->scan = sx_index_beginscan(scan->rel, scan->index, scan->snapshot, 2, 0);
 	index_rescan(scan->scan, keys, 2, NULL, 0);
 	return scan;
+}
+
+/* The next row is in scan->slot. */
+static bool
+next_row(SxHeldScan *scan)
+{
+	MemoryContext old = MemoryContextSwitchTo(scan->cxt);
+	bool		found = index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot);
+
+	MemoryContextSwitchTo(old);
+	return found;
 }
 
 static void
@@ -372,7 +385,7 @@ sx_held_next(SxHeldScan *scan, int max_rows)
 	{
 		int			row;
 
-		if (!index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot))
+		if (!next_row(scan))
 		{
 			scan->done = true;
 			break;
@@ -414,7 +427,7 @@ sx_held_least_time(SxHeldRows *held, int side, int64 closed_us)
 	int64		result = closed_us;
 
 	/* rows that have expired may still be there for the other side's sake */
-	while (index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot))
+	while (next_row(scan))
 	{
 		bool		null;
 
@@ -448,7 +461,7 @@ sx_held_remove(SxHeldRows *held, int64 closed_us)
 
 		writer = sx_writer_begin(held->tables[i]);
 		scan = begin_scan(held, i, SX_HELD_EXPIRY, PG_INT64_MIN, until);
-		while (index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot))
+		while (next_row(scan))
 		{
 			ItemPointerData tid = scan->slot->tts_tid;
 
