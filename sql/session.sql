@@ -324,6 +324,32 @@ INSERT INTO e3 VALUES ('2026-01-01 00:00:10Z', 'a', 10), ('2026-01-01 00:00:45Z'
 SELECT streamx.wait('from_both');
 SELECT * FROM from_both ORDER BY k, w;
 
+-- streams joined: sessions of the pairs
+CREATE FUNCTION pairs(a text, b text, aggregate text) RETURNS text LANGUAGE sql AS $$
+  SELECT format('SELECT a.k, session(a.ts, ''10 s'') AS w, %s AS n, max(b.v) AS m FROM %s a JOIN %s b ON a.k = b.k AND b.ts BETWEEN a.ts - interval ''5 s'' AND a.ts + interval ''5 s'' GROUP BY 1, 2', aggregate, a, b) $$;
+CREATE TABLE a_in AS SELECT i AS v, timestamptz '2026-01-02Z' + (i * 3 + i * 7 % 11) * interval '1 s' AS ts, 'k' || i % 4 AS k FROM generate_series(1, 200) i;
+CREATE TABLE b_in AS SELECT i AS v, timestamptz '2026-01-02Z' + (i * 3 + i * 5 % 11) * interval '1 s' AS ts, 'k' || i % 5 AS k FROM generate_series(1, 200) i;
+CREATE FOREIGN TABLE a (v int, ts timestamptz, k text) SERVER streamx OPTIONS (event_time 'ts', watermark '13 s', idle_timeout '0');
+CREATE FOREIGN TABLE b (v int, ts timestamptz, k text) SERVER streamx OPTIONS (event_time 'ts', watermark '13 s', idle_timeout '0');
+SELECT streamx.create_continuous_view('ab', pairs('a', 'b', 'count(*)')), streamx.create_continuous_view('ab_final', pairs('a', 'b', 'count(*)'), emit => 'final'),
+  streamx.create_continuous_view('ab_held', pairs('a', 'b', 'count(DISTINCT b.v)'));
+CREATE PROCEDURE take(step int) LANGUAGE plpgsql AS $$ BEGIN
+  FOR i IN 0 .. 200 / step - 1 LOOP
+    INSERT INTO a SELECT * FROM a_in WHERE v > i * step AND v <= (i + 1) * step;
+    COMMIT;
+    PERFORM streamx.wait('ab');
+    COMMIT;
+    INSERT INTO b SELECT * FROM b_in WHERE v > i * step AND v <= (i + 1) * step;
+    COMMIT;
+  END LOOP;
+END $$;
+CALL take(20);
+SELECT streamx.wait('ab'), streamx.wait('ab_final'), streamx.wait('ab_held');
+SELECT pairs('a_in', 'b_in', 'count(*)') AS q, pairs('a_in', 'b_in', 'count(DISTINCT b.v)') AS qh \gset
+SELECT (SELECT count(*) > 50 FROM ab) AS sessions, (SELECT count(*) FROM ((TABLE ab EXCEPT ALL (:q)) UNION ALL (:q EXCEPT ALL TABLE ab)) x) AS differences,
+  (SELECT count(*) > 50 FROM ab_final) AS closed, (SELECT count(*) FROM (TABLE ab_final EXCEPT ALL (:q)) x) AS final_differences,
+  (SELECT count(*) FROM ((TABLE ab_held EXCEPT ALL (:qh)) UNION ALL (:qh EXCEPT ALL TABLE ab_held)) x) AS held_differences;
+
 -- beside sessions of a table
 CREATE TABLE past (k text, ts timestamptz);
 INSERT INTO past VALUES ('n', '2025-01-01'), ('n', '2025-01-01 00:00:05'), ('n', '2025-01-02'), ('q', '2025-01-01');

@@ -850,8 +850,6 @@ analyze_grouping(AnalyzeContext *cxt, SxShape *shape, Query *query)
 		foreach(lc, tlist)
 			lfirst_node(TargetEntry, lc)->ressortgroupref = 0;
 	}
-	else if (shape->session)
-		sx_plan_expand_sessions(query);
 
 	/*
 	 * Without GROUP BY and without aggregates (a bare HAVING) there would be

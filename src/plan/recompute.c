@@ -245,13 +245,9 @@ sx_plan_recompute(const SxShape *shape, Oid state)
 	Query	   *query = copyObject(shape->recompute_query);
 
 	linitial_node(RangeTblEntry, query->rtable)->relid = state;
-	if (shape->session)
-	{
-		if (shape->session->event_time)
-			query->jointree->quals = (Node *)
-				makeBoolExpr(AND_EXPR, list_make2(query->jointree->quals,
-												  time_is_asked_for(shape)), -1);
-		sx_plan_expand_sessions(query);
-	}
+	if (shape->session && shape->session->event_time)
+		query->jointree->quals = (Node *)
+			makeBoolExpr(AND_EXPR, list_make2(query->jointree->quals,
+											  time_is_asked_for(shape)), -1);
 	return planner(query, NULL, 0, NULL);
 }

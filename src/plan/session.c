@@ -13,9 +13,9 @@
  *			  FROM ... WHERE ...)
  *		GROUP BY k, s
  *
- * for any query, by planner_hook.c.  A continuous view runs this over each
- * batch; result/session.c then joins the sessions of the batch with those
- * that it has.
+ * for any query when it is planned, by planner_hook.c; so for that of a batch,
+ * which groups by session() like the view.  result/session.c then joins the
+ * sessions of the batch with those that it has.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
