@@ -159,6 +159,14 @@ describe_emit(StringInfo text, const SxView *view, const SxShape *shape)
 		sx_describe(text, "Sink", "%s",
 					quote_qualified_identifier(get_namespace_name(get_rel_namespace(view->sink)),
 											   get_rel_name(view->sink)));
+	if (OidIsValid(view->outbox))
+		sx_describe(text, "", "each row exactly once, by way of %s%s%s%s%s",
+					quote_qualified_identifier(get_namespace_name(get_rel_namespace(view->outbox)),
+											   get_rel_name(view->outbox)),
+					view->key ? "; key " : "",
+					view->key ? quote_identifier(view->key) : "",
+					view->partition_by ? "; partition by " : "",
+					view->partition_by ? quote_identifier(view->partition_by) : "");
 	if (view->notify)
 		sx_describe(text, "Notify", "channel %s, once per batch that changes rows",
 					quote_identifier(view->notify));

@@ -226,7 +226,7 @@ tell_trouble(SxSender *s, SxSenderState state, rd_kafka_resp_err_t err,
 	}
 	else if (text == NULL || text[0] == '\0')
 		text = rd_kafka_err2str(err);
-	if (strcmp(sqlstate, "42704") == 0)
+	if (strcmp(sqlstate, "42704") == 0 && err != RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)
 		snprintf(sentence, sizeof(sentence), "topic \"%s\" does not exist on \"%s\"",
 				 s->topic, s->servers);
 	else
@@ -461,6 +461,7 @@ not_delivered(SxSender *s, const SxParcel *parcel)
 	Outcome		outcome;
 
 	tell_trouble(s, SX_SENDER_DOWN, s->failed, s->failed_text);
+	s->partitions_ms = 0;		/* it may name one that comes to be */
 	outcome = take_back(s);
 	if (!too_large || outcome != OUTCOME_AGAIN)
 		return outcome;

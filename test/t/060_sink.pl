@@ -269,9 +269,26 @@ sql(q(ALTER FOREIGN TABLE small_out OPTIONS (SET topic 'large');
 sent('to_small');
 is(scalar($kafka->consume('large')), 1, 'it goes on where it stopped');
 
+# ---- a partition that is not there yet
+
+$kafka->create_topic('parts', 2);
+sql(<<'SQL');
+CREATE FOREIGN TABLE parts_out (part int OPTIONS (metadata 'partition'), id int) SERVER broker OPTIONS (topic 'parts');
+CREATE VIEW to_parts WITH (streamx.continuous, streamx.sink = 'parts_out') AS SELECT id - 40000 AS part, id FROM src WHERE id > 40000;
+INSERT INTO src VALUES (40001), (40003);
+SQL
+ok($node->wait_until(q(SELECT sink_error ~ 'could not write to topic "parts" .*nknown partition' FROM streamx.views
+		WHERE view = 'to_parts'::regclass)), 'a partition that is missing is told');
+$kafka->add_partitions('parts', 4);
+sent('to_parts');
+is_deeply([ sort map { "$_->{partition} $_->{value}" } $kafka->consume('parts') ],
+	[ '1 {"id":40001}', '3 {"id":40003}' ], 'rows go where they say');
+like(sql(q(SELECT streamx.explain('each_row'))), qr/each row exactly once, by way of streamx_state\.o\d+; key usr; partition by part/,
+	'streamx.explain tells of it');
+
 # ---- DROP
 
-sql('DROP FOREIGN TABLE small_out CASCADE; DROP VIEW to_missing;');
+sql('DROP FOREIGN TABLE small_out, parts_out CASCADE; DROP VIEW to_missing;');
 is(sql(q(SELECT count(*) FROM pg_class WHERE relnamespace = 'streamx_state'::regnamespace AND relname ~ '^o\d+$')), 3,
 	'the outboxes of dropped views are gone');
 is(sql(q(SELECT count(*) FROM streamx.views WHERE state <> 'running' OR sink_error IS NOT NULL)), 0, 'the others go on');
