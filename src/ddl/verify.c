@@ -29,7 +29,6 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
-#include "rewrite/rewriteHandler.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/json.h"
@@ -48,6 +47,7 @@
 #include "exec/owner.h"
 #include "fdw/batch_scan.h"
 #include "plan/plan.h"
+#include "result/held.h"
 #include "result/result.h"
 #include "source/journal.h"
 #include "worker/worker.h"
@@ -342,11 +342,9 @@ receiver_nothing(DestReceiver *self)
 
 /* What the query gives between the bounds. */
 static void
-run_batch(Comparison *c, Query *stored, const SxScanBounds *bounds)
+run_batch(Comparison *c, Query *query, const SxScanBounds *bounds)
 {
-	Query	   *query = copyObject(stored);
 	SideReceiver receiver = {{0}};
-	List	   *rewritten;
 	PlannedStmt *plan;
 	QueryDesc  *desc;
 
@@ -359,13 +357,8 @@ run_batch(Comparison *c, Query *stored, const SxScanBounds *bounds)
 	receiver.side = &c->batch;
 	receiver.to = MakeSingleTupleTableSlot(c->sorted, &TTSOpsVirtual);
 
-	AcquireRewriteLocks(query, true, false);
-	rewritten = QueryRewrite(query);
-	if (list_length(rewritten) != 1)
-		elog(ERROR, "a SELECT was rewritten into %d queries", list_length(rewritten));
-
 	/* bounds are known to this process only: no parallel workers */
-	plan = pg_plan_query(linitial_node(Query, rewritten), "", 0, NULL);
+	plan = pg_plan_query(query, "", 0, NULL);
 	desc = CreateQueryDesc(plan, "", GetActiveSnapshot(), InvalidSnapshot,
 						   &receiver.pub, NULL, NULL, 0);
 	PG_TRY();
@@ -593,6 +586,7 @@ streamx_verify(PG_FUNCTION_ARGS)
 	SxOwnerScope scope;
 	SxView	   *view;
 	Query	   *query;
+	Query	   *rewritten;
 	Relation	rel;
 	ErrorContextCallback context;
 	ListCell   *lc;
@@ -626,6 +620,12 @@ streamx_verify(PG_FUNCTION_ARGS)
 	c.closed_us = sx_view_watermark(relid);
 	if (c.closed_us != PG_INT64_MIN)
 		c.closed_us -= view->lateness_us;
+	rewritten = sx_plan_so_far(query, c.shape, c.closed_us);
+
+	/* windows over joined streams wait for the rows that are held */
+	if (c.shape->join && c.shape->window && c.closed_us != PG_INT64_MIN)
+		c.closed_us = sx_held_least_time(sx_held_open(view, c.shape),
+										 c.shape->window_side, c.closed_us);
 	foreach(lc, c.shape->streams)
 	{
 		SxScanBounds *b = palloc0(sizeof(SxScanBounds));
@@ -642,7 +642,7 @@ streamx_verify(PG_FUNCTION_ARGS)
 	check_kept(view, bounds);
 	begin_side(&c, &c.batch);
 	begin_side(&c, &c.table);
-	run_batch(&c, query, bounds);
+	run_batch(&c, rewritten, bounds);
 	check_kept(view, bounds);
 	read_table(&c, rel);
 	compare(&c);

@@ -660,6 +660,22 @@ rewrite_query(Query *query)
 	return sx_flatten_group_rte(linitial_node(Query, rewritten));
 }
 
+Query *
+sx_plan_so_far(Query *stored, const SxShape *shape, int64 closed_us)
+{
+	Query	   *query = rewrite_query(stored);
+
+	if (shape->join && shape->join->outer)
+	{
+		/* as it was when the join was looked at */
+		(void) inline_ctes_walker((Node *) query, NULL);
+		sx_plan_join_locate(shape->join, query);
+		sx_plan_join_so_far(query, shape->join, closed_us);
+		sx_plan_join_locate(shape->join, shape->batch_query);
+	}
+	return query;
+}
+
 /* Grouping columns that are windows over event time. */
 static void
 analyze_windows(SxShape *shape, Query *query, const SxGroupingSets *sets)
@@ -933,6 +949,8 @@ static void
 finish(SxShape *shape, Query *query)
 {
 	shape->batch_query = copyObject(query);
+	if (shape->join)
+		sx_plan_join_locate(shape->join, shape->batch_query);
 	if (sx_plan_drop_history(shape->batch_query))
 	{
 		shape->seed_query = query;

@@ -438,6 +438,27 @@ sx_plan_join_time_side(const SxJoin *join, Query *query, Node *expr)
 	return resolved ? time_side(&cxt, resolved) : -1;
 }
 
+void
+sx_plan_join_locate(SxJoin *join, Query *query)
+{
+	JoinContext cxt = {0};
+	SxJoin		again = {0};
+	int			below = list_length(join->sides[0].path) - list_length(join->outer_path);
+	int			i;
+
+	again.sides = palloc0(sizeof(SxJoinSide) * MAX_SIDES);
+	cxt.viewname = "";
+	cxt.join = &again;
+	find_sides(&cxt, query, (Node *) query->jointree, NIL);
+	if (again.nsides != join->nsides)
+		elog(ERROR, "streams of a join are not where they were");
+	for (i = 0; i < join->nsides; i++)
+		join->sides[i].path = again.sides[i].path;
+	if (join->outer)
+		join->outer_path = list_truncate(list_copy(join->sides[0].path),
+										 list_length(join->sides[0].path) - below);
+}
+
 /* ---- bounds ---- */
 
 /* Side whose columns, and no others, an expression has; -1 */

@@ -73,6 +73,11 @@ typedef struct SxShape SxShape;
  */
 extern SxJoin *sx_plan_join(Query *query, const char *viewname);
 
+/*
+ * The same join in another form of the query: below more subqueries, or less.
+ */
+extern void sx_plan_join_locate(SxJoin *join, Query *query);
+
 /* Number of the side whose event time the expression is; -1: of none. */
 extern int	sx_plan_join_time_side(const SxJoin *join, Query *query, Node *expr);
 
@@ -105,6 +110,14 @@ extern int	sx_plan_join_time_side(const SxJoin *join, Query *query, Node *expr);
 extern PlannedStmt *sx_plan_join_pairs(const SxShape *shape, int side,
 									   const Oid *held, bool unmatched,
 									   double rows);
+
+/*
+ * sx_plan_join_so_far -- leave out what an outer join has not given yet
+ *
+ * query: the one that sx_plan_join() had, changed in place: rows without a
+ * partner come only if they have expired at closed_us.
+ */
+extern void sx_plan_join_so_far(Query *query, const SxJoin *join, int64 closed_us);
 
 /*
  * Plan: of the rows of a batch that matter to the side: event time (if it is

@@ -38,6 +38,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/selfuncs.h"
+#include "utils/typcache.h"
 
 #include "compat.h"
 #include "fdw/batch_scan.h"
@@ -284,29 +285,49 @@ time_var(const SxJoinSide *side, int varno)
 }
 
 /*
- * The side's event time as the query of the outer join sees it, through the
+ * A column of a side as the query of the outer join sees it, through the
  * subqueries between them.
  */
 static Var *
-time_at_join(Query *query, const SxJoin *join, const SxJoinSide *side)
+column_at_join(Query *query, const SxJoin *join, const SxJoinSide *side,
+			   AttrNumber attno)
 {
 	int			depth = list_length(side->path) - 1;
-	Var		   *var = time_var(side, llast_int(side->path));
+	Oid			type;
+	int32		typmod;
+	Oid			collation;
+	Var		   *var;
 
+	get_atttypetypmodcoll(side->stream, attno, &type, &typmod, &collation);
+	var = makeVar(llast_int(side->path), attno, type, typmod, collation, 0);
 	for (; depth > list_length(join->outer_path); depth--)
 	{
 		RangeTblEntry *rte = rt_fetch(list_nth_int(side->path, depth - 1),
 									  query_at(query, side->path, depth - 1)->rtable);
 		Query	   *below = rte->subquery;
 		int			resno = list_length(below->targetList) + 1;
+		char	   *name = psprintf("streamx_%d", resno);
 
 		below->targetList = lappend(below->targetList,
-									makeTargetEntry((Expr *) var, resno, pstrdup("matched"), false));
-		rte->eref->colnames = lappend(rte->eref->colnames, makeString(pstrdup("matched")));
+									makeTargetEntry((Expr *) var, resno, name, false));
+		rte->eref->colnames = lappend(rte->eref->colnames, makeString(name));
 		var = makeVar(list_nth_int(side->path, depth - 1), resno, var->vartype,
 					  var->vartypmod, var->varcollid, 0);
 	}
+	if (sx_plan_join_nullable(join, side - join->sides))
+		sx_set_nulling(var, join->outer_rtindex);
 	return var;
+}
+
+static Node *
+is_null(Expr *expr, NullTestType type)
+{
+	NullTest   *test = makeNode(NullTest);
+
+	test->arg = expr;
+	test->nulltesttype = type;
+	test->location = -1;
+	return (Node *) test;
 }
 
 /* Pairs only, or the rows of a side that have no partner. */
@@ -326,14 +347,9 @@ set_join(Query *query, const SxJoin *join, int side, bool unmatched)
 	expr->jointype = rte->jointype = type;
 	if (unmatched)
 	{
-		NullTest   *test = makeNode(NullTest);
-		Var		   *var = time_at_join(query, join, &join->sides[1 - side]);
+		const SxJoinSide *other = &join->sides[1 - side];
 
-		sx_set_nulling(var, join->outer_rtindex);
-		test->arg = (Expr *) var;
-		test->nulltesttype = IS_NULL;
-		test->location = -1;
-		add_qual(level, (Node *) test);
+		add_qual(level, is_null((Expr *) column_at_join(query, join, other, other->time_attno), IS_NULL));
 	}
 }
 
@@ -369,6 +385,76 @@ sx_plan_join_pairs(const SxShape *shape, int side, const Oid *held,
 			replace_stream(query, &join->sides[i], held[i]);
 	}
 	return sx_plan_partial(shape, plan_with_held(query, held, join->nsides, rows));
+}
+
+/* ---- what has come out so far ---- */
+
+typedef struct BoundContext
+{
+	Query	   *query;
+	const SxJoin *join;
+	const SxJoinSide *side;
+} BoundContext;
+
+/* An expression over a side -> the same as the query of the join sees it. */
+static Node *
+at_join_mutator(Node *node, BoundContext *bc)
+{
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, Var))
+		return (Node *) column_at_join(bc->query, bc->join, bc->side,
+									   ((Var *) node)->varattno);
+	return expression_tree_mutator(node, at_join_mutator, (void *) bc);
+}
+
+/* Has a row of the side expired at this time? */
+static Node *
+has_expired(Query *query, const SxJoin *join, int i, int64 closed_us)
+{
+	BoundContext bc = {query, join, &join->sides[i]};
+	List	   *any = NIL;
+	ListCell   *lc;
+
+	foreach(lc, (List *) list_nth(join->sides[i].bounds, 1 - i))
+	{
+		SxJoinBound *bound = lfirst(lc);
+		Expr	   *expr = (Expr *) at_join_mutator((Node *) bound->expr, &bc);
+		Oid			type = exprType((Node *) expr);
+		TypeCacheEntry *ops = lookup_type_cache(type, TYPECACHE_BTREE_OPFAMILY);
+
+		if (closed_us != PG_INT64_MIN)
+			any = lappend(any, is_null(expr, IS_NULL));
+		any = lappend(any,
+					  make_opclause(get_opfamily_member(ops->btree_opf, type, type,
+														bound->strict ? BTLessEqualStrategyNumber : BTLessStrategyNumber),
+									BOOLOID, false, copyObject(expr),
+									(Expr *) makeConst(type, -1, InvalidOid, sizeof(int64),
+													   Int64GetDatum(closed_us), false,
+													   FLOAT8PASSBYVAL),
+									InvalidOid, InvalidOid));
+	}
+	return (Node *) makeBoolExpr(OR_EXPR, any, -1);
+}
+
+void
+sx_plan_join_so_far(Query *query, const SxJoin *join, int64 closed_us)
+{
+	Query	   *level = query_at(query, join->outer_path, list_length(join->outer_path));
+	int			i;
+
+	for (i = 0; i < join->nsides; i++)
+	{
+		const SxJoinSide *other = &join->sides[1 - i];
+
+		if (!join->sides[i].preserved)
+			continue;
+		add_qual(level,
+				 (Node *) makeBoolExpr(OR_EXPR,
+									   list_make2(is_null((Expr *) column_at_join(query, join, other,
+																				  other->time_attno), IS_NOT_NULL),
+												  has_expired(query, join, i, closed_us)), -1));
+	}
 }
 
 PlannedStmt *

@@ -7,9 +7,9 @@
  * position it came from; the columns that the query uses.  Indexes: on the
  * columns that are compared for equality with other sides, on e, and on t.
  *
- * An expiry is never before the watermark at which its row came, so what
- * expires at a batch's end is what lies between the watermarks at its start
- * and at its end: nothing has to be noted in the rows.
+ * What expires at a batch's end is what lies between the watermarks at its
+ * start and at its end, and what had expired before it came, for which
+ * PG_INT64_MIN stands: nothing has to be noted in the rows.
  *
  * Sides of an outer join wait for each other: a row of one side goes when
  * nothing still to come matches it, and no row of the preserved side is left
@@ -171,7 +171,7 @@ expiry(const HeldReceiver *r, TupleTableSlot *slot, int attno)
 		if (lfirst(lc) != NIL && !none)
 			result = Max(result, least);
 	}
-	return Max(result, r->closed_us);
+	return result < r->closed_us ? PG_INT64_MIN : result;
 }
 
 static void
@@ -315,8 +315,8 @@ begin_scan(SxHeldRows *held, int side, AttrNumber attno, int64 from_us, int64 to
 	scan->cxt = CurrentMemoryContext;
 	scan->held = held;
 	scan->side = side;
-	scan->rel = table_open(held->tables[side], RowExclusiveLock);
-	scan->index = index_open(index_on(scan->rel, attno), RowExclusiveLock);
+	scan->rel = table_open(held->tables[side], AccessShareLock);
+	scan->index = index_open(index_on(scan->rel, attno), AccessShareLock);
 	scan->snapshot = RegisterSnapshot(GetActiveSnapshot());
 	scan->slot = table_slot_create(scan->rel, NULL);
 	ScanKeyInit(&keys[0], 1, BTGreaterEqualStrategyNumber, F_INT8GE, Int64GetDatum(from_us));
@@ -441,6 +441,36 @@ sx_held_least_time(SxHeldRows *held, int side, int64 closed_us)
 	return result;
 }
 
+/*
+ * Rows that had expired when they came have been looked at: as if they had
+ * expired with this batch.
+ */
+static void
+date_expired(SxHeldRows *held, int side, int64 closed_us)
+{
+	SxWriter   *writer = sx_writer_begin(held->tables[side]);
+	SxHeldScan *scan = begin_scan(held, side, SX_HELD_EXPIRY, PG_INT64_MIN, PG_INT64_MIN + 1);
+
+	while (index_getnext_slot(scan->scan, ForwardScanDirection, scan->slot))
+	{
+		ItemPointerData tid = scan->slot->tts_tid;
+		int			natts = RelationGetNumberOfAttributes(scan->rel);
+
+		CHECK_FOR_INTERRUPTS();
+		slot_getallattrs(scan->slot);
+		ExecClearTuple(writer->slot);
+		memcpy(writer->slot->tts_values, scan->slot->tts_values, sizeof(Datum) * natts);
+		memcpy(writer->slot->tts_isnull, scan->slot->tts_isnull, sizeof(bool) * natts);
+		writer->slot->tts_values[SX_HELD_EXPIRY - 1] = Int64GetDatum(closed_us - 1);
+		ExecStoreVirtualTuple(writer->slot);
+		sx_writer_update(writer, &tid);
+	}
+	end_scan(scan);
+	sx_writer_end(writer);
+	CommandCounterIncrement();
+	UpdateActiveSnapshotCommandId();
+}
+
 void
 sx_held_remove(SxHeldRows *held, int64 closed_us)
 {
@@ -448,6 +478,12 @@ sx_held_remove(SxHeldRows *held, int64 closed_us)
 	int64		next = PG_INT64_MAX;
 	int			i;
 
+	/* others of an outer join may still ask for them */
+	for (i = 0; join->outer && i < join->nsides; i++)
+	{
+		if (join->sides[i].expires && sx_plan_join_nullable(join, i))
+			date_expired(held, i, closed_us);
+	}
 	for (i = 0; i < join->nsides; i++)
 	{
 		int64		until = closed_us;

@@ -38,7 +38,7 @@ extern const Oid *sx_held_tables(const SxHeldRows *held);
  *
  * Rows whose event time is before closed_us are late: they are left out, and
  * their numbers marked in late (from first_row on; NULL: not wanted).  The
- * others are held, until closed_us at least.
+ * others are held, until the end of the batch at least.
  */
 extern DestReceiver *sx_held_receiver(SxHeldRows *held, int side,
 									  int64 closed_us, bool *late,
@@ -51,8 +51,8 @@ extern DestReceiver *sx_held_receiver(SxHeldRows *held, int side,
 extern bool sx_held_can_expire(const SxHeldRows *held, int64 closed_us);
 
 /*
- * Rows of a side that expire in [from_us, to_us), in the order of that, as
- * batches of the stream of up to max_rows; NULL: no more.  Each lives in the
+ * Rows of a side that expire in [from_us, to_us), in the order of that (those
+ * that had expired when they came: at PG_INT64_MIN), as batches of the stream of up to max_rows; NULL: no more.  Each lives in the
  * context that is current; the scan ends with the last one.
  */
 typedef struct SxHeldScan SxHeldScan;

@@ -570,24 +570,28 @@ expire_rows(SxViewRun *run, BatchInput *in, ViewOutcome *outcome)
 								ALLOCSET_DEFAULT_SIZES);
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	for (i = 0; i < join->nsides; i++)
+	for (i = 0; i < join->nsides * 2; i++)
 	{
+		int			side = i / 2;
 		SxHeldScan *scan;
 		SxBatch    *batch;
 
-		if (!join->sides[i].preserved)
+		/* those that had expired when they came, the others */
+		if (!join->sides[side].preserved || (i % 2 == 0 && from == PG_INT64_MIN))
 			continue;
-		scan = sx_held_begin(run->pairs->held, i, from, to);
+		scan = i % 2 == 0 ?
+			sx_held_begin(run->pairs->held, side, PG_INT64_MIN, PG_INT64_MIN + 1) :
+			sx_held_begin(run->pairs->held, side, from, to);
 		for (;;)
 		{
-			BatchInput	part = {.task = in->task,.expired = i};
+			BatchInput	part = {.task = in->task,.expired = side};
 
 			MemoryContextSwitchTo(cxt);
 			batch = sx_held_next(scan, EXPIRED_ROWS);
 			MemoryContextSwitchTo(old);
 			if (batch == NULL)
 				break;
-			part.def = sx_held_stream(run->pairs->held, i);
+			part.def = sx_held_stream(run->pairs->held, side);
 			part.batches = &batch;
 			part.nbatches = 1;
 			part.nrows = batch->nrows;
