@@ -214,14 +214,17 @@ close_windows(SxViewRun *run, int64 closed_before)
 
 /* What is too much for memory goes to the state table. */
 static void
-settle(SxViewRun *run)
+settle(SxViewRun *run, const BatchInput *in)
 {
+	/* a native position from before the first batch is not known */
+	bool		store = in->task->npositions == 0 &&
+		strcmp(in->task->stream->def->kind, "native") == 0;
 	SxOwnerScope scope;
 
 	sx_owner_enter(run->view, &scope);
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	sx_result_settle(run->result, false);
+	sx_result_settle(run->result, store);
 	PopActiveSnapshot();
 	sx_owner_leave(&scope);
 }
@@ -659,7 +662,7 @@ run_view(SxViewRun *run, BatchInput *in, ViewOutcome *outcome)
 				close_windows(run, closed_before);
 				leave_window(run);
 				finish_sink(run);
-				settle(run);
+				settle(run, in);
 			}
 			else
 				sx_result_emit_discard(run->result);
@@ -1035,6 +1038,8 @@ sx_batch_run(SxTask *task)
 		 * taking the lock also brings in what has changed.
 		 */
 		LockRelationOid(task->stream->relid, AccessShareLock);
+		if (task->refill)
+			sx_refill_check_source(task);
 		if (!sx_streams_stale())
 		{
 			sx_reader_take(task->reader, sx_max_batch_rows,
@@ -1061,6 +1066,10 @@ sx_batch_run(SxTask *task)
 		/* rows that do not decode under on_error = stop stop all views */
 		stop = task->stream->def->on_error == SX_ON_ERROR_STOP &&
 			blame(edata->sqlerrcode) == BLAME_ROW;
+
+		/* as do rows of open windows that are gone */
+		if (task->refill && edata->sqlerrcode == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE)
+			stop = true;
 		HOLD_INTERRUPTS();
 
 		/* a definition that changed under the batch is no news */

@@ -243,6 +243,29 @@ sx_refill_prepare(SxTask *task, SxViewRun *run)
 					  task->refill->careful);
 }
 
+bool
+sx_refill_failed(const SxTask *task)
+{
+	SxSourceStatus status = {0};
+
+	sx_reader_status(task->reader, &status);
+	free(status.partitions);
+	return status.conn == SX_CONN_FAILED;
+}
+
+void
+sx_refill_check_source(const SxTask *task)
+{
+	SxSourceStatus status = {0};
+
+	sx_reader_status(task->reader, &status);
+	free(status.partitions);
+	if (status.conn == SX_CONN_FAILED)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("could not read the rows of open windows again: %s", status.error)));
+}
+
 static int
 compare_skips(const void *a, const void *b)
 {

@@ -22,6 +22,12 @@ extern void sx_refill_bound(SxTask *task);
 /* In each batch, when the view has been planned. */
 extern void sx_refill_prepare(SxTask *task, SxViewRun *run);
 
+/* Has the source given up? */
+extern bool sx_refill_failed(const SxTask *task);
+
+/* ERROR if it has: the view stops, as the rows are not to be had. */
+extern void sx_refill_check_source(const SxTask *task);
+
 /* Take rows out that the view did not have. */
 extern void sx_refill_skip(SxTask *task, SxBatch *list);
 

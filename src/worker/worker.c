@@ -33,6 +33,7 @@
 #include "compat.h"
 #include "stats/stats.h"
 #include "worker/control.h"
+#include "worker/refill.h"
 #include "worker/task.h"
 
 #define REPORT_MS		500
@@ -101,7 +102,7 @@ task_due(SxTask *task, int64 now, bool woken)
 			return 1000;
 		}
 		if (since == 0)
-			return 1000;
+			return task->refill && sx_refill_failed(task) ? 0 : 1000;
 		gather = gather_ms(task);
 		if (full || rows >= sx_max_batch_rows || now - since >= gather)
 			return 0;

@@ -209,6 +209,24 @@ $node->start;
 $node->caught_up($_) foreach map { ("k_$_", "n_$_") } sort keys %query;
 same('and after a restart');
 
+# ---- the topic has lost what open windows need: the view says so, or goes on
+# with what there is
+
+my @ends = split /\n/, sql(q(SELECT next_offset FROM streamx.progress WHERE view = 'k_minutes'::regclass ORDER BY partition));
+sql("SELECT streamx.pause('k_minutes')");
+$kafka->truncate('k', $_, $ends[$_] - 1) foreach 0 .. 2;
+sql("SELECT streamx.resume('k_minutes')");
+ok($node->wait_until(q(SELECT state = 'stopped' FROM streamx.views WHERE view = 'k_minutes'::regclass)), 'a view stops that cannot have its open windows again');
+like(sql(q(SELECT error FROM streamx.views WHERE view = 'k_minutes'::regclass)),
+	qr/could not read the rows of open windows again: .*no longer on the broker/, 'and says why');
+is(sql(q(SELECT string_agg(state, ' ') FROM streamx.views WHERE view::text IN ('k_hours', 'k_grows', 'n_minutes'))),
+	'running running running', 'others go on');
+sql("ALTER FOREIGN TABLE k OPTIONS (ADD on_data_loss 'continue'); SELECT streamx.resume('k_minutes')");
+produce($last + 1, $last + 30_000);
+$node->caught_up($_) foreach map { ("k_$_", "n_$_") } sort keys %query;
+is(sql(q(SELECT count(*) > 0 FROM k_minutes WHERE w > (SELECT max(w) - interval '5 minutes' FROM k_minutes))), 't', 'it goes on');
+$node->same("TABLE n_$_", "TABLE k_$_", "on with the others: $_") foreach qw(hours grows);
+
 $node->log_is_clean($killed);
 $node->stop;
 done_testing();
