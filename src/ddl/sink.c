@@ -52,48 +52,59 @@ sx_ddl_find_sink(const char *name)
 
 /* ---- circles ------------------------------------------------------------------- */
 
-/* Two foreign tables may be of one topic. */
+/* The same stream or result table; two foreign tables may be of one topic. */
 static bool
-same_source(const SxStream *a, const SxStream *b)
+same_source(Oid a, Oid b)
 {
-	const char *topic_a = sx_option_get(a->table_options, "topic");
-	const char *topic_b = sx_option_get(b->table_options, "topic");
+	SxStream   *x;
+	SxStream   *y;
+	const char *topic;
 
-	if (a->relid == b->relid)
+	if (a == b)
 		return true;
-	return strcmp(a->kind, "kafka") == 0 && a->serverid == b->serverid &&
-		topic_a && topic_b && strcmp(topic_a, topic_b) == 0;
+	if (!sx_stream_is(a) || !sx_stream_is(b))
+		return false;
+	x = sx_stream_get(a, InvalidOid);
+	y = sx_stream_get(b, InvalidOid);
+	if (strcmp(x->kind, "kafka") != 0 || x->serverid != y->serverid)
+		return false;
+	topic = sx_option_get(x->table_options, "topic");
+	return strcmp(topic, sx_option_get(y->table_options, "topic")) == 0;
 }
 
-/* Does what is written to "from" come to one of the view's own streams? */
 static bool
-leads_back(const SxView *view, const SxStream *from, List **seen)
+reads(const SxView *view, Oid source)
+{
+	ListCell   *lc;
+
+	foreach(lc, view->streams)
+	{
+		if (same_source(lfirst_oid(lc), source))
+			return true;
+	}
+	return false;
+}
+
+/* Does what is written to "source" come to what the view reads? */
+static bool
+leads_back(const SxView *view, Oid source, List **seen)
 {
 	ListCell   *lc;
 
 	check_stack_depth();
-	foreach(lc, view->streams)
-	{
-		if (same_source(from, sx_stream_get(lfirst_oid(lc), view->owner)))
-			return true;
-	}
+	if (reads(view, source))
+		return true;
 	foreach(lc, sx_view_list())
 	{
 		SxView	   *other = sx_view_get(lfirst_oid(lc));
-		ListCell   *ls;
 
-		if (other == NULL || !OidIsValid(other->sink) ||
-			list_member_oid(*seen, other->relid))
+		if (other == NULL || list_member_oid(*seen, other->relid) ||
+			!reads(other, source))
 			continue;
-		foreach(ls, other->streams)
-		{
-			if (!same_source(from, sx_stream_get(lfirst_oid(ls), other->owner)))
-				continue;
-			*seen = lappend_oid(*seen, other->relid);
-			if (leads_back(view, sx_stream_get(other->sink, other->owner), seen))
-				return true;
-			break;
-		}
+		*seen = lappend_oid(*seen, other->relid);
+		if (leads_back(view, other->relid, seen) ||
+			(OidIsValid(other->sink) && leads_back(view, other->sink, seen)))
+			return true;
 	}
 	return false;
 }
@@ -133,7 +144,7 @@ sx_ddl_prepare_sink(SxView *view)
 	if (!OidIsValid(view->sink))
 		return;
 	stream = sx_stream_get(view->sink, view->owner);
-	if (leads_back(view, stream, &seen))
+	if (leads_back(view, view->sink, &seen))
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_OBJECT_DEFINITION),
 				 errmsg("continuous view \"%s\" would read what it writes to its sink %s",
