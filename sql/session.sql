@@ -161,6 +161,14 @@ CALL oracle.view('x', 'x_dtwo', $$SELECT k2, session(ts, '60 s'), k, string_agg(
 CALL oracle.view('x', 'x_ddate', $$SELECT k, session(d, '2 days') AS w, count(DISTINCT d) AS days, min(d) AS first FROM {s} GROUP BY k, w$$);
 CALL oracle.view('x', 'x_djoin', $$SELECT label, session(ts, '40 s') AS w, count(DISTINCT v * w) FROM {s} JOIN dim USING (k) GROUP BY 1, 2$$);
 CALL oracle.view('x', 'x_dhop', $$SELECT hop(ts, '10 minutes', '20 minutes') AS m, session(ts, '30 s') AS w, count(DISTINCT v) FROM {s} GROUP BY 1, 2$$);
+-- more above sessions, and sessions above more
+CALL oracle.view('x', 'x_a1', $$SELECT k, count(*) AS sessions, max(n) AS longest, avg(n) AS a FROM (SELECT k, session(ts, '30 s') AS w, count(*) AS n FROM {s} GROUP BY k, w) x GROUP BY k$$);
+CALL oracle.view('x', 'x_a2', $$SELECT k, w, n, row_number() OVER (PARTITION BY k ORDER BY n DESC, w) AS rn FROM (SELECT k, session(ts, '30 s') AS w, count(*) AS n FROM {s} GROUP BY k, w) x$$);
+CALL oracle.view('x', 'x_a3', $$SELECT k, session(ts, '30 s') AS w, count(*) AS n, rank() OVER (PARTITION BY k ORDER BY count(*) DESC) AS r FROM {s} GROUP BY k, session(ts, '30 s')$$);
+CALL oracle.view('x', 'x_a4', $$SELECT DISTINCT ON (k) k, w, n FROM (SELECT k, session(ts, '30 s') AS w, count(DISTINCT v) AS n FROM {s} GROUP BY k, w) x ORDER BY k, n DESC, w$$);
+CALL oracle.view('x', 'x_a5', $$SELECT k, session(ts, '30 s') AS w, count(*) AS n FROM {s} GROUP BY k, w ORDER BY n DESC, k, w LIMIT 5$$);
+CALL oracle.view('x', 'x_a6', $$SELECT k, session(m, '2 minutes') AS w, sum(n) AS n FROM (SELECT k, tumble(ts, '1 minute') AS m, count(*) AS n FROM {s} GROUP BY k, m) x GROUP BY k, w$$);
+CALL oracle.view('x', 'x_a7', $$SELECT session(w, '10 minutes') AS ww, count(*) AS n, sum(n) AS s FROM (SELECT k, session(ts, '30 s') AS w, count(*) AS n FROM {s} GROUP BY k, w) x GROUP BY ww$$);
 CALL oracle.run('x', '{1,2,3,10,11,60,200,201,350,499,500}');
 SELECT v.view, count(d.*) AS differences FROM oracle.views v LEFT JOIN LATERAL (SELECT * FROM streamx.verify(v.view::regclass)) d ON true GROUP BY 1 HAVING count(d.*) > 0;
 

@@ -30,6 +30,7 @@
 #include "utils/typcache.h"
 
 #include "plan/derive.h"
+#include "plan/session.h"
 
 /* What a column is at the uses of a query: an array by use, NULL: not there. */
 typedef struct Trace
@@ -438,7 +439,8 @@ trace_expr(Query *query, Expr *expr, Trace *trace)
 	if (IsA(expr, Var))
 		return trace_var(query, (Var *) expr, trace);
 	if (contain_agg_clause((Node *) expr) || contain_windowfuncs((Node *) expr) ||
-		checkExprHasSubLink((Node *) expr) || expression_returns_set((Node *) expr))
+		checkExprHasSubLink((Node *) expr) || expression_returns_set((Node *) expr) ||
+		sx_plan_has_session((Node *) expr))
 		return false;
 	for (up = 1; up < 10; up++)
 	{

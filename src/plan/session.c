@@ -66,6 +66,21 @@ sx_plan_session_call(Node *expr)
 	return call;
 }
 
+static bool
+has_session_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	return sx_plan_session_call(node) != NULL ||
+		expression_tree_walker(node, has_session_walker, context);
+}
+
+bool
+sx_plan_has_session(Node *expr)
+{
+	return has_session_walker(expr, NULL);
+}
+
 Expr *
 sx_plan_session_time(const FuncExpr *call)
 {

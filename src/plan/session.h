@@ -13,6 +13,9 @@
 /* The call if the expression is one of session(ts, gap), else NULL. */
 extern FuncExpr *sx_plan_session_call(Node *expr);
 
+/* Is there a call in the expression?  Its value depends on other rows. */
+extern bool sx_plan_has_session(Node *expr);
+
 /* The time that a call takes, as a timestamp with or without zone. */
 extern Expr *sx_plan_session_time(const FuncExpr *call);
 
