@@ -987,7 +987,7 @@ analyze_row_window(SxShape *shape, Query *query, const List *columns)
 		int			arg;
 		FuncExpr   *call = sx_plan_window_call(query, (Node *) tle->expr, &arg);
 		SxWindow   *window = call && has_watermark &&
-			sx_plan_window_closes(query, (Node *) tle->expr) ? sx_plan_window(call) : NULL;
+		sx_plan_window_closes(query, (Node *) tle->expr) ? sx_plan_window(call) : NULL;
 
 		if (window == NULL)
 			continue;

@@ -40,6 +40,13 @@ typedef struct SxDeriveContext
 	List	   *uses;			/* ints: which core each use is of */
 } SxDeriveContext;
 
+/*
+ * sx_plan_cut -- cut a query in two
+ *
+ * What remains of it, in place, stands over uses of cores.
+ */
+extern void sx_plan_cut(SxDeriveContext *cxt, Query *query);
+
 /* Number of a core's column that has this value; new if there is none. */
 extern AttrNumber sx_core_column(SxCoreDraft *core, Expr *expr);
 
@@ -54,6 +61,12 @@ typedef struct SxPartition
 
 /* sx_plan_partitions -- the partition columns of an outer query */
 extern List *sx_plan_partitions(SxDeriveContext *cxt, Query *outer);
+
+/*
+ * Fill in d->prune where rows of the only core can be told that never again
+ * count.
+ */
+extern void sx_plan_find_prune(SxDerivation *d, Query *outer);
 
 /* Does the query call for it? */
 extern bool sx_plan_needs_derivation(Query *query);

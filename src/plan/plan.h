@@ -163,8 +163,8 @@ struct SxShape
 	SxSliding  *sliding;
 
 	/*
-	 * Numbers of the rows of a batch that are late, sessions: of all its rows,
-	 * with their keys, see late.c; NULL: cannot be told.
+	 * Numbers of the rows of a batch that are late, sessions: of all its
+	 * rows, with their keys, see late.c; NULL: cannot be told.
 	 */
 	Query	   *late_query;
 
@@ -294,6 +294,7 @@ extern bool sx_plan_repeats(const SxShape *shape);
 /* The parts of these: plan a query over a batch; stop at partial states. */
 extern PlannedStmt *sx_plan_for_batch(Query *query, double rows);
 extern PlannedStmt *sx_plan_partial(const SxShape *shape, PlannedStmt *stmt);
+
 /* Can the rows that are late be told one by one? */
 extern bool sx_plan_tells_late(const SxShape *shape);
 

@@ -17,19 +17,17 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/array.h"
-#include "utils/datum.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
 #include "compat.h"
 #include "exec/exec.h"
-#include "result/merge.h"
+#include "result/difference.h"
 
 #define SMALL_BATCH		2000	/* rows up to which plan_small is taken */
 #define FEW_PARTITIONS	32		/* that a plan made before is good for */
@@ -245,292 +243,15 @@ run_plan(PlannedStmt *plan, ParamListInfo params, SxRows *rows)
 	dest->rDestroy(dest);
 }
 
-/* Values of a row of the result by the columns' numbers */
 static void
-pick(const SxRows *rows, int64 row, const SxKey *keys, int n, Datum *values,
-	 bool *nulls)
+scope_of(SxDerived *v, SxDifferenceScope *scope)
 {
-	int			i;
-
-	for (i = 0; i < n; i++)
-	{
-		values[i] = rows->values[row * rows->ncols + keys[i].resno - 1];
-		nulls[i] = rows->nulls[row * rows->ncols + keys[i].resno - 1];
-	}
-}
-
-/* A row on one side of the comparison. */
-typedef struct Line
-{
-	uint64		key;			/* hash of the key, or of the partition */
-	uint32		image;			/* hash of all columns */
-	int64		row;
-	bool		done;
-} Line;
-
-static int
-by_key_and_image(const void *pa, const void *pb)
-{
-	const Line *a = pa;
-	const Line *b = pb;
-
-	if (a->key != b->key)
-		return a->key < b->key ? -1 : 1;
-	if (a->image != b->image)
-		return a->image < b->image ? -1 : 1;
-	return 0;
-}
-
-/* The rows of partitions that were touched, in order. */
-static Line *
-make_lines(SxDerived *v, const SxRows *rows, TupleDesc desc, int ncols, int64 *n)
-{
-	const SxShape *shape = v->r->shape;
-	Line	   *lines = MemoryContextAllocHuge(CurrentMemoryContext,
-											   sizeof(Line) * Max(rows->nrows, 1));
-	Datum		values[INDEX_MAX_KEYS];
-	bool		nulls[INDEX_MAX_KEYS];
-	int64		i;
-	int			c;
-
-	*n = 0;
-	for (i = 0; i < rows->nrows; i++)
-	{
-		Line	   *line = &lines[*n];
-
-		CHECK_FOR_INTERRUPTS();
-		line->row = i;
-		line->key = 0;
-		line->done = false;
-		if (v->d->nparts > 0)
-		{
-			pick(rows, i, v->d->parts, v->d->nparts, values, nulls);
-			line->key = sx_keys_hash(v->partops, v->d->nparts, values, nulls);
-			if (sx_groups_find(v->touched, line->key, values, nulls) == NULL)
-				continue;
-		}
-		if (shape->nkeys > 0)
-		{
-			pick(rows, i, shape->keys, shape->nkeys, values, nulls);
-			line->key = sx_keys_hash(v->keyops, shape->nkeys, values, nulls);
-		}
-		line->image = 0;
-		for (c = 0; c < ncols; c++)
-		{
-			Form_pg_attribute att = TupleDescAttr(desc, c);
-
-			line->image = hash_combine(line->image,
-									   rows->nulls[i * rows->ncols + c] ? 0 :
-									   datum_image_hash(rows->values[i * rows->ncols + c],
-														att->attbyval, att->attlen));
-		}
-		(*n)++;
-	}
-	qsort(lines, *n, sizeof(Line), by_key_and_image);
-	return lines;
-}
-
-static bool
-same_image(TupleDesc desc, int ncols, const SxRows *a, int64 arow,
-		   const SxRows *b, int64 brow)
-{
-	int			c;
-
-	for (c = 0; c < ncols; c++)
-	{
-		Form_pg_attribute att = TupleDescAttr(desc, c);
-		bool		anull = a->nulls[arow * a->ncols + c];
-		bool		bnull = b->nulls[brow * b->ncols + c];
-
-		if (anull != bnull ||
-			(!anull && !datum_image_eq(a->values[arow * a->ncols + c],
-									   b->values[brow * b->ncols + c],
-									   att->attbyval, att->attlen)))
-			return false;
-	}
-	return true;
-}
-
-static bool
-same_key(SxDerived *v, const SxRows *a, int64 arow, const SxRows *b, int64 brow)
-{
-	const SxShape *shape = v->r->shape;
-	Datum		values[2][INDEX_MAX_KEYS];
-	bool		nulls[2][INDEX_MAX_KEYS];
-
-	pick(a, arow, shape->keys, shape->nkeys, values[0], nulls[0]);
-	pick(b, brow, shape->keys, shape->nkeys, values[1], nulls[1]);
-	return sx_keys_equal(v->keyops, shape->nkeys, values[0], nulls[0], values[1], nulls[1]);
-}
-
-/* What is to be written where; row of the new rows, place of the old ones. */
-typedef struct Change
-{
-	int64		row;
-	ItemPointerData tid;
-} Change;
-
-typedef struct Difference
-{
-	Change	   *updates;
-	int64		nupdates;
-	Line	   *old;
-	int64		nold;
-	Line	   *new;
-	int64		nnew;
-} Difference;
-
-static ItemPointer
-place_of(const SxRows *old, int64 row)
-{
-	return (ItemPointer) DatumGetPointer(old->values[row * old->ncols + old->ncols - 1]);
-}
-
-static void
-add_update(Difference *diff, const Line *new, const SxRows *old, int64 old_row)
-{
-	Change	   *change = &diff->updates[diff->nupdates++];
-
-	change->row = new->row;
-	change->tid = *place_of(old, old_row);
-}
-
-/* Rows that stay, or change in their place. */
-static void
-compare(SxDerived *v, TupleDesc desc, const SxRows *old, const SxRows *new,
-		Difference *diff)
-{
-	int			ncols = new->ncols;
-	bool		mark = v->r->view->final_column != NULL;
-	bool		final = v->r->closing || v->r->view->final;
-	int64		o = 0;
-	int64		i;
-	int64		k;
-
-	for (i = 0; i < diff->nnew; i++)
-	{
-		Line	   *line = &diff->new[i];
-
-		while (o < diff->nold && by_key_and_image(&diff->old[o], line) < 0)
-			o++;
-		for (k = o; k < diff->nold && by_key_and_image(&diff->old[k], line) == 0; k++)
-		{
-			int64		row = diff->old[k].row;
-
-			if (diff->old[k].done || !same_image(desc, ncols, old, row, new, line->row))
-				continue;
-			diff->old[k].done = line->done = true;
-			if (mark && (old->nulls[row * old->ncols + ncols] ||
-						 DatumGetBool(old->values[row * old->ncols + ncols]) != final))
-				add_update(diff, line, old, row);
-			break;
-		}
-		/* equal ones follow each other: do not look at those again */
-		while (o < diff->nold && diff->old[o].done)
-			o++;
-	}
-	if (v->r->shape->nkeys == 0)
-		return;
-	o = 0;
-	for (i = 0; i < diff->nnew; i++)
-	{
-		Line	   *line = &diff->new[i];
-
-		while (o < diff->nold && diff->old[o].key < line->key)
-			o++;
-		for (k = o; !line->done && k < diff->nold && diff->old[k].key == line->key; k++)
-		{
-			if (diff->old[k].done || !same_key(v, old, diff->old[k].row, new, line->row))
-				continue;
-			diff->old[k].done = line->done = true;
-			add_update(diff, line, old, diff->old[k].row);
-		}
-	}
-}
-
-static void
-fill_slot(SxDerived *v, SxWriter *w, const SxRows *rows, int64 row)
-{
-	TupleTableSlot *slot = w->slot;
-
-	ExecClearTuple(slot);
-	memset(slot->tts_isnull, true, slot->tts_tupleDescriptor->natts);
-	memcpy(slot->tts_values, rows->values + row * rows->ncols, sizeof(Datum) * rows->ncols);
-	memcpy(slot->tts_isnull, rows->nulls + row * rows->ncols, sizeof(bool) * rows->ncols);
-	if (v->r->view->final_column)
-	{
-		slot->tts_values[rows->ncols] = BoolGetDatum(v->r->closing || v->r->view->final);
-		slot->tts_isnull[rows->ncols] = false;
-	}
-	ExecStoreVirtualTuple(slot);
-}
-
-static int64
-write_difference(SxDerived *v, const SxRows *old, const SxRows *new)
-{
-	SxResult   *r = v->r;
-	SxWriter   *w;
-	Difference	diff = {0};
-	TupleDesc	desc;
-	int64		written = 0;
-	int64		i;
-
-	w = sx_writer_begin(r->view->relid);
-	desc = RelationGetDescr(w->rel);
-	diff.old = make_lines(v, old, desc, new->ncols, &diff.nold);
-	diff.new = make_lines(v, new, desc, new->ncols, &diff.nnew);
-	diff.updates = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Change) * Max(diff.nnew, 1));
-	compare(v, desc, old, new, &diff);
-
-	/* first what goes, as what comes may have its place in an index */
-	for (i = 0; i < diff.nold; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		if (diff.old[i].done)
-			continue;
-		sx_writer_delete(w, place_of(old, diff.old[i].row));
-		written++;
-	}
-	for (i = 0; i < diff.nupdates; i++)
-	{
-		CHECK_FOR_INTERRUPTS();
-		fill_slot(v, w, new, diff.updates[i].row);
-		sx_writer_update(w, &diff.updates[i].tid);
-		written++;
-	}
-	for (i = 0; i < diff.nnew; i++)
-	{
-		ItemPointerData tid;
-
-		CHECK_FOR_INTERRUPTS();
-		if (diff.new[i].done)
-			continue;
-		fill_slot(v, w, new, diff.new[i].row);
-		sx_writer_insert(w, &tid);
-		written++;
-	}
-	sx_writer_end(w);
-	return written;
-}
-
-/* Keys too long for the result's key index as it is change it first. */
-static void
-check_keys(SxDerived *v, const SxRows *rows)
-{
-	const SxShape *shape = v->r->shape;
-	Datum		values[INDEX_MAX_KEYS];
-	bool		nulls[INDEX_MAX_KEYS];
-	int64		i;
-
-	for (i = 0; shape->nkeys > 0 && i < rows->nrows; i++)
-	{
-		pick(rows, i, shape->keys, shape->nkeys, values, nulls);
-		if (sx_key_size(v->keyops, shape->nkeys, values, nulls) > SX_KEY_MAX)
-		{
-			sx_key_index_widen(v->r->view->relid, shape);
-			return;
-		}
-	}
+	scope->r = v->r;
+	scope->keyops = v->keyops;
+	scope->nparts = v->d->nparts;
+	scope->parts = v->d->parts;
+	scope->partops = v->partops;
+	scope->touched = v->touched;
 }
 
 /* Rows of the core that can never count again go. */
@@ -553,17 +274,21 @@ prune(SxDerived *v, PlannedStmt *plan, ParamListInfo params)
 	UpdateActiveSnapshotCommandId();
 }
 
-/* Bring the result to what the cores say, where they have changed. */
+/*
+ * Bring the result to what the cores say, where they have changed; only
+ * prune: leave it as it is.
+ */
 static int64
-derive(SxDerived *v)
+derive(SxDerived *v, bool only_prune)
 {
 	SxDeriveScope scope = SX_DERIVE_ALL;
 	ParamListInfo params = NULL;
+	SxDifferenceScope changes;
 	const DerivePlans *plans;
 	SxRows		new;
 	SxRows		old;
 
-	if (!v->changed)
+	if (!v->changed || (only_prune && v->d->prune == NULL))
 		return 0;
 	if (v->d->nparts > 0)
 	{
@@ -576,11 +301,14 @@ derive(SxDerived *v)
 	UpdateActiveSnapshotCommandId();
 	if (plans->prune)
 		prune(v, plans->prune, params);
+	if (only_prune)
+		return 0;
 	run_plan(plans->derive, params, &new);
-	check_keys(v, &new);
+	scope_of(v, &changes);
+	sx_difference_check_keys(&changes, &new);
 	UpdateActiveSnapshotCommandId();
 	run_plan(plans->rows, params, &old);
-	return write_difference(v, &old, &new);
+	return sx_difference_write(&changes, &old, &new);
 }
 
 /* The whole result, as there may be rows that no row of a core stands behind. */
@@ -588,22 +316,21 @@ static int64
 derive_all(SxDerived *v)
 {
 	const SxShape *shape = v->r->shape;
-	SxDerivation whole = *shape->derivation;
+	SxDifferenceScope changes;
 	SxRows		new;
 	SxRows		old;
-	int64		written;
 
 	CommandCounterIncrement();
 	UpdateActiveSnapshotCommandId();
-	whole.nparts = 0;
-	v->d = &whole;
+	if (v->d->prune)
+		prune(v, sx_plan_prune(shape, v->tables, SX_DERIVE_ALL, NULL), NULL);
 	run_plan(sx_plan_derive(shape, v->tables, SX_DERIVE_ALL, NULL), NULL, &new);
-	check_keys(v, &new);
+	scope_of(v, &changes);
+	changes.nparts = 0;
+	sx_difference_check_keys(&changes, &new);
 	UpdateActiveSnapshotCommandId();
 	run_plan(sx_plan_derived_rows(shape, v->r->view->relid, SX_DERIVE_ALL, NULL), NULL, &old);
-	written = write_difference(v, &old, &new);
-	v->d = shape->derivation;
-	return written;
+	return sx_difference_write(&changes, &old, &new);
 }
 
 /* ---- cores ---- */
@@ -744,7 +471,7 @@ sx_result_derive(SxResult *r, const SxScanInput *input, int64 closed_us,
 		else if (dropped > 0)
 			add_late(v, core, &in, closed_us, late);
 	}
-	return r->view->final ? 0 : derive(v);
+	return derive(v, r->view->final);
 }
 
 /* ---- windows that close ---- */
@@ -842,7 +569,7 @@ sx_derived_close(SxResult *r, int64 closed_us)
 	for (i = 0; i < v->d->ncores; i++)
 		tids[i] = closed_rows(v, &v->cores[i], closed_us, &next, &ntids[i]);
 	if (r->view->final || r->view->final_column)
-		written = derive(v);
+		written = derive(v, false);
 	for (i = 0; i < v->d->ncores; i++)
 	{
 		SxWriter   *w;
@@ -885,7 +612,7 @@ sx_derived_leave(SxResult *r)
 		if (sx_result_leaves_at(core) <= GetCurrentTransactionStartTimestamp())
 			(void) sx_result_leave(core);
 	}
-	return derive(v);
+	return derive(v, false);
 }
 
 /* ---- one view ---- */
