@@ -56,7 +56,7 @@ sub at
 }
 
 # kept one day
-my %waiting = map { $_ => 1 } qw(q3 q4 q5 q7 q8 q9 q18 q19 q20);
+my %waiting = map { $_ => 1 } qw(q4 q9);
 
 my ($persons, $auctions) = (0, 0);
 
