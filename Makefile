@@ -30,14 +30,14 @@ PROVE_TESTS = test/t/*.pl
 # Tests by name, in their order.
 REGRESS_TESTS = ddl streams status aggregates extensions shapes failures refusals native windows event_time literal recompute grouping_sets sink
 REGRESS_TESTS += union history
-REGRESS_TESTS += late explain
+REGRESS_TESTS += late explain rebuild
 REGRESS_TESTS += hop sliding
 REGRESS_TESTS += session
 REGRESS_TESTS += final
 REGRESS_TESTS += join
 REGRESS_TESTS += derive derive_windows
 
-ISOLATION = native-concurrent native-long native-savepoints native-prepared result-locks
+ISOLATION = native-concurrent native-long native-savepoints native-prepared result-locks rebuild
 ISOLATION += history
 
 # No bitcode: the C++ object has none, and nothing here is worth inlining.

@@ -193,6 +193,10 @@ CREATE FUNCTION streamx.verify(view regclass, OUT difference text, OUT result js
 AS 'MODULE_PATHNAME', 'streamx_verify' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION streamx.verify(regclass) IS 'runs a continuous view''s query over its source up to the view''s progress; returns what differs from the result table: missing, extra, differs';
 
+CREATE FUNCTION streamx.rebuild(view regclass, start text DEFAULT NULL) RETURNS void
+AS 'MODULE_PATHNAME', 'streamx_rebuild' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION streamx.rebuild(regclass, text) IS 'computes a continuous view anew from its source, from where it began or from start (earliest, latest, a timestamp); others see the old content until the commit';
+
 CREATE FUNCTION streamx.explain(view regclass) RETURNS text
 AS 'MODULE_PATHNAME', 'streamx_explain' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION streamx.explain(regclass) IS 'how a continuous view is maintained: strategy, key, windows, state, plan of a batch';

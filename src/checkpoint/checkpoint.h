@@ -40,4 +40,8 @@ extern void sx_checkpoint_save_replay(Oid view, Oid stream,
 extern void sx_checkpoint_rename(Oid view, Oid stream,
 								 const SxPosition *position);
 
+/* The view began to read elsewhere: first_offset and snapshot of these. */
+extern void sx_checkpoint_set_first(Oid view, Oid stream,
+									const SxPosition *first, int n);
+
 #endif							/* SX_CHECKPOINT_CHECKPOINT_H */

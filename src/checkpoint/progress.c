@@ -310,3 +310,39 @@ sx_checkpoint_rename(Oid view, Oid stream, const SxPosition *position)
 	systable_endscan(scan);
 	table_close(rel, NoLock);
 }
+
+void
+sx_checkpoint_set_first(Oid view, Oid stream, const SxPosition *first, int n)
+{
+	Relation	rel = open_progress(RowExclusiveLock);
+	int			i;
+
+	for (i = 0; i < n; i++)
+	{
+		ScanKeyData key[3];
+		SysScanDesc scan = begin_scan(rel, key, 3, view, stream, first[i].partition);
+		HeapTuple	tuple = systable_getnext(scan);
+		Datum		values[PR_NCOLS] = {0};
+		bool		nulls[PR_NCOLS] = {0};
+		bool		replace[PR_NCOLS] = {0};
+
+		if (HeapTupleIsValid(tuple))
+		{
+			HeapTuple	changed;
+
+			values[PR_FIRST_OFFSET - 1] = Int64GetDatum(first[i].first_offset);
+			replace[PR_FIRST_OFFSET - 1] = true;
+			nulls[PR_FIRST_SNAPSHOT - 1] = first[i].snapshot == NULL;
+			if (first[i].snapshot)
+				values[PR_FIRST_SNAPSHOT - 1] = CStringGetTextDatum(first[i].snapshot);
+			replace[PR_FIRST_SNAPSHOT - 1] = true;
+			changed = heap_modify_tuple(tuple, RelationGetDescr(rel), values, nulls,
+										replace);
+			CatalogTupleUpdate(rel, &tuple->t_self, changed);
+			heap_freetuple(changed);
+		}
+		systable_endscan(scan);
+	}
+	table_close(rel, NoLock);
+	CommandCounterIncrement();
+}

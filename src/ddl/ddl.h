@@ -13,6 +13,7 @@
 #include "tcop/utility.h"
 
 #include "catalog/view.h"
+#include "fdw/batch_scan.h"
 
 /* Installs the hooks; from _PG_init. */
 extern void sx_ddl_init(void);
@@ -117,5 +118,14 @@ extern void sx_ddl_init_drop(void);
  * it is going to fail.
  */
 extern Oid	sx_ddl_database_of_stmt(Node *stmt, bool is_top_level);
+
+/* ---- verify.c ----------------------------------------------------------- */
+
+/*
+ * ERROR if a journal has no longer all that lies between the bounds.  Kafka
+ * says so itself, generators make it again.  verb: what cannot be done then.
+ */
+extern void sx_ddl_check_kept(const SxView *view, const SxScanBounds *bounds,
+							  const char *verb);
 
 #endif							/* SX_DDL_DDL_H */

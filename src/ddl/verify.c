@@ -512,18 +512,19 @@ compare(Comparison *c)
 /* ---- the source ---- */
 
 static void
-no_longer_kept(const SxView *view, const SxStream *stream)
+no_longer_kept(const SxView *view, const SxStream *stream, const char *verb)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-			 errmsg("cannot verify continuous view %s", view->name),
+			 errmsg("cannot %s continuous view %s", verb, view->name),
 			 errdetail("Stream %s no longer keeps all the rows that the view has read.",
 					   stream->name),
 			 errhint("Set the option \"retain\" of the stream to an interval, so that it keeps them for longer.")));
 }
 
 static void
-check_stream_kept(const SxView *view, const SxStream *stream, const SxScanBounds *bounds)
+check_stream_kept(const SxView *view, const SxStream *stream, const SxScanBounds *bounds,
+				  const char *verb)
 {
 	int			i;
 
@@ -532,7 +533,7 @@ check_stream_kept(const SxView *view, const SxStream *stream, const SxScanBounds
 		for (i = 0; i < bounds->nfrom; i++)
 		{
 			if (bounds->from[i].next_offset < sx_journal_first_offset(stream->relid))
-				no_longer_kept(view, stream);
+				no_longer_kept(view, stream, verb);
 		}
 	}
 	else if (strcmp(stream->kind, "native") == 0)
@@ -545,7 +546,7 @@ check_stream_kept(const SxView *view, const SxStream *stream, const SxScanBounds
 			if (from->snapshot == NULL ||
 				sx_journal_count(stream->relid, from->snapshot, to->snapshot) !=
 				to->next_offset - from->next_offset)
-				no_longer_kept(view, stream);
+				no_longer_kept(view, stream, verb);
 		}
 
 		/* their positions count in the order of commits, which is not kept */
@@ -559,15 +560,11 @@ check_stream_kept(const SxView *view, const SxStream *stream, const SxScanBounds
 	}
 }
 
-/*
- * ERROR if a journal has no longer all that lies between the bounds.  Kafka
- * says so itself, generators make it again.
- */
-static void
-check_kept(const SxView *view, const SxScanBounds *bounds)
+void
+sx_ddl_check_kept(const SxView *view, const SxScanBounds *bounds, const char *verb)
 {
 	for (; bounds; bounds = bounds->next)
-		check_stream_kept(view, sx_stream_get(bounds->stream, view->owner), bounds);
+		check_stream_kept(view, sx_stream_get(bounds->stream, view->owner), bounds, verb);
 }
 
 static void
@@ -639,11 +636,11 @@ streamx_verify(PG_FUNCTION_ARGS)
 	}
 
 	/* twice: what a worker empties while it is read is missed afterwards */
-	check_kept(view, bounds);
+	sx_ddl_check_kept(view, bounds, "verify");
 	begin_side(&c, &c.batch);
 	begin_side(&c, &c.table);
 	run_batch(&c, rewritten, bounds);
-	check_kept(view, bounds);
+	sx_ddl_check_kept(view, bounds, "verify");
 	read_table(&c, rel);
 	compare(&c);
 

@@ -89,9 +89,8 @@ take_history(SxResult *r, SxViewCounters *counters)
 }
 
 void
-sx_result_initialize(Oid viewid)
+sx_result_begin(SxView *view, SxViewCounters *counters)
 {
-	SxView	   *view = sx_view_get(viewid);
 	SxShape    *shape = sx_plan_analyze(sx_plan_stored_query(view->query), view->name);
 	SxResult   *r;
 
@@ -107,12 +106,19 @@ sx_result_initialize(Oid viewid)
 	sx_result_first_rows(r);
 	if (has_history(shape))
 	{
-		SxViewCounters counters = {.watermark_us = PG_INT64_MIN};
-
 		CommandCounterIncrement();
 		UpdateActiveSnapshotCommandId();
-		take_history(r, &counters);
-		sx_view_count(viewid, &counters);
+		take_history(r, counters);
 	}
 	PopActiveSnapshot();
+}
+
+void
+sx_result_initialize(Oid viewid)
+{
+	SxViewCounters counters = {.watermark_us = PG_INT64_MIN};
+
+	sx_result_begin(sx_view_get(viewid), &counters);
+	if (counters.rows_out > 0 || counters.outbox > 0)
+		sx_view_count(viewid, &counters);
 }

@@ -105,17 +105,26 @@ final_function_scribbles(Oid aggfnoid)
 	return result;
 }
 
-/* The query over a batch, and what its states are. */
+/* The query over a batch, what its states are, and where they are stored. */
 static char *
-signature(const SxShape *shape)
+signature(const SxView *view, const SxShape *shape)
 {
 	StringInfoData buf;
 	char	   *query = nodeToString(shape->batch_query);
+	HeapTuple	tuple;
 	int			i;
 
 	initStringInfo(&buf);
 	appendStringInfoString(&buf, query);
 	pfree(query);
+
+	/* a rebuilt view has another state table */
+	tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(view->state));
+	if (HeapTupleIsValid(tuple))
+	{
+		appendStringInfo(&buf, " %u", ((Form_pg_class) GETSTRUCT(tuple))->relfilenode);
+		ReleaseSysCache(tuple);
+	}
 	for (i = 0; i < shape->npartials; i++)
 	{
 		const SxPartial *p = &shape->partials[i];
@@ -137,7 +146,7 @@ sx_open_create(const SxResult *r)
 	int			i;
 
 	open->cxt = cxt;
-	open->signature = signature(r->shape);
+	open->signature = signature(r->view, r->shape);
 	open->nkeys = r->shape->nkeys;
 	open->nstates = r->shape->npartials;
 	for (i = 0; i < open->nstates; i++)

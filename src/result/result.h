@@ -216,6 +216,9 @@ extern void sx_result_refill(SxResult *result, SxRows *partials, int64 closed_us
  */
 extern void sx_result_initialize(Oid view);
 
+/* The same, into empty tables; rows written are counted. */
+extern void sx_result_begin(SxView *view, SxViewCounters *counters);
+
 /*
  * sx_result_dead_letter -- keep a row that failed, with the reason
  *

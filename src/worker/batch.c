@@ -1122,3 +1122,52 @@ sx_batch_run(SxTask *task)
 	MemoryContextReset(batch_cxt);
 	return list ? SX_BATCH_DONE : SX_BATCH_NOTHING;
 }
+
+/* ---- streamx.rebuild: outside a worker, in the caller's transaction ---- */
+
+void
+sx_batch_rebuild(SxViewRun *run, const SxStream *stream, SxBatch *batch)
+{
+	SxStreamRun stream_run = {
+		.relid = stream->relid,
+		.def = unconstify(SxStream *, stream),
+	};
+	SxTask		task = {.stream = &stream_run};
+	BatchInput	in = {
+		.task = &task,
+		.batches = &batch,
+		.nbatches = 1,
+		.nrows = batch->nrows,
+	};
+	ViewOutcome outcome = {0};
+
+	if (batch_cxt == NULL)
+		batch_cxt = AllocSetContextCreate(TopMemoryContext, "streamx batch",
+										  ALLOCSET_DEFAULT_SIZES);
+	if (!run_range(run, &in, 0, batch->nrows, &outcome))
+	{
+		if (outcome.error)
+			ReThrowError(outcome.error);
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("could not keep the open windows of continuous view \"%s\"", run->view->name),
+				 errhint("Try again.")));
+	}
+	sx_result_trim(run->result);
+	MemoryContextReset(batch_cxt);
+}
+
+void
+sx_batch_rebuilt(SxViewRun *run, int64 watermark_us)
+{
+	SxOwnerScope scope;
+
+	run->next_watermark_us = watermark_us;
+	close_windows(run);
+	sx_owner_enter(run->view, &scope);
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	sx_result_settle(run->result, true);
+	PopActiveSnapshot();
+	sx_owner_leave(&scope);
+}

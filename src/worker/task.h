@@ -178,6 +178,15 @@ typedef enum SxBatchOutcome
 
 extern SxBatchOutcome sx_batch_run(SxTask *task);
 
+/*
+ * For streamx.rebuild, outside a worker: take the rows of a batch in, in the
+ * caller's transaction.  ERROR where a worker would stop the view or wait.
+ */
+extern void sx_batch_rebuild(SxViewRun *run, const SxStream *stream, SxBatch *batch);
+
+/* All rows were there: close windows, store what is in memory only. */
+extern void sx_batch_rebuilt(SxViewRun *run, int64 watermark_us);
+
 /* ---- late.c: rows that came when all their windows were closed ---- */
 
 /* Run a plan in which windows that end at or before closed_us are closed. */

@@ -1,0 +1,359 @@
+/*-------------------------------------------------------------------------
+ * rebuild.c
+ *		streamx.rebuild: a view computed anew from its source.
+ *
+ * In the caller's transaction, from the view's beginning (or another start)
+ * to where it stands: the result and what is kept beside it are emptied, and
+ * the rows between go through the view batch by batch, as in a worker.
+ * Others read the old content until the commit, then the new; the result
+ * table stays what it is.  The view's worker waits at the result's lock
+ * meanwhile and goes on from the same position; other views go on.
+ *
+ * No row is late: the view equals its query over all rows.  What failed before
+ * gets another chance; what fails now is a dead letter.  Nothing is sent to
+ * the view's sink.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "catalog/pg_authid.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "miscadmin.h"
+#include "storage/lmgr.h"
+#include "utils/builtins.h"
+#include "utils/inval.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/timestamp.h"
+
+#include "catalog/stream.h"
+#include "catalog/view.h"
+#include "checkpoint/checkpoint.h"
+#include "compat.h"
+#include "ddl/ddl.h"
+#include "exec/owner.h"
+#include "fdw/batch_scan.h"
+#include "fdw/scan.h"
+#include "result/result.h"
+#include "source/journal.h"
+#include "window/event_time.h"
+#include "worker/task.h"
+#include "worker/worker.h"
+
+PG_FUNCTION_INFO_V1(streamx_rebuild);
+
+/* Returns the rows that it has changed. */
+static int64
+execute(const char *sql, Oid view)
+{
+	int64		changed;
+
+	Oid			type = OIDOID;
+	Datum		value = ObjectIdGetDatum(view);
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (SPI_execute_with_args(sql, OidIsValid(view) ? 1 : 0, &type, &value, NULL, false, 0) < 0)
+		elog(ERROR, "could not execute: %s", sql);
+	changed = SPI_processed;
+	SPI_finish();
+	CommandCounterIncrement();
+	UpdateActiveSnapshotCommandId();
+	return changed;
+}
+
+static char *
+table_name(Oid relid)
+{
+	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
+									  get_rel_name(relid));
+}
+
+/*
+ * Away with all that is there, as if nothing had been read.  Returns how many
+ * dead letters there were.
+ */
+static int64
+empty(const SxView *view)
+{
+	SxOwnerScope scope;
+	int64		dead_letters;
+	Oid			userid;
+	int			sec_context;
+
+	sx_owner_enter(view, &scope);
+	(void) execute(psprintf("DELETE FROM %s", table_name(view->relid)), InvalidOid);
+	sx_owner_leave(&scope);
+
+	GetUserIdAndSecContext(&userid, &sec_context);
+	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID,
+						   sec_context | SECURITY_LOCAL_USERID_CHANGE);
+	/* a new file for it also tells a worker what it has in memory of it */
+	if (OidIsValid(view->state))
+		(void) execute(psprintf("TRUNCATE %s", table_name(view->state)), InvalidOid);
+	dead_letters = execute("DELETE FROM streamx.dead_letters WHERE view = $1", view->relid);
+	(void) execute("DELETE FROM streamx.late_rows WHERE view = $1", view->relid);
+	SetUserIdAndSecContext(userid, sec_context);
+	return dead_letters;
+}
+
+/* ---- from where ---- */
+
+static void
+bad_start(const SxView *view, const SxStream *stream, const char *start)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+			 errmsg("cannot rebuild continuous view %s", view->name),
+			 errdetail("The %s stream %s cannot be read from a time on (\"%s\").",
+					   stream->kind, stream->name, start),
+			 errhint("Use \"earliest\" or \"latest\".")));
+}
+
+static TimestampTz
+start_time(const char *start)
+{
+	return DatumGetTimestampTz(DirectFunctionCall3(timestamptz_in, CStringGetDatum(start),
+												   ObjectIdGetDatum(InvalidOid),
+												   Int32GetDatum(-1)));
+}
+
+/*
+ * What is to be read of a stream.  *from_time: Kafka, from this time on; else
+ * PG_INT64_MIN.
+ */
+static SxScanBounds *
+bounds_of(const SxView *view, const SxStream *stream, const char *start,
+		  int64 *from_time)
+{
+	SxScanBounds *bounds = palloc0(sizeof(SxScanBounds));
+	bool		native = strcmp(stream->kind, "native") == 0;
+	bool		socket = strcmp(stream->kind, "socket") == 0;
+	bool		kafka = strcmp(stream->kind, "kafka") == 0;
+	int			i;
+
+	*from_time = PG_INT64_MIN;
+	bounds->stream = stream->relid;
+	bounds->from = sx_checkpoint_load_first(view->relid, stream->relid, &bounds->nfrom);
+	bounds->to = sx_checkpoint_load(view->relid, stream->relid, &bounds->nto);
+
+	/* native positions count in the order of commits, which is not kept */
+	if (!native)
+		bounds->skip = sx_result_dead_letters(stream->relid, InvalidOid, &bounds->nskip);
+	if (start == NULL)
+	{
+		sx_ddl_check_kept(view, bounds, "rebuild");
+		return bounds;
+	}
+	for (i = 0; i < bounds->nfrom; i++)
+	{
+		SxPosition *from = &bounds->from[i];
+
+		if (strcmp(start, "latest") == 0)
+		{
+			from->next_offset = bounds->to[i].next_offset;
+			from->snapshot = bounds->to[i].snapshot;
+		}
+		else if (strcmp(start, "earliest") == 0)
+		{
+			from->next_offset = socket ? sx_journal_first_offset(stream->relid) : 0;
+			if (native)
+				from->snapshot = sx_journal_snapshot_earliest();
+		}
+		else if (native)
+		{
+			from->next_offset = 0;
+			from->snapshot = sx_journal_snapshot_from(start_time(start));
+		}
+		else if (!kafka)
+			bad_start(view, stream, start);
+	}
+	if (kafka && strcmp(start, "latest") != 0)
+	{
+		bounds->nfrom = 0;		/* where the topic begins */
+		if (strcmp(start, "earliest") != 0)
+			*from_time = start_time(start);
+	}
+	return bounds;
+}
+
+/* ---- reading ---- */
+
+/* Where the view began, as it turns out. */
+static void
+note_first(SxPosition *first, int n, const SxBatch *batch, int64 *nrows)
+{
+	int			i;
+
+	for (i = 0; i < batch->nrows; i++)
+	{
+		SxPosition *p = sx_position_find(first, n, batch->partition[i]);
+
+		if (p)
+			p->first_offset = Min(p->first_offset, batch->position[i]);
+	}
+	*nrows += batch->nrows;
+}
+
+static void
+read_stream(SxViewRun *run, const SxStream *stream, const char *start)
+{
+	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "streamx rebuild",
+											  ALLOCSET_DEFAULT_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(cxt);
+	SxScanRange range = {
+		.last_partition = PG_INT32_MAX,
+		.to_offset = PG_INT64_MAX,
+	};
+	SxScanBounds *bounds;
+	SxBoundedScan *scan;
+	SxPosition *first;
+	SxBatch    *batch;
+	int64		nrows = 0;
+	int64		from_time;
+	bool		native = strcmp(stream->kind, "native") == 0;
+	int			i;
+
+	bounds = bounds_of(run->view, stream, start, &from_time);
+	range.has_from_time = from_time != PG_INT64_MIN;
+	range.from_time_us = from_time;
+	first = palloc(sizeof(SxPosition) * Max(bounds->nto, 1));
+	for (i = 0; i < bounds->nto; i++)
+	{
+		const SxPosition *from = sx_position_find(bounds->from, bounds->nfrom,
+												  bounds->to[i].partition);
+
+		first[i] = bounds->to[i];
+		if (from)
+		{
+			first[i].first_offset = from->next_offset;
+			first[i].snapshot = from->snapshot;
+		}
+		else
+			first[i].first_offset = first[i].next_offset;
+	}
+	if (bounds->nto > 0 && !(start && strcmp(start, "latest") == 0))
+	{
+		scan = sx_fdw_bounded_begin(sx_fdw_bounded_reader(stream, bounds, cxt), &range);
+		while ((batch = sx_fdw_bounded_next(scan)) != NULL)
+		{
+			CHECK_FOR_INTERRUPTS();
+			note_first(first, native ? 0 : bounds->nto, batch, &nrows);
+			sx_window_reject_ahead(stream, batch);
+			sx_batch_rebuild(run, stream, batch);
+		}
+		sx_fdw_bounded_end(scan);
+	}
+	if (start == NULL)
+		sx_ddl_check_kept(run->view, bounds, "rebuild");	/* still */
+	else
+	{
+		/* so many rows were read, whatever the first one is called */
+		for (i = 0; native && i < bounds->nto; i++)
+			first[i].first_offset = first[i].next_offset - nrows;
+		sx_checkpoint_set_first(run->relid, stream->relid, first, bounds->nto);
+		for (i = 0; native && i < bounds->nto; i++)
+		{
+			SxPosition	position = bounds->to[i];
+
+			/* more than were counted: then the place has a higher number */
+			if (first[i].first_offset >= 0)
+				continue;
+			position.next_offset -= first[i].first_offset;
+			sx_checkpoint_rename(run->relid, stream->relid, &position);
+			CommandCounterIncrement();
+		}
+	}
+	sx_checkpoint_save_replay(run->relid, stream->relid, NULL, 0);
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(cxt);
+}
+
+static void
+context_callback(void *arg)
+{
+	errcontext("rebuilding continuous view %s", ((const SxView *) arg)->name);
+}
+
+static void
+check_start(const char *start)
+{
+	if (start && strcmp(start, "earliest") != 0 && strcmp(start, "latest") != 0)
+		(void) start_time(start);
+}
+
+/* streamx.rebuild(view regclass, start text) returns void */
+Datum
+streamx_rebuild(PG_FUNCTION_ARGS)
+{
+	Oid			relid;
+	char	   *start = NULL;
+	SxViewRun	run = {0};
+	SxViewCounters before;
+	int64		dead_letters;
+	SxView	   *view;
+	SxOwnerScope scope;
+	ErrorContextCallback context;
+	ListCell   *lc;
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_VOID();
+	relid = PG_GETARG_OID(0);
+	if (!PG_ARGISNULL(1))
+		start = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	PreventCommandIfReadOnly("streamx.rebuild()");
+	sx_worker_require_preloaded();
+	sx_ddl_check_owned_view(relid);
+	check_start(start);
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("streamx.rebuild() needs isolation level READ COMMITTED"),
+				 errhint("Call it in a transaction of its own.")));
+
+	/* streams before the result, and that before its parts, as DROP does */
+	view = sx_view_get(relid);
+	foreach(lc, view->streams)
+		LockRelationOid(lfirst_oid(lc), AccessShareLock);
+	LockRelationOid(relid, ShareRowExclusiveLock);
+	sx_ddl_check_owned_view(relid);
+	view = sx_view_get(relid);
+
+	context.callback = context_callback;
+	context.arg = view;
+	context.previous = error_context_stack;
+	error_context_stack = &context;
+
+	PushActiveSnapshot(GetLatestSnapshot());
+	sx_view_counters(relid, &before);
+	view->sink = InvalidOid;	/* what was sent is not sent again */
+	run.relid = relid;
+	run.view = view;
+	run.cxt = CurrentMemoryContext;
+	dead_letters = empty(view);
+	sx_result_begin(view, &run.counters);
+	CommandCounterIncrement();
+	UpdateActiveSnapshotCommandId();
+
+	sx_owner_enter(view, &scope);
+	sx_view_prepare(&run);
+	sx_owner_leave(&scope);
+	run.watermark_us = run.next_watermark_us = PG_INT64_MIN;
+	foreach(lc, view->streams)
+		read_stream(&run, sx_stream_get(lfirst_oid(lc), view->owner), start);
+	sx_batch_rebuilt(&run, before.watermark_us);
+
+	/* late rows and dead letters are those that there are now */
+	run.counters.rows_late -= before.rows_late;
+	run.counters.dead_letters -= dead_letters;
+	run.counters.watermark_us = before.watermark_us;
+	sx_view_count(relid, &run.counters);
+	CacheInvalidateRelcacheByRelid(relid);
+	PopActiveSnapshot();
+	error_context_stack = context.previous;
+	PG_RETURN_VOID();
+}
