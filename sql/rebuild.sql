@@ -125,7 +125,15 @@ SELECT streamx.resume('younger');
 CREATE SERVER gen TYPE 'generator' FOREIGN DATA WRAPPER streamx;
 CREATE FOREIGN TABLE g (n bigint) SERVER gen OPTIONS (rows_per_second '100000', total '1000', seed '7');
 CREATE VIEW generated WITH (streamx.continuous) AS SELECT count(*), sum(n % 1000) FROM g;
-SELECT streamx.wait('generated');
+DO $$
+BEGIN
+  FOR i IN 1..600 LOOP
+    PERFORM streamx.wait('generated');
+    EXIT WHEN (SELECT count = 1000 FROM generated);
+    COMMIT;
+    PERFORM pg_sleep(0.05);
+  END LOOP;
+END $$;
 CREATE TABLE generated_before AS SELECT * FROM generated;
 UPDATE generated SET count = 0, sum = 0;
 SELECT streamx.rebuild('generated');

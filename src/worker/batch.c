@@ -1164,6 +1164,7 @@ sx_batch_rebuilt(SxViewRun *run, int64 watermark_us)
 
 	run->next_watermark_us = watermark_us;
 	close_windows(run);
+	leave_window(run);
 	sx_owner_enter(run->view, &scope);
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
