@@ -17,6 +17,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_authid.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -38,6 +39,7 @@
 #include "exec/owner.h"
 #include "fdw/batch_scan.h"
 #include "fdw/scan.h"
+#include "result/held.h"
 #include "result/result.h"
 #include "source/journal.h"
 #include "window/event_time.h"
@@ -82,6 +84,7 @@ empty(const SxView *view)
 {
 	SxOwnerScope scope;
 	int64		dead_letters;
+	int			side;
 	Oid			userid;
 	int			sec_context;
 
@@ -95,6 +98,15 @@ empty(const SxView *view)
 	/* a new file for it also tells a worker what it has in memory of it */
 	if (OidIsValid(view->state))
 		(void) execute(psprintf("TRUNCATE %s", table_name(view->state)), InvalidOid);
+	for (side = 0;; side++)
+	{
+		Oid			held = get_relname_relid(sx_held_name(view->id, side),
+											 get_namespace_oid("streamx_state", false));
+
+		if (!OidIsValid(held))
+			break;
+		(void) execute(psprintf("TRUNCATE %s", table_name(held)), InvalidOid);
+	}
 	dead_letters = execute("DELETE FROM streamx.dead_letters WHERE view = $1", view->relid);
 	(void) execute("DELETE FROM streamx.late_rows WHERE view = $1", view->relid);
 	SetUserIdAndSecContext(userid, sec_context);
@@ -264,6 +276,7 @@ read_stream(SxViewRun *run, const SxStream *stream, const char *start)
 			if (first[i].first_offset >= 0)
 				continue;
 			position.next_offset -= first[i].first_offset;
+			UpdateActiveSnapshotCommandId();
 			sx_checkpoint_rename(run->relid, stream->relid, &position);
 			CommandCounterIncrement();
 		}
@@ -345,7 +358,8 @@ streamx_rebuild(PG_FUNCTION_ARGS)
 	run.watermark_us = run.next_watermark_us = PG_INT64_MIN;
 	foreach(lc, view->streams)
 		read_stream(&run, sx_stream_get(lfirst_oid(lc), view->owner), start);
-	sx_batch_rebuilt(&run, before.watermark_us);
+	sx_batch_rebuilt(&run, sx_stream_get(linitial_oid(view->streams), view->owner),
+					 before.watermark_us);
 
 	/* late rows and dead letters are those that there are now */
 	run.counters.rows_late -= before.rows_late;

@@ -119,8 +119,6 @@ describe_strategy(StringInfo text, const SxShape *shape)
 			break;
 		case SX_STRATEGY_RECOMPUTE:
 			sx_describe(text, "Strategy", "recompute: rows are kept, the groups that a batch touches are computed again");
-			if (shape->sliding)
-				sx_describe(text, "", "because rows leave the window as time passes");
 			for (i = 0; i < shape->naggregates; i++)
 			{
 				const char *reason = sx_plan_not_mergeable(shape->aggregates[i].aggref);
@@ -176,8 +174,7 @@ describe_window(StringInfo text, const SxView *view, const SxShape *shape)
 	}
 	if (shape->sliding)
 	{
-		sx_describe(text, "Window", "sliding: rows of the last %s, which leave as time passes, without new input",
-					sx_describe_interval(shape->sliding->back_us));
+		sx_describe(text, "Window", "sliding: rows leave as time passes, without new input");
 		return;
 	}
 	if (window == NULL)

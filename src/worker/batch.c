@@ -1125,45 +1125,67 @@ sx_batch_run(SxTask *task)
 
 /* ---- streamx.rebuild: outside a worker, in the caller's transaction ---- */
 
-void
-sx_batch_rebuild(SxViewRun *run, const SxStream *stream, SxBatch *batch)
+/* What a worker would make of it is the caller's error. */
+static void
+raise_outcome(SxViewRun *run, ViewOutcome *outcome)
 {
-	SxStreamRun stream_run = {
-		.relid = stream->relid,
-		.def = unconstify(SxStream *, stream),
-	};
-	SxTask		task = {.stream = &stream_run};
-	BatchInput	in = {
-		.task = &task,
-		.batches = &batch,
-		.nbatches = 1,
-		.nrows = batch->nrows,
-	};
-	ViewOutcome outcome = {0};
+	if (outcome->error)
+		ReThrowError(outcome->error);
+	ereport(ERROR,
+			(errcode(ERRCODE_OUT_OF_MEMORY),
+			 errmsg("could not keep the open windows of continuous view \"%s\"", run->view->name),
+			 errhint("Try again.")));
+}
 
+static void
+begin_rebuilding(BatchInput *in, SxTask *task, SxStreamRun *stream_run, const SxStream *stream)
+{
 	if (batch_cxt == NULL)
 		batch_cxt = AllocSetContextCreate(TopMemoryContext, "streamx batch",
 										  ALLOCSET_DEFAULT_SIZES);
+	memset(in, 0, sizeof(*in));
+	memset(task, 0, sizeof(*task));
+	memset(stream_run, 0, sizeof(*stream_run));
+	stream_run->relid = stream->relid;
+	stream_run->def = unconstify(SxStream *, stream);
+	task->stream = stream_run;
+	in->task = task;
+	in->def = stream;
+	in->expired = -1;
+}
+
+void
+sx_batch_rebuild(SxViewRun *run, const SxStream *stream, SxBatch *batch)
+{
+	BatchInput	in;
+	SxTask		task;
+	SxStreamRun stream_run;
+	ViewOutcome outcome = {0};
+
+	begin_rebuilding(&in, &task, &stream_run, stream);
+	in.batches = &batch;
+	in.nbatches = 1;
+	in.nrows = batch->nrows;
 	if (!run_range(run, &in, 0, batch->nrows, &outcome))
-	{
-		if (outcome.error)
-			ReThrowError(outcome.error);
-		ereport(ERROR,
-				(errcode(ERRCODE_OUT_OF_MEMORY),
-				 errmsg("could not keep the open windows of continuous view \"%s\"", run->view->name),
-				 errhint("Try again.")));
-	}
+		raise_outcome(run, &outcome);
 	sx_result_trim(run->result);
 	MemoryContextReset(batch_cxt);
 }
 
 void
-sx_batch_rebuilt(SxViewRun *run, int64 watermark_us)
+sx_batch_rebuilt(SxViewRun *run, const SxStream *stream, int64 watermark_us)
 {
+	BatchInput	in;
+	SxTask		task;
+	SxStreamRun stream_run;
+	ViewOutcome outcome = {0};
 	SxOwnerScope scope;
 
+	begin_rebuilding(&in, &task, &stream_run, stream);
 	run->next_watermark_us = watermark_us;
-	close_windows(run);
+	if (!expire_rows(run, &in, &outcome))
+		raise_outcome(run, &outcome);
+	close_windows(run, PG_INT64_MIN);
 	leave_window(run);
 	sx_owner_enter(run->view, &scope);
 	CommandCounterIncrement();
@@ -1171,4 +1193,5 @@ sx_batch_rebuilt(SxViewRun *run, int64 watermark_us)
 	sx_result_settle(run->result, true);
 	PopActiveSnapshot();
 	sx_owner_leave(&scope);
+	MemoryContextReset(batch_cxt);
 }

@@ -12,6 +12,7 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
@@ -81,6 +82,7 @@ same_native_place(SxTask *a, SxTask *b)
 {
 	MemoryContext old = CurrentMemoryContext;
 	volatile bool same = false;
+	ListCell   *lc;
 
 	if (a->npositions != 1 || b->npositions != 1 ||
 		a->positions[0].snapshot == NULL || b->positions[0].snapshot == NULL)
@@ -91,10 +93,16 @@ same_native_place(SxTask *a, SxTask *b)
 		PushActiveSnapshot(GetTransactionSnapshot());
 		same = sx_journal_same(a->stream->relid, a->positions[0].snapshot,
 							   b->positions[0].snapshot);
+		/* progress changes beside the lock on the view only */
+		foreach(lc, b->views)
+		{
+			SxViewRun  *run = lfirst(lc);
+
+			same = same && ConditionalLockRelationOid(run->relid, RowExclusiveLock) &&
+				!run->stale;
+		}
 		if (same)
 		{
-			ListCell   *lc;
-
 			/* b's views take a's position over */
 			foreach(lc, b->views)
 				sx_checkpoint_rename(((SxViewRun *) lfirst(lc))->relid,

@@ -184,8 +184,12 @@ extern SxBatchOutcome sx_batch_run(SxTask *task);
  */
 extern void sx_batch_rebuild(SxViewRun *run, const SxStream *stream, SxBatch *batch);
 
-/* All rows were there: close windows, store what is in memory only. */
-extern void sx_batch_rebuilt(SxViewRun *run, int64 watermark_us);
+/*
+ * All rows were there: close windows, store what is in memory only.  stream:
+ * any of the view's.
+ */
+extern void sx_batch_rebuilt(SxViewRun *run, const SxStream *stream,
+							 int64 watermark_us);
 
 /* ---- late.c: rows that came when all their windows were closed ---- */
 
