@@ -144,6 +144,19 @@ SELECT streamx.wait('pairs'), streamx.wait('paired');
 SELECT * FROM streamx.verify('paired');
 SELECT count(*) FROM pairs WHERE bts IS NOT NULL AND NOT EXISTS (SELECT FROM paired WHERE k = pairs.k);
 
+-- several levels of grouping
+CREATE VIEW levels WITH (streamx.continuous) AS
+  SELECT n, count(*) AS ks, max(k) FROM (SELECT k, count(*) AS n FROM j1 GROUP BY k) q GROUP BY n;
+SELECT streamx.rebuild('levels', 'earliest');
+SELECT * FROM levels ORDER BY n;
+TRUNCATE levels;
+SELECT streamx.rebuild('levels');
+SELECT * FROM levels ORDER BY n;
+INSERT INTO j1 VALUES ('2026-01-01 00:06:30Z', 1);
+SELECT streamx.wait('levels');
+SELECT * FROM levels ORDER BY n;
+SELECT * FROM streamx.verify('levels');
+
 -- generators make their rows again
 CREATE SERVER gen TYPE 'generator' FOREIGN DATA WRAPPER streamx;
 CREATE FOREIGN TABLE g (n bigint) SERVER gen OPTIONS (rows_per_second '100000', total '1000', seed '7');

@@ -17,7 +17,6 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_authid.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -39,7 +38,6 @@
 #include "exec/owner.h"
 #include "fdw/batch_scan.h"
 #include "fdw/scan.h"
-#include "result/held.h"
 #include "result/result.h"
 #include "source/journal.h"
 #include "window/event_time.h"
@@ -68,6 +66,24 @@ execute(const char *sql, Oid view)
 	return changed;
 }
 
+/* The one value of a query, or NULL. */
+static char *
+text_of(const char *sql)
+{
+	MemoryContext cxt = CurrentMemoryContext;
+	char	   *result;
+
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (SPI_execute(sql, false, 1) != SPI_OK_SELECT || SPI_processed != 1)
+		elog(ERROR, "could not execute: %s", sql);
+	result = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+	if (result)
+		result = MemoryContextStrdup(cxt, result);
+	SPI_finish();
+	return result;
+}
+
 static char *
 table_name(Oid relid)
 {
@@ -84,7 +100,7 @@ empty(const SxView *view)
 {
 	SxOwnerScope scope;
 	int64		dead_letters;
-	int			side;
+	char	   *names;
 	Oid			userid;
 	int			sec_context;
 
@@ -95,18 +111,16 @@ empty(const SxView *view)
 	GetUserIdAndSecContext(&userid, &sec_context);
 	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID,
 						   sec_context | SECURITY_LOCAL_USERID_CHANGE);
-	/* a new file for it also tells a worker what it has in memory of it */
-	if (OidIsValid(view->state))
-		(void) execute(psprintf("TRUNCATE %s", table_name(view->state)), InvalidOid);
-	for (side = 0;; side++)
-	{
-		Oid			held = get_relname_relid(sx_held_name(view->id, side),
-											 get_namespace_oid("streamx_state", false));
 
-		if (!OidIsValid(held))
-			break;
-		(void) execute(psprintf("TRUNCATE %s", table_name(held)), InvalidOid);
-	}
+	/* states and what else is held; not what waits to be sent to a sink */
+	names = text_of(psprintf("SELECT string_agg(c.oid::pg_catalog.regclass::text, ', ')"
+							 " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
+							 " WHERE n.nspname = 'streamx_state' AND c.relkind = 'r' AND c.relname ~ '^[sdh]%d(_[0-9]+)?$'",
+							 view->id));
+
+	/* a new file also tells a worker what it has in memory of it */
+	if (names)
+		(void) execute(psprintf("TRUNCATE %s", names), InvalidOid);
 	dead_letters = execute("DELETE FROM streamx.dead_letters WHERE view = $1", view->relid);
 	(void) execute("DELETE FROM streamx.late_rows WHERE view = $1", view->relid);
 	SetUserIdAndSecContext(userid, sec_context);
