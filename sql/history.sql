@@ -35,6 +35,11 @@ INSERT INTO cases VALUES
   ('either', 'SELECT k, v FROM {s} UNION SELECT name, total FROM h UNION ALL SELECT ''k1'', 2 UNION SELECT ''k1'', 2'),
   ('sessions', 'SELECT k, session(at, ''3 s'') AS s, count(*), sum(v) FROM (SELECT name AS k, at::timestamptz AS at, n AS v FROM big WHERE n > 900 UNION ALL SELECT k, ts, v FROM {s}) u GROUP BY k, s'),
   ('sessions_held', 'SELECT session(at, ''20 s'') AS s, count(DISTINCT v) FROM (SELECT at::timestamptz AS at, n AS v FROM big WHERE n < 50 UNION ALL SELECT ts, v FROM {s} WHERE v = 3) u GROUP BY s'),
+  ('levels', 'SELECT n, count(*) FROM (SELECT k, count(*) AS n FROM (SELECT k FROM {s} UNION ALL SELECT name FROM h UNION ALL SELECT name FROM big) u GROUP BY k) q GROUP BY n'),
+  ('ranked', 'SELECT k, s, rank() OVER (ORDER BY s DESC NULLS LAST) AS r FROM (SELECT k, sum(v) AS s FROM (SELECT k, v FROM {s} UNION ALL SELECT name, total FROM h) u GROUP BY k) q'),
+  ('top', 'SELECT k, count(*) AS n FROM (SELECT k FROM {s} UNION ALL SELECT name FROM h) u GROUP BY k ORDER BY n DESC, k LIMIT 3'),
+  ('either_of', 'SELECT v, count(*) FROM (SELECT k, v FROM {s} UNION SELECT name, total FROM h UNION SELECT long, 3 FROM names) u GROUP BY v'),
+  ('either_top', 'SELECT k FROM {s} UNION SELECT name FROM h ORDER BY k DESC NULLS LAST LIMIT 4'),
   ('distincts', 'SELECT DISTINCT k FROM (SELECT k FROM {s} UNION ALL SELECT name FROM h) u');
 
 CREATE FUNCTION over(query text, prefix text) RETURNS text LANGUAGE sql AS

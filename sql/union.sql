@@ -29,6 +29,8 @@ INSERT INTO cases VALUES
   ('cte', 'WITH x AS (SELECT k, v FROM {a} WHERE v IS NOT NULL) SELECT k, sum(v) FROM (SELECT * FROM x WHERE v > 5 UNION ALL SELECT k, -v FROM x UNION ALL SELECT name, n FROM {b}) u GROUP BY k HAVING sum(v) > 0'),
   ('nested', 'SELECT long, count(*) FROM (SELECT * FROM (SELECT k FROM {a} UNION ALL SELECT k FROM {c}) i WHERE k > ''k0'' UNION ALL SELECT name FROM {b}) u JOIN names USING (k) GROUP BY long'),
   ('held', 'SELECT k, count(DISTINCT v), array_agg(v ORDER BY v DESC, k) FROM (SELECT k, v FROM {a} UNION ALL SELECT name, n FROM {b}) u GROUP BY k'),
+  ('levels', 'SELECT n, count(*) FROM (SELECT k, count(*) AS n FROM (SELECT k FROM {a} UNION ALL SELECT name FROM {b}) u GROUP BY k) q GROUP BY n'),
+  ('latest', 'SELECT DISTINCT ON (k) k, ts, v FROM (SELECT ts, k, v FROM {a} UNION ALL SELECT at, name, n FROM {b}) u ORDER BY k, ts DESC NULLS LAST, v'),
   ('windows', 'SELECT tumble(ts, ''1 minute'') AS w, k, count(*), sum(v) FROM (SELECT ts, k, v FROM {a} WHERE ts IS NOT NULL UNION ALL SELECT at, name, n FROM {b} WHERE at IS NOT NULL) u GROUP BY w, k'),
   ('hops', 'SELECT hop(ts, ''30 s'', ''1 minute'') AS w, count(*) FROM (SELECT ts FROM {a} WHERE ts IS NOT NULL UNION ALL SELECT at FROM {b} WHERE at IS NOT NULL) u GROUP BY w'),
   ('days', 'SELECT date_trunc(''day'', ts) AS d, count(*) FROM (SELECT ts::timestamp FROM {a} WHERE ts IS NOT NULL UNION ALL SELECT ts::timestamp FROM {c} WHERE ts IS NOT NULL) u GROUP BY d');

@@ -1071,7 +1071,7 @@ sx_plan_analyze(Query *stored, const char *viewname)
 	if (contain_volatile_functions((Node *) query))
 		REFUSE(viewname, ("The query calls a volatile function, whose result changes from call to call."),
 			   ("Use only immutable and stable functions: recovery has to give the same rows again."));
-	query = sx_plan_union_as_grouping(query);
+	query = sx_plan_unions_as_groupings(query);
 	if (sx_plan_needs_derivation(query))
 	{
 		shape = palloc0(sizeof(SxShape));

@@ -12,6 +12,7 @@
 
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
+#include "optimizer/tlist.h"
 #include "parser/parse_oper.h"
 #include "parser/parsetree.h"
 
@@ -31,8 +32,12 @@ keep_all(Node *node)
 	keep_all(op->rarg);
 }
 
-Query *
-sx_plan_union_as_grouping(Query *query)
+/*
+ * A query whose top is UNION without ALL as a grouping over UNION ALL; any
+ * other as it is.
+ */
+static Query *
+union_as_grouping(Query *query)
 {
 	SetOperationStmt *op = (SetOperationStmt *) query->setOperations;
 	Query	   *over;
@@ -79,10 +84,50 @@ sx_plan_union_as_grouping(Query *query)
 	over->rtable = list_make1(rte);
 	over->jointree = makeFromExpr(list_make1(ref), NULL);
 
-	/* each row once, whatever there is below */
+	/* in the order, and so many, of the whole */
+	foreach(lc, query->sortClause)
+	{
+		SortGroupClause *sort = copyObject(lfirst_node(SortGroupClause, lc));
+
+		sort->tleSortGroupRef = get_sortgroupclause_tle(sort, query->targetList)->resno;
+		over->sortClause = lappend(over->sortClause, sort);
+	}
+	over->limitCount = query->limitCount;
+	over->limitOffset = query->limitOffset;
+	over->limitOption = query->limitOption;
 	query->sortClause = NIL;
+	query->limitCount = query->limitOffset = NULL;
+
+	/* each row once, whatever there is below */
 	keep_all((Node *) op);
 	return over;
+}
+
+static bool
+union_below_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, RangeTblEntry))
+	{
+		RangeTblEntry *rte = (RangeTblEntry *) node;
+
+		if (rte->rtekind == RTE_SUBQUERY && sx_plan_count_streams((Node *) rte->subquery) > 0)
+			rte->subquery = sx_plan_unions_as_groupings(rte->subquery);
+		return false;
+	}
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, union_below_walker, context,
+								 QTW_EXAMINE_RTES_BEFORE | QTW_IGNORE_RT_SUBQUERIES);
+	return expression_tree_walker(node, union_below_walker, context);
+}
+
+Query *
+sx_plan_unions_as_groupings(Query *query)
+{
+	query = union_as_grouping(query);
+	(void) union_below_walker((Node *) query, NULL);
+	return query;
 }
 
 /* The same columns, no rows. */

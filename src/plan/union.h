@@ -14,10 +14,10 @@
 extern int	sx_plan_count_streams(Node *node);
 
 /*
- * A query whose top is UNION without ALL as a grouping over UNION ALL; any
- * other as it is.
+ * The query with each UNION without ALL over streams as a grouping over UNION
+ * ALL.  Changes it in place, but for the top.
  */
-extern Query *sx_plan_union_as_grouping(Query *query);
+extern Query *sx_plan_unions_as_groupings(Query *query);
 
 /*
  * sx_plan_drop_history -- empty the branches of UNION ALL that read no stream
