@@ -106,6 +106,10 @@ DO $$ DECLARE r record; n int := 0; BEGIN
   FOR r IN SELECT session(ts, '1 minute') AS w, count(*) AS c FROM t WHERE k = 'k1' GROUP BY w ORDER BY w LOOP n := n + r.c; END LOOP;
   RAISE NOTICE '% rows', n;
 END $$;
+CREATE FUNCTION in_sql(gap interval) RETURNS SETOF bigint LANGUAGE sql AS $$ SELECT count(*) FROM t GROUP BY k, session(ts, gap) $$;
+SELECT count(*), sum(n) FROM in_sql('1 minute') n;
+ALTER FUNCTION in_sql STABLE;
+SELECT count(*), sum(n) FROM in_sql('1 minute') n;
 -- row security and views of others
 CREATE ROLE session_reader;
 GRANT SELECT ON t, sessions TO session_reader;

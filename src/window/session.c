@@ -79,7 +79,8 @@ streamx_session(PG_FUNCTION_ARGS)
 			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 			 errmsg("session() can only be called as a grouping column"),
 			 errdetail("Where a session starts depends on the other rows of the group."),
-			 errhint("Put the call itself into GROUP BY, and use it as it stands there in the select list and HAVING.")));
+			 errhint("Put the call itself into GROUP BY, and use it as it stands there in the select list and HAVING."
+					 " A function in SQL that groups by it has to be VOLATILE, so that it is planned by itself.")));
 	PG_RETURN_NULL();
 }
 
