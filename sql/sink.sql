@@ -164,6 +164,59 @@ TABLE mine;
 DROP VIEW mine;
 
 --
+-- whatever keeps the view: each of its rows has been told
+--
+CREATE FOREIGN TABLE e (id int, k int, ts timestamptz) SERVER streamx OPTIONS (event_time 'ts', watermark '1 minute', idle_timeout '0');
+CREATE TABLE shapes (name text, query text, options text DEFAULT '');
+INSERT INTO shapes VALUES
+  ('hops', 'SELECT hop(ts, ''10 seconds'', ''1 minute'') AS w, k, count(*) AS n FROM e GROUP BY 1, 2', ''),
+  ('cumulated', 'SELECT cumulate(ts, ''10 seconds'', ''1 minute'') AS w, sum(id) AS n FROM e GROUP BY 1', ''),
+  ('sessions', 'SELECT session(ts, ''5 seconds'') AS w, k, count(*) AS n FROM e GROUP BY 1, 2', ''),
+  ('held', 'SELECT k, count(DISTINCT id % 7) AS n FROM e GROUP BY k HAVING count(*) % 2 = 0', ''),
+  ('recent', 'SELECT k, max(id) AS n FROM e WHERE ts > now() - interval ''2000000 hours'' GROUP BY k', ''),
+  ('sets', 'SELECT k, id % 2 AS odd, count(*) AS n, grouping(k, id % 2) AS g FROM e GROUP BY CUBE (k, odd)', ''),
+  ('single', 'SELECT count(*) AS n, max(ts) AS w FROM e', ''),
+  ('different', 'SELECT DISTINCT k, id % 3 AS n FROM e', ''),
+  ('ended', 'SELECT tumble(ts, ''7 seconds'') AS w, k, count(*) AS n FROM e GROUP BY 1, 2', ', emit = final'),
+  ('ended_sessions', 'SELECT session(ts, ''3 seconds'') AS w, k, count(*) AS n FROM e GROUP BY 1, 2', ', emit = final'),
+  ('marked', 'SELECT tumble(ts, ''7 seconds'') AS w, k, max(id) AS n FROM e GROUP BY 1, 2', ', final_column = done');
+DO $$
+DECLARE
+  s shapes;
+BEGIN
+  FOR s IN TABLE shapes LOOP
+    EXECUTE format('CREATE FOREIGN TABLE %I (w timestamptz, k int, odd int, n numeric, g int, done boolean) SERVER streamx', s.name || '_out');
+    EXECUTE format('CREATE VIEW %I WITH (streamx.continuous, streamx.sink = %L%s) AS %s', s.name, s.name || '_out',
+                   replace(s.options, ', ', ', streamx.'), s.query);
+    EXECUTE format('CREATE VIEW %I WITH (streamx.continuous) AS SELECT * FROM %I', s.name || '_told', s.name || '_out');
+  END LOOP;
+END $$;
+CREATE PROCEDURE feed(lo int, hi int) LANGUAGE plpgsql AS $$
+BEGIN
+  INSERT INTO e SELECT i, (i * 7 + i / 13) % 5, '2026-01-01 00:00:00Z'::timestamptz + i * interval '1.7 seconds' - (i % 11) * interval '3 seconds'
+  FROM generate_series(lo, hi) AS i;
+  COMMIT;
+  PERFORM waited(name) FROM shapes;
+END $$;
+CALL feed(1, 40);
+CALL feed(41, 41);
+CALL feed(42, 110);
+CALL feed(111, 300);
+SELECT waited(name || '_told'), name FROM shapes;
+SELECT name, (xpath('/row/rows/text()', query_to_xml(format('SELECT count(*) AS rows FROM %I', name), true, true, '')))[1]::text::int > 0 AS rows,
+  (xpath('/row/untold/text()', query_to_xml(format('SELECT count(*) AS untold FROM (SELECT * FROM %I EXCEPT ALL SELECT %s FROM %I) AS x', name,
+    (SELECT string_agg(quote_ident(attname), ', ' ORDER BY attnum) FROM pg_attribute WHERE attrelid = name::regclass AND attnum > 0),
+    name || '_told'), true, true, '')))[1]::text AS untold
+FROM shapes;
+SELECT (SELECT count(*) FROM ended) = (SELECT count(*) FROM ended_told) AS ended_once,
+  (SELECT count(*) FROM ended_sessions) = (SELECT count(*) FROM ended_sessions_told) AS sessions_once,
+  (SELECT count(*) FROM single_told) AS batches;
+SET client_min_messages = warning;
+DROP FOREIGN TABLE e CASCADE;
+DO $$ BEGIN EXECUTE (SELECT 'DROP FOREIGN TABLE ' || string_agg(quote_ident(name || '_out'), ', ') || ' CASCADE' FROM shapes); END $$;
+RESET client_min_messages;
+
+--
 -- Kafka sinks, of which this has no broker: what waits in the outbox
 --
 CREATE FOREIGN TABLE j_out (id int, k int, v numeric OPTIONS (path 'deep.v'), t text) SERVER nowhere OPTIONS (topic 'j');
