@@ -176,6 +176,8 @@ INSERT INTO shapes VALUES
   ('recent', 'SELECT k, max(id) AS n FROM e WHERE ts > now() - interval ''2000000 hours'' GROUP BY k', ''),
   ('sets', 'SELECT k, id % 2 AS odd, count(*) AS n, grouping(k, id % 2) AS g FROM e GROUP BY CUBE (k, odd)', ''),
   ('single', 'SELECT count(*) AS n, max(ts) AS w FROM e', ''),
+  ('ranked', 'SELECT k, count(*) AS n, (rank() OVER (ORDER BY count(*) DESC))::int AS g FROM e GROUP BY k', ''),
+  ('best', 'SELECT k, count(*) AS n FROM e GROUP BY k ORDER BY n DESC, k LIMIT 2', ''),
   ('different', 'SELECT DISTINCT k, id % 3 AS n FROM e', ''),
   ('ended', 'SELECT tumble(ts, ''7 seconds'') AS w, k, count(*) AS n FROM e GROUP BY 1, 2', ', emit = final'),
   ('ended_sessions', 'SELECT session(ts, ''3 seconds'') AS w, k, count(*) AS n FROM e GROUP BY 1, 2', ', emit = final'),
