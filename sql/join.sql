@@ -220,6 +220,8 @@ CREATE VIEW held_rows AS SELECT view, held(view) FROM streamx.continuous_views O
 CREATE VIEW counters AS
   SELECT view, rows_in, rows_out, rows_late, dead_letters, watermark FROM streamx.view_counters ORDER BY view::text COLLATE "C";
 
+SELECT regexp_replace(streamx.explain('lj'), '(h|s)\d+_|about \d+|\d+ (bytes|kB)', '\1', 'g') AS explain;
+
 -- one side alone does not move the view's watermark
 INSERT INTO l VALUES (1, '2026-01-01 00:00:00Z', 1, 1), (2, '2026-01-01 00:00:07Z', 2, 0), (3, '2026-01-01 00:01:00Z', 1, 3);
 SELECT wait_all();

@@ -607,8 +607,12 @@ create_parts(SxView *view, Query *query, const SxShape *shape)
 		depend_internally(view->state, view->relid);
 	}
 	for (int i = 0; shape->join && i < shape->join->nsides; i++)
-		depend_internally(create_held(schema, view->id, i, shape, view->owner),
-						  view->relid);
+	{
+		Oid			held = create_held(schema, view->id, i, shape, view->owner);
+
+		view->parts = lappend_oid(view->parts, held);
+		depend_internally(held, view->relid);
+	}
 
 	EventTriggerUndoInhibitCommandCollection();
 	SetUserIdAndSecContext(userid, sec_context);

@@ -28,6 +28,7 @@
 #include "fdw/batch_scan.h"
 #include "plan/describe.h"
 #include "plan/plan.h"
+#include "result/held.h"
 #include "result/result.h"
 #include "worker/worker.h"
 
@@ -140,6 +141,24 @@ append_derived_plans(StringInfo text, const SxView *view, const SxShape *shape)
 												NULL)));
 }
 
+/* Of a view that joins streams: a batch at each place of a stream. */
+static void
+append_join_plans(StringInfo text, const SxView *view, const SxShape *shape)
+{
+	const SxJoin *join = shape->join;
+	const Oid  *tables = sx_held_tables(sx_held_open(view, shape));
+	int			i;
+
+	for (i = 0; i < join->nsides; i++)
+	{
+		append_plan(text, psprintf("Plan of a batch of %s", join->sides[i].name),
+					plan_text(shape, sx_plan_join_pairs(shape, i, tables, false, 100)));
+		if (join->sides[i].preserved)
+			append_plan(text, psprintf("Plan of rows of %s without a partner", join->sides[i].name),
+						plan_text(shape, sx_plan_join_pairs(shape, i, tables, true, 100)));
+	}
+}
+
 static void
 describe_emit(StringInfo text, const SxView *view, const SxShape *shape)
 {
@@ -220,6 +239,8 @@ streamx_explain(PG_FUNCTION_ARGS)
 	sx_result_describe(&text, view, shape);
 	if (shape->derivation)
 		append_derived_plans(&text, view, shape);
+	else if (shape->join)
+		append_join_plans(&text, view, shape);
 	else
 		append_batch_plans(&text, shape, "");
 

@@ -156,6 +156,28 @@ describe_strategy(StringInfo text, const SxShape *shape)
 		sx_describe(text, "", "rows whose group does not satisfy HAVING are taken away until it does");
 }
 
+/* ---- joins of streams ---- */
+
+static void
+describe_join(StringInfo text, const SxJoin *join)
+{
+	bool		timed = false;
+	int			i;
+
+	sx_describe(text, "Join", "a batch is joined with the rows that are held of the other streams, then held itself");
+	for (i = 0; i < join->nsides; i++)
+	{
+		const SxJoinSide *side = &join->sides[i];
+
+		timed |= side->timed;
+		sx_describe(text, "", "%s: held %s%s", side->name,
+					side->expires ? "until the watermark shows that nothing can match any more" : "for ever",
+					side->preserved ? "; rows without a partner come then" : "");
+	}
+	if (timed)
+		sx_describe(text, "", "rows whose event time is behind the watermark are late");
+}
+
 /* ---- windows ---- */
 
 static void
@@ -227,6 +249,8 @@ sx_plan_describe(StringInfo text, const SxView *view, const SxShape *shape)
 	const SxDerivation *d = shape->derivation;
 
 	describe_strategy(text, shape);
+	if (shape->join)
+		describe_join(text, shape->join);
 	if (shape->nkeys > 0)
 		sx_describe(text, "Key", "%s", key_names(view, shape->keys, shape->nkeys));
 	if (d && d->nparts > 0)

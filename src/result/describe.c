@@ -59,7 +59,12 @@ sx_result_describe(StringInfo text, const SxView *view, const SxShape *shape)
 		what = "a row for each pane of a group";
 	else
 		what = "a row for each group";
-	if (view->parts != NIL)
+	for (int i = 0; shape->join && i < list_length(view->parts); i++)
+		sx_describe(text, i == 0 ? "Held" : "", "%s: rows of %s, about %.0f, %s",
+					get_rel_name(list_nth_oid(view->parts, i)), shape->join->sides[i].name,
+					estimated_rows(list_nth_oid(view->parts, i)),
+					relation_size(list_nth_oid(view->parts, i)));
+	if (view->parts != NIL && shape->join == NULL)
 	{
 		int64		size = 0;
 		ListCell   *lc;

@@ -25,7 +25,6 @@
 #include "access/table.h"
 #include "access/tableam.h"
 #include "access/xact.h"
-#include "catalog/namespace.h"
 #include "catalog/pg_am.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
@@ -66,10 +65,16 @@ SxHeldRows *
 sx_held_open(const SxView *view, const SxShape *shape)
 {
 	SxHeldRows *held = palloc0(sizeof(SxHeldRows));
-	Oid			schema = get_namespace_oid("streamx_state", false);
 	int			i;
 	int			c;
 
+	if (list_length(view->parts) != shape->join->nsides)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("continuous view %s joins other streams than it did when it was created",
+						view->name),
+				 errdetail("A view that the query uses has changed."),
+				 errhint("Create the continuous view again.")));
 	held->view = view;
 	held->shape = shape;
 	held->join = shape->join;
@@ -79,22 +84,15 @@ sx_held_open(const SxView *view, const SxShape *shape)
 	for (i = 0; i < held->join->nsides; i++)
 	{
 		const SxJoinSide *side = &held->join->sides[i];
-		char	   *name = sx_held_name(view->id, i);
 
-		held->tables[i] = get_relname_relid(name, schema);
-		if (!OidIsValid(held->tables[i]))
-			ereport(ERROR,
-					(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-					 errmsg("table streamx_state.%s of continuous view %s is missing",
-							name, view->name),
-					 errhint("Create the view again.")));
+		held->tables[i] = list_nth_oid(view->parts, i);
 		for (c = 0; c < side->ncols; c++)
 		{
 			if (get_attnum(held->tables[i], psprintf("c%d", side->attnos[c])) != SX_HELD_FIRST + c)
 				ereport(ERROR,
 						(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-						 errmsg("table streamx_state.%s has other columns than continuous view %s needs",
-								name, view->name),
+						 errmsg("table \"%s\" has other columns than continuous view %s needs",
+								get_rel_name(held->tables[i]), view->name),
 						 errdetail("A view or function that the query uses has changed."),
 						 errhint("Create the continuous view again.")));
 		}

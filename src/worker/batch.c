@@ -218,7 +218,7 @@ settle(SxViewRun *run, const BatchInput *in)
 {
 	/* a native position from before the first batch is not known */
 	bool		store = in->task->npositions == 0 &&
-		strcmp(in->task->stream->def->kind, "native") == 0;
+	strcmp(in->task->stream->def->kind, "native") == 0;
 	SxOwnerScope scope;
 
 	sx_owner_enter(run->view, &scope);
