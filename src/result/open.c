@@ -719,6 +719,7 @@ sx_result_attach(SxResult *r, SxOpen *open)
 		return false;
 	sx_open_free(r->open);
 	open->fake->tmpcontext = r->aggs.econtext;
+	open->floor_known = false;
 	MemoryContextSetParent(open->cxt, r->cxt);
 	r->open = open;
 	return true;

@@ -104,6 +104,39 @@ complete_positions(const SxPosition *start, int nstart,
 }
 
 bool
+sx_open_replays_from(const SxOpen *open, const SxPosition *replay, int n)
+{
+	int			i;
+	int			k;
+
+	if (open->nsaved != n)
+		return false;
+	for (i = 0; i < n; i++)
+	{
+		for (k = 0; k < n; k++)
+		{
+			if (open->saved[k].partition == replay[i].partition)
+				break;
+		}
+		if (k == n)
+			return false;
+		/* a native position may be called otherwise by now */
+		if (replay[i].snapshot ?
+			open->saved[k].snapshot == NULL ||
+			strcmp(replay[i].snapshot, open->saved[k].snapshot) != 0 :
+			replay[i].next_offset != open->saved[k].next_offset)
+			return false;
+	}
+	return true;
+}
+
+bool
+sx_result_replays_from(const SxResult *r, const SxPosition *replay, int n)
+{
+	return r->open ? sx_open_replays_from(r->open, replay, n) : n == 0;
+}
+
+bool
 sx_result_replay(SxResult *r, const SxPosition *before, int nbefore,
 				 const SxPosition *after, int nafter,
 				 const SxPosition **replay, int *nreplay)

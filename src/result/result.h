@@ -196,6 +196,14 @@ extern void sx_result_restore(SxResult *result, const SxPosition *saved,
  */
 extern SxOpen * sx_result_detach(SxResult *result, MemoryContext parent);
 
+/*
+ * Is this the place from which the catalog says its rows can be had again?  If
+ * not, somebody else has changed what is stored.  n 0: nothing is to be read.
+ */
+extern bool sx_open_replays_from(const SxOpen *open, const SxPosition *replay, int n);
+extern bool sx_result_replays_from(const SxResult *result,
+								   const SxPosition *replay, int n);
+
 /* false: the view is another one now; "open" stays the caller's. */
 extern bool sx_result_attach(SxResult *result, SxOpen * open);
 extern void sx_open_free(SxOpen * open);

@@ -93,7 +93,8 @@ same_place(SxPosition *a, int na, const SxPosition *b, int nb)
 }
 
 bool
-sx_refill_arrive(SxViewRun *run, const SxPosition *positions, int n)
+sx_refill_arrive(SxViewRun *run, const SxPosition *positions, int n,
+				 const SxPosition *replay, int nreplay)
 {
 	bool		same = false;
 	ListCell   *lc;
@@ -101,7 +102,8 @@ sx_refill_arrive(SxViewRun *run, const SxPosition *positions, int n)
 	if (run->result)
 	{
 		same = run->left_at && !run->unfilled && !sx_result_lost(run->result) &&
-			same_place(run->left_at, run->nleft_at, positions, n);
+			same_place(run->left_at, run->nleft_at, positions, n) &&
+			sx_result_replays_from(run->result, replay, nreplay);
 		if (!same)
 			sx_result_empty(run->result);
 	}
@@ -121,7 +123,8 @@ sx_refill_arrive(SxViewRun *run, const SxPosition *positions, int n)
 	}
 	if (run->kept)
 	{
-		same = same_place(run->kept->positions, run->kept->npositions, positions, n);
+		same = same_place(run->kept->positions, run->kept->npositions, positions, n) &&
+			sx_open_replays_from(run->kept->open, replay, nreplay);
 		if (!same)
 		{
 			MemoryContextDelete(run->kept->cxt);
@@ -208,16 +211,19 @@ sx_refill_attach(SxViewRun *run)
 }
 
 void
-sx_refill_begin(SxTask *task, Oid view, const SxPosition *to, int nto)
+sx_refill_begin(SxTask *task, const SxViewRun *run, const SxPosition *to, int nto)
 {
 	MemoryContext old = MemoryContextSwitchTo(task->cxt);
 	SxRefill   *refill = palloc0(sizeof(SxRefill));
 
+	ereport(LOG,
+			(errmsg("continuous view \"%s\" reads the rows of its open windows again",
+					run->view->name)));
 	refill->to = sx_positions_copy(to, nto);
 	refill->nto = nto;
 	refill->saved = sx_positions_copy(task->positions, task->npositions);
 	refill->nsaved = task->npositions;
-	refill->careful = list_member_oid(careful_views, view);
+	refill->careful = list_member_oid(careful_views, run->relid);
 	refill->by_offset = nto == 0 || to[0].snapshot == NULL;
 	if (refill->by_offset)
 	{

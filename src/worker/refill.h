@@ -14,7 +14,8 @@
  * The task stands at the view's replay positions: its reading fills the
  * view's memory up to here.
  */
-extern void sx_refill_begin(SxTask *task, Oid view, const SxPosition *to, int nto);
+extern void sx_refill_begin(SxTask *task, const SxViewRun *run,
+							const SxPosition *to, int nto);
 
 /* After each seek of its reader. */
 extern void sx_refill_bound(SxTask *task);
@@ -47,9 +48,11 @@ extern void sx_refill_leave(SxTask *task, SxViewRun *run);
 /*
  * sx_refill_arrive -- the view, in no task, stands at these positions
  *
- * Returns whether its memory is that of this place; if not it is empty.
+ * replay: its replay positions, nreplay 0: none.  Returns whether its memory
+ * is that of this place; if not it is empty.
  */
-extern bool sx_refill_arrive(SxViewRun *run, const SxPosition *positions, int n);
+extern bool sx_refill_arrive(SxViewRun *run, const SxPosition *positions, int n,
+							 const SxPosition *replay, int nreplay);
 
 /*
  * A view goes, maybe only to be set up anew: its memory is kept until it

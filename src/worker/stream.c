@@ -374,10 +374,10 @@ add_view(SxStreamRun *stream, SxViewRun *run, int ready_fd)
 	positions = sx_checkpoint_load(run->relid, stream->relid, &n);
 	replay = sx_checkpoint_load_replay(run->relid, stream->relid, &nreplay);
 	PopActiveSnapshot();
-	if (!sx_refill_arrive(run, positions, n) && nreplay > 0)
+	if (!sx_refill_arrive(run, positions, n, replay, nreplay) && nreplay > 0)
 	{
 		task = open_task(stream, replay, nreplay, start, ready_fd);
-		sx_refill_begin(task, run->relid, positions, n);
+		sx_refill_begin(task, run, positions, n);
 	}
 	member = find_member(run, stream->relid);
 	foreach(lc, stream->tasks)

@@ -111,9 +111,22 @@ is(sql("SELECT count(*) FILTER (WHERE replay_offset < next_offset), count(*) FRO
 
 is(sql(q(SELECT sum(pg_relation_size(state)) FROM streamx.continuous_views)), 0, 'nothing is in state tables');
 
-# ---- whatever interrupts, at any moment
+# ---- a plan or a definition made anew does not empty the memory
 
 my $last = 2_000;
+foreach my $change ('ANALYZE k_minutes, n_minutes', 'CREATE INDEX ON n_hours (s)', 'CREATE FUNCTION f() RETURNS int LANGUAGE sql AS $$SELECT 1$$',
+	q(ALTER FOREIGN TABLE k OPTIONS (ADD max_ahead '2 days')))
+{
+	sql($change);
+	produce($last + 1, $last + 300);
+	$last += 300;
+	$node->caught_up($_) foreach map { ("k_$_", "n_$_") } sort keys %query;
+}
+unlike(slurp_file($node->logfile), qr/reads the rows of its open windows again/, 'memory outlives plans');
+same('plans made anew');
+
+# ---- whatever interrupts, at any moment
+
 my ($killed, $crashed, $restarted, $paused, $planned) = (0) x 5;
 
 foreach my $round (1 .. $rounds)
@@ -168,6 +181,7 @@ foreach my $round (1 .. $rounds)
 }
 $node->caught_up($_) foreach map { ("k_$_", "n_$_") } sort keys %query;
 same('after all');
+like(slurp_file($node->logfile), qr/reads the rows of its open windows again/, 'rows were read again');
 note "killed $killed, crashed $crashed, restarted $restarted, paused $paused, planned anew $planned";
 is(sql('SELECT sum(rows_late), sum(dead_letters) FROM streamx.views'), '0|0', 'nothing late, nothing failed');
 is(sql("SELECT string_agg(view::text, ' ') FROM streamx.views WHERE rows_in <> $last"), '', 'each row is counted once');
