@@ -109,7 +109,7 @@ struct SxEmit
 };
 
 /* The view whose batch is at hand. */
-static SxEmit * active = NULL;
+static SxEmit *active = NULL;
 
 /* ---- columns ------------------------------------------------------------------- */
 
@@ -347,7 +347,7 @@ create_emit(SxResult *r)
 }
 
 static void
-reset_part(SxEmit * e)
+reset_part(SxEmit *e)
 {
 	e->open = false;
 	e->estate = NULL;
@@ -360,7 +360,7 @@ reset_part(SxEmit * e)
 }
 
 static void
-reset_batch(SxEmit * e)
+reset_batch(SxEmit *e)
 {
 	reset_part(e);
 	e->kept = NULL;
@@ -418,7 +418,7 @@ sx_result_emit_rollback(SxResult *r, const SxEmitMark *mark)
 /* ---- writing ------------------------------------------------------------------------ */
 
 static void
-open_part(SxEmit * e)
+open_part(SxEmit *e)
 {
 	MemoryContext old = MemoryContextSwitchTo(e->part_cxt);
 	MemoryContext query_cxt;
@@ -454,7 +454,7 @@ open_part(SxEmit * e)
 }
 
 static void
-write_outbox(SxEmit * e)
+write_outbox(SxEmit *e)
 {
 	if (e->ngathered == 0)
 		return;
@@ -472,7 +472,7 @@ write_outbox(SxEmit * e)
 
 /* Takes a copy. */
 static void
-put_message(SxEmit * e, HeapTuple message)
+put_message(SxEmit *e, HeapTuple message)
 {
 	MemoryContext old;
 	HeapTuple	copy;
@@ -497,7 +497,7 @@ put_message(SxEmit * e, HeapTuple message)
 }
 
 static void
-put_row(SxEmit * e, TupleTableSlot *slot)
+put_row(SxEmit *e, TupleTableSlot *slot)
 {
 	if (e->journal == NULL)
 	{
@@ -510,7 +510,7 @@ put_row(SxEmit * e, TupleTableSlot *slot)
 }
 
 static void
-close_part(SxEmit * e)
+close_part(SxEmit *e)
 {
 	if (!e->open)
 		return;
@@ -543,7 +543,7 @@ sx_result_emit_part(SxResult *r)
  * inserted: it goes there, as opposed to one of which only the key is wanted.
  */
 static bool
-make_row(SxEmit * e, TupleTableSlot *in, bool inserted)
+make_row(SxEmit *e, TupleTableSlot *in, bool inserted)
 {
 	ExprContext *econtext = GetPerTupleExprContext(e->estate);
 	TupleDesc	desc = RelationGetDescr(e->sink);
@@ -612,7 +612,7 @@ column_bytes(const ByteColumn *c, TupleTableSlot *in, char **bytes, size_t *len)
 
 /* The message of e->slot, in the per-tuple context; NULL: nothing to say. */
 static HeapTuple
-make_message(SxEmit * e, TupleTableSlot *in, bool tombstone)
+make_message(SxEmit *e, TupleTableSlot *in, bool tombstone)
 {
 	MemoryContext old = MemoryContextSwitchTo(GetPerTupleMemoryContext(e->estate));
 	SxEncoded	encoded;
@@ -642,7 +642,7 @@ make_message(SxEmit * e, TupleTableSlot *in, bool tombstone)
 }
 
 static Kept *
-keep(SxEmit * e, ItemPointer before, ItemPointer place)
+keep(SxEmit *e, ItemPointer before, ItemPointer place)
 {
 	Kept	   *k;
 
@@ -665,7 +665,7 @@ keep(SxEmit * e, ItemPointer before, ItemPointer place)
 }
 
 void
-sx_emit_row(SxEmit * e, TupleTableSlot *in, ItemPointer before, ItemPointer place)
+sx_emit_row(SxEmit *e, TupleTableSlot *in, ItemPointer before, ItemPointer place)
 {
 	if (!e->open)
 		open_part(e);
@@ -696,13 +696,13 @@ sx_emit_row(SxEmit * e, TupleTableSlot *in, ItemPointer before, ItemPointer plac
 }
 
 bool
-sx_emit_wants_old(const SxEmit * e)
+sx_emit_wants_old(const SxEmit *e)
 {
 	return e->tombstones;
 }
 
 void
-sx_emit_gone(SxEmit * e, TupleTableSlot *in, ItemPointer place)
+sx_emit_gone(SxEmit *e, TupleTableSlot *in, ItemPointer place)
 {
 	Kept	   *k;
 
@@ -733,13 +733,13 @@ sx_emit_gone(SxEmit * e, TupleTableSlot *in, ItemPointer place)
 
 /* Of several writes of one row the last one counts. */
 static void
-drop_superseded(SxEmit * e)
+drop_superseded(SxEmit *e)
 {
 	typedef struct PlaceEntry
 	{
 		ItemPointerData place;	/* hash key */
 		int64		kept;
-	}			PlaceEntry;
+	} PlaceEntry;
 	HASHCTL		ctl = {
 		.keysize = sizeof(ItemPointerData),
 		.entrysize = sizeof(PlaceEntry),

@@ -52,16 +52,16 @@ extern bool sx_sink_has_tombstones(const SxSinkMap *map, const SxShape *shape);
 typedef struct SxEmit SxEmit;
 
 /* The one that wants to know of writes to this table, or NULL. */
-extern SxEmit * sx_emit_of(Oid relid);
+extern SxEmit *sx_emit_of(Oid relid);
 
 /* A row was written; before: the place of the one it replaces, or NULL. */
-extern void sx_emit_row(SxEmit * emit, TupleTableSlot *row, ItemPointer before,
+extern void sx_emit_row(SxEmit *emit, TupleTableSlot *row, ItemPointer before,
 						ItemPointer place);
 
 /* Does it need to see rows that are deleted? */
-extern bool sx_emit_wants_old(const SxEmit * emit);
+extern bool sx_emit_wants_old(const SxEmit *emit);
 
 /* A row is deleted; row: what it was, NULL unless wanted. */
-extern void sx_emit_gone(SxEmit * emit, TupleTableSlot *row, ItemPointer place);
+extern void sx_emit_gone(SxEmit *emit, TupleTableSlot *row, ItemPointer place);
 
 #endif							/* SX_RESULT_EMIT_H */

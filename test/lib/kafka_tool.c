@@ -45,7 +45,7 @@ die(const char *what, const char *why)
 }
 
 static void
-check_error(const char *what, rd_kafka_error_t * err)
+check_error(const char *what, rd_kafka_error_t *err)
 {
 	if (err != NULL)
 		die(what, rd_kafka_error_string(err));
