@@ -90,7 +90,12 @@ SELECT wait_all();
 SELECT * FROM differing;
 SELECT * FROM streamx.verify('groups');
 SELECT * FROM streamx.verify('distincts');
+-- a rebuild takes the history in as it is now
+SELECT count(streamx.rebuild(view::regclass)) FROM cases WHERE view IN ('plain', 'grouped', 'nested', 'held', 'windows', 'either');
+SELECT * FROM differing;
 DELETE FROM h WHERE name = 'new';
+SELECT * FROM differing;
+SELECT count(streamx.rebuild(view::regclass)) FROM cases WHERE view IN ('plain', 'grouped', 'nested', 'either');
 SELECT * FROM differing;
 
 -- all that is kept of the stream, not only what comes; and the history as the

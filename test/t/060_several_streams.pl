@@ -136,6 +136,12 @@ $session->query_safe('COMMIT');
 $session->quit;
 all_are_right('after it was locked');
 
+# computed anew, while rows of one stream come
+feed(3021, 3050);
+sql("SELECT streamx.rebuild('$_')") foreach qw(all_of_them first_two last_two);
+fed();
+all_are_right('after a rebuild');
+
 # restarts, in the midst of it
 feed(3001, 4500);
 half_way(3301);
