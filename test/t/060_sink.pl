@@ -133,10 +133,12 @@ foreach my $round (1 .. $rounds)
 	{
 		my @workers = $node->pids('streamx worker', 'postgres');
 
-		$killed += kill 'KILL', $workers[ rand @workers ] if @workers;
-		$node->wait_until("SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = ANY ('{@workers}'))")
-		  if @workers == 1;
-		ok($node->wait_until('SELECT true'), "round $round: the server is back");
+		my $victim = @workers ? $workers[ rand @workers ] : $node->worker('postgres');
+
+		$killed++ if kill 'KILL', $victim;
+		# everything is restarted
+		ok($node->wait_until("SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $victim)"),
+			"round $round: the server is back");
 	}
 	else
 	{
