@@ -146,7 +146,11 @@ CREATE FOREIGN TABLE old (ts timestamptz, v int) SERVER streamx OPTIONS (retain 
 INSERT INTO old SELECT now() - i * interval '10 min', i FROM generate_series(1, 100) i;
 CREATE VIEW back WITH (streamx.continuous, streamx.start = 'earliest') AS SELECT v FROM old WHERE ts > now() - interval '35 min';
 CREATE VIEW backsum WITH (streamx.continuous, streamx.start = 'earliest') AS SELECT sum(v), count(*) FROM old WHERE ts > now() - interval '35 min';
-SELECT streamx.wait('back'), streamx.wait('backsum');
+CREATE TABLE history AS SELECT now() - i * interval '10 min' AS ts, -i AS v FROM generate_series(1, 50) i;
+CREATE VIEW hist WITH (streamx.continuous, streamx.start = 'earliest') AS
+  SELECT count(*), sum(v), max(v) FROM (SELECT * FROM history UNION ALL SELECT * FROM old) q WHERE ts > now() - interval '35 min';
+SELECT streamx.wait('back'), streamx.wait('backsum'), streamx.wait('hist');
+SELECT * FROM hist;
 SELECT * FROM back ORDER BY v;
 SELECT * FROM backsum;
 SELECT * FROM streamx.verify('back');
@@ -156,7 +160,7 @@ SELECT * FROM streamx.verify('backsum');
 
 SET client_min_messages = warning;
 DROP FOREIGN TABLE s, old, a_s CASCADE;
-DROP TABLE a_in, a_t, names, t, log CASCADE;
+DROP TABLE a_in, a_t, names, t, log, history CASCADE;
 DROP FUNCTION refused, log_it;
 DROP PROCEDURE wait_until(text);
 DROP EXTENSION streamx;

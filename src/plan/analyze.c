@@ -956,6 +956,8 @@ finish(SxShape *shape, Query *query)
 		shape->seed_query = query;
 		if (shape->late_query)
 			(void) sx_plan_drop_history(shape->late_query);
+		if (shape->sliding && shape->initial_query)
+			(void) sx_plan_drop_history(shape->initial_query);
 	}
 }
 

@@ -26,6 +26,7 @@
 #include "miscadmin.h"
 #include "utils/datum.h"
 #include "utils/fmgroids.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
@@ -318,29 +319,113 @@ live_keep(const Live *live, SxAggregates *aggs, Datum *states, bool *nulls)
 	}
 }
 
+/* A window that is ready to be written. */
+typedef struct WindowRow
+{
+	Datum	   *keys;
+	bool	   *key_nulls;
+	Datum	   *values;			/* of the aggregates */
+	bool	   *nulls;
+} WindowRow;
+
+/*
+ * Windows come group by group, while the key index mostly begins with the
+ * window: they are gathered and written in its order.
+ */
 typedef struct WindowWriter
 {
 	SxResult   *r;
 	SxWriter   *writer;
 	SxKeyIndex *index;
 	MemoryContext cxt;			/* of the windows of one cut */
+	MemoryContext rows_cxt;		/* of those gathered */
+	int			n;
+	WindowRow  *rows;
+	bool	   *byval;			/* of the aggregates' values */
+	int16	   *len;
 	int64		written;
 } WindowWriter;
+
+#define GATHER_ROWS		50000
+#define GATHER_BYTES	(16 * 1024 * 1024)
+
+static int
+by_keys(const void *pa, const void *pb, void *arg)
+{
+	const SxResult *r = arg;
+	const WindowRow *a = pa;
+	const WindowRow *b = pb;
+	int			i;
+
+	for (i = 0; i < r->shape->nkeys; i++)
+	{
+		int			c = ApplySortComparator(a->keys[i], a->key_nulls[i],
+											b->keys[i], b->key_nulls[i],
+											&r->keysort[i]);
+
+		if (c != 0)
+			return c;
+	}
+	return 0;
+}
+
+static void
+flush_windows(WindowWriter *ww)
+{
+	int			i;
+
+	qsort_arg(ww->rows, ww->n, sizeof(WindowRow), by_keys, ww->r);
+	for (i = 0; i < ww->n; i++)
+	{
+		const WindowRow *row = &ww->rows[i];
+		SxGroup		g = {0};
+
+		CHECK_FOR_INTERRUPTS();
+		g.keys = row->keys;
+		g.key_nulls = row->key_nulls;
+		ItemPointerSetInvalid(&g.result_tid);
+		ww->written += sx_result_store(ww->r, ww->writer, ww->index, &g,
+									   row->values, row->nulls);
+	}
+	ww->n = 0;
+	MemoryContextReset(ww->rows_cxt);
+}
 
 static void
 write_window(WindowWriter *ww, const Pane *pane, int64 window, const Live *live)
 {
 	SxResult   *r = ww->r;
-	SxGroup		g = {0};
+	const SxShape *shape = r->shape;
+	int			n = shape->nkeys + shape->naggregates;
+	MemoryContext old = MemoryContextSwitchTo(ww->rows_cxt);
+	WindowRow  *row = &ww->rows[ww->n++];
+	int			i;
 
-	memcpy(r->aggs.live, live->values, sizeof(Datum) * r->shape->npartials);
-	memcpy(r->aggs.live_nulls, live->nulls, sizeof(bool) * r->shape->npartials);
-	g.keys = palloc(sizeof(Datum) * r->shape->nkeys);
-	memcpy(g.keys, pane->keys, sizeof(Datum) * r->shape->nkeys);
-	g.keys[r->shape->pane_key] = Int64GetDatum(window);
-	g.key_nulls = pane->key_nulls;
-	ItemPointerSetInvalid(&g.result_tid);
-	ww->written += sx_result_store(r, ww->writer, ww->index, &g, NULL, NULL);
+	row->keys = palloc((sizeof(Datum) + sizeof(bool)) * n);
+	row->values = row->keys + shape->nkeys;
+	row->key_nulls = (bool *) (row->keys + n);
+	row->nulls = row->key_nulls + shape->nkeys;
+	for (i = 0; i < shape->nkeys; i++)
+	{
+		row->key_nulls[i] = pane->key_nulls[i];
+		if (i == shape->pane_key)
+			row->keys[i] = Int64GetDatum(window);
+		else if (!row->key_nulls[i])
+			row->keys[i] = datumCopy(pane->keys[i], r->keyops[i].byval, r->keyops[i].len);
+	}
+	memcpy(r->aggs.live, live->values, sizeof(Datum) * shape->npartials);
+	memcpy(r->aggs.live_nulls, live->nulls, sizeof(bool) * shape->npartials);
+	for (i = 0; i < shape->naggregates; i++)
+	{
+		Datum		value = sx_aggregates_finish(&r->aggs, i, &row->nulls[i]);
+
+		row->values[i] = row->nulls[i] ? (Datum) 0 :
+			datumCopy(value, ww->byval[i], ww->len[i]);
+	}
+	MemoryContextSwitchTo(old);
+	if (ww->n == GATHER_ROWS ||
+		(ww->n % 256 == 0 && MemoryContextMemAllocated(ww->rows_cxt, false) > GATHER_BYTES))
+		flush_windows(ww);
 }
 
 /* Windows [first, end), which all hold what is just before the cut. */
@@ -458,8 +543,19 @@ write_windows(WindowWriter *ww, Pane **panes, int n, const Windows *windows)
 static void
 writer_begin(WindowWriter *ww, SxResult *r)
 {
+	int			n = r->shape->naggregates;
+	int			i;
+
 	ww->r = r;
 	ww->written = 0;
+	ww->n = 0;
+	ww->rows = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(WindowRow) * GATHER_ROWS);
+	ww->byval = palloc(sizeof(bool) * Max(n, 1));
+	ww->len = palloc(sizeof(int16) * Max(n, 1));
+	for (i = 0; i < n; i++)
+		get_typlenbyval(r->shape->aggregates[i].aggref->aggtype, &ww->len[i], &ww->byval[i]);
+	ww->rows_cxt = AllocSetContextCreate(CurrentMemoryContext, "streamx windows gathered",
+										 ALLOCSET_DEFAULT_SIZES);
 	ww->cxt = AllocSetContextCreate(CurrentMemoryContext, "streamx windows",
 									ALLOCSET_DEFAULT_SIZES);
 	ww->writer = sx_writer_begin(r->view->relid);
@@ -469,9 +565,12 @@ writer_begin(WindowWriter *ww, SxResult *r)
 static void
 writer_end(WindowWriter *ww)
 {
+	flush_windows(ww);
 	sx_key_index_end(ww->index);
 	sx_writer_end(ww->writer);
 	MemoryContextDelete(ww->cxt);
+	MemoryContextDelete(ww->rows_cxt);
+	pfree(ww->rows);
 }
 
 /* ---- a batch: windows that touched panes are in ---- */
