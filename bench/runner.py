@@ -17,7 +17,7 @@ import threading
 import time
 
 TICKS = os.sysconf("SC_CLK_TCK")
-DEFAULT_WORKLOADS = ["tumble", "join", "groups", "groups-final", "latency"]
+DEFAULT_WORKLOADS = ["tumble", "hop", "join", "groups", "groups-final", "latency"]
 CAMPAIGNS = 100
 
 STREAM = """
@@ -55,6 +55,10 @@ WORKLOADS = {
 }
 # the same with rows only when their window closes
 WORKLOADS["groups-final"] = WORKLOADS["groups"]
+# the same groups in 60 windows each
+WORKLOADS["hop"] = (WORKLOADS["tumble"][0].replace("tumble(ts, '1 minute')", "hop(ts, '1 minute', '1 hour')"),
+                    *WORKLOADS["tumble"][1:])
+CEILINGS = {"groups-final": "groups", "hop": "tumble"}
 
 
 def psql_command(*args):
@@ -221,7 +225,7 @@ def catch_up(workload, args, consumer):
         time.sleep(0.02)
     used = measure.stop()
 
-    ceiling = program("ceiling", "aggregate", *broker, "--workload", workload.replace("-final", ""),
+    ceiling = program("ceiling", "aggregate", *broker, "--workload", CEILINGS.get(workload, workload),
                       "--campaigns", CAMPAIGNS, "--dump", dump)
     # the tab-separated dump is COPY's own text format
     sql("""CREATE TEMP TABLE raw (us bigint, num bigint, txt text, n bigint,
@@ -229,6 +233,14 @@ def catch_up(workload, args, consumer):
            \\copy raw FROM '%s'
            CREATE TABLE x AS SELECT 'epoch'::timestamptz + us * interval '1 microsecond' AS w, * FROM raw;
            ANALYZE x""" % dump)
+    counted = int(sql("SELECT sum(n) FROM x"))
+    if workload == "hop":
+        # each of its windows is made of 60 of the ceiling's
+        sql("""CREATE TABLE hops AS
+               SELECT h AS w, num, txt, sum(n) AS n, sum(sum_cents) AS sum_cents,
+                      min(min_cents) AS min_cents, max(max_cents) AS max_cents
+               FROM x, hop(w, '1 minute', '1 hour') AS h GROUP BY h, num, txt;
+               DROP TABLE x; ALTER TABLE hops RENAME TO x; ANALYZE x""")
     # a final view has the windows that have closed
     expected = "x"
     if final:
@@ -236,7 +248,6 @@ def catch_up(workload, args, consumer):
                     " (SELECT watermark FROM streamx.views WHERE view = 'v'::regclass)) x")
     differences = int(sql("SELECT count(*) FROM v FULL JOIN %s ON %s WHERE v.w IS NULL OR x.w IS NULL OR %s"
                           % (expected, same_group, differs)))
-    counted = int(sql("SELECT sum(n) FROM x"))
     rows = int(sql("SELECT count(*) FROM v"))
     sql("DROP VIEW v; DROP TABLE x")
     session.close()
@@ -354,6 +365,7 @@ def main():
         description="Benchmarks streamx on a broker and a server of its own.",
         epilog="""workloads:
   tumble    1-minute windows by page, 1,000 groups each: count, sum, avg, min, max
+  hop       the same in windows of an hour, one every minute
   join      filter, join with a table, count per campaign and 10 seconds
   groups    1-minute windows by user, 100,000 groups each: count, sum
   groups-final  the same with emit = 'final': rows are written as windows close
