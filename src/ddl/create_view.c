@@ -835,6 +835,9 @@ sx_ddl_create_view(const SxCreateView *stmt)
 		column->is_not_null = true;
 		columns = lappend(columns, column);
 	}
+	/* a batch updates the rows of all open windows: in their places */
+	if (shape->panes && !view->final)
+		options = with_fillfactor(options, "45");
 	view->relid = create_result(stmt, schema, columns, options);
 	if (shape->strategy != SX_STRATEGY_APPEND && shape->grouped && shape->nkeys > 0)
 		create_key_index(view->relid, shape);
