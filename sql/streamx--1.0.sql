@@ -197,6 +197,10 @@ CREATE FUNCTION streamx.rebuild(view regclass, start text DEFAULT NULL) RETURNS 
 AS 'MODULE_PATHNAME', 'streamx_rebuild' LANGUAGE C VOLATILE PARALLEL UNSAFE;
 COMMENT ON FUNCTION streamx.rebuild(regclass, text) IS 'computes a continuous view anew from its source, from where it began or from start (earliest, latest, a timestamp); others see the old content until the commit';
 
+CREATE FUNCTION streamx.reprocess(stream regclass DEFAULT NULL, view regclass DEFAULT NULL) RETURNS bigint
+AS 'MODULE_PATHNAME', 'streamx_reprocess' LANGUAGE C VOLATILE PARALLEL UNSAFE;
+COMMENT ON FUNCTION streamx.reprocess(regclass, regclass) IS 'feeds dead letters in again, each exactly once; those that succeed leave streamx.dead_letters and are counted, the others stay with their new error';
+
 CREATE FUNCTION streamx.explain(view regclass) RETURNS text
 AS 'MODULE_PATHNAME', 'streamx_explain' LANGUAGE C VOLATILE STRICT PARALLEL UNSAFE;
 COMMENT ON FUNCTION streamx.explain(regclass) IS 'how a continuous view is maintained: strategy, key, windows, state, plan of a batch';

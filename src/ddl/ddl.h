@@ -128,4 +128,9 @@ extern Oid	sx_ddl_database_of_stmt(Node *stmt, bool is_top_level);
 extern void sx_ddl_check_kept(const SxView *view, const SxScanBounds *bounds,
 							  const char *verb);
 
+/* ---- rebuild.c ---------------------------------------------------------- */
+
+/* streamx.rebuild without asking who may. */
+extern void sx_ddl_rebuild(Oid relid, const char *start);
+
 #endif							/* SX_DDL_DDL_H */

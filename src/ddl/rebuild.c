@@ -313,12 +313,9 @@ check_start(const char *start)
 		(void) start_time(start);
 }
 
-/* streamx.rebuild(view regclass, start text) returns void */
-Datum
-streamx_rebuild(PG_FUNCTION_ARGS)
+void
+sx_ddl_rebuild(Oid relid, const char *start)
 {
-	Oid			relid;
-	char	   *start = NULL;
 	SxViewRun	run = {0};
 	SxViewCounters before;
 	int64		dead_letters;
@@ -327,27 +324,12 @@ streamx_rebuild(PG_FUNCTION_ARGS)
 	ErrorContextCallback context;
 	ListCell   *lc;
 
-	if (PG_ARGISNULL(0))
-		PG_RETURN_VOID();
-	relid = PG_GETARG_OID(0);
-	if (!PG_ARGISNULL(1))
-		start = text_to_cstring(PG_GETARG_TEXT_PP(1));
-	PreventCommandIfReadOnly("streamx.rebuild()");
-	sx_worker_require_preloaded();
-	sx_ddl_check_owned_view(relid);
-	check_start(start);
-	if (IsolationUsesXactSnapshot())
-		ereport(ERROR,
-				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
-				 errmsg("streamx.rebuild() needs isolation level READ COMMITTED"),
-				 errhint("Call it in a transaction of its own.")));
-
 	/* streams before the result, and that before its parts, as DROP does */
 	view = sx_view_get(relid);
 	foreach(lc, view->streams)
 		LockRelationOid(lfirst_oid(lc), AccessShareLock);
 	LockRelationOid(relid, ShareRowExclusiveLock);
-	sx_ddl_check_owned_view(relid);
+	sx_ddl_check_view(relid);
 	view = sx_view_get(relid);
 
 	context.callback = context_callback;
@@ -383,5 +365,30 @@ streamx_rebuild(PG_FUNCTION_ARGS)
 	CacheInvalidateRelcacheByRelid(relid);
 	PopActiveSnapshot();
 	error_context_stack = context.previous;
+}
+
+/* streamx.rebuild(view regclass, start text) returns void */
+Datum
+streamx_rebuild(PG_FUNCTION_ARGS)
+{
+	Oid			relid;
+	char	   *start = NULL;
+
+	if (PG_ARGISNULL(0))
+		PG_RETURN_VOID();
+	relid = PG_GETARG_OID(0);
+	if (!PG_ARGISNULL(1))
+		start = text_to_cstring(PG_GETARG_TEXT_PP(1));
+	PreventCommandIfReadOnly("streamx.rebuild()");
+	sx_worker_require_preloaded();
+	sx_ddl_check_owned_view(relid);
+	check_start(start);
+	if (IsolationUsesXactSnapshot())
+		ereport(ERROR,
+				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
+				 errmsg("streamx.rebuild() needs isolation level READ COMMITTED"),
+				 errhint("Call it in a transaction of its own.")));
+
+	sx_ddl_rebuild(relid, start);
 	PG_RETURN_VOID();
 }

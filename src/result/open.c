@@ -135,6 +135,12 @@ signature(const SxView *view, const SxShape *shape)
 	return buf.data;
 }
 
+bool
+sx_result_in_memory(const SxResult *r)
+{
+	return r->open != NULL;
+}
+
 SxOpen *
 sx_open_create(const SxResult *r)
 {

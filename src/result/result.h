@@ -212,6 +212,9 @@ extern void sx_open_free(SxOpen * open);
 extern SxPosition *sx_positions_copy(const SxPosition *positions, int n);
 extern void sx_positions_free(SxPosition *positions, int n);
 
+/* Does the view keep groups in memory only? */
+extern bool sx_result_in_memory(const SxResult *result);
+
 /* Forget all that is in memory only. */
 extern void sx_result_empty(SxResult *result);
 

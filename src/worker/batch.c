@@ -22,6 +22,7 @@
  */
 #include "postgres.h"
 
+#include "access/table.h"
 #include "access/xact.h"
 #include "commands/async.h"
 #include "commands/trigger.h"
@@ -29,6 +30,7 @@
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 #include "utils/snapmgr.h"
 
 #include "base/guc.h"
@@ -370,6 +372,29 @@ row_as_reject(BatchInput *in, int64 row, SxReject *reject)
 	elog(ERROR, "row is not in the batch");
 }
 
+/* Rows of native streams have no bytes: their dead letters keep them as JSON. */
+static void
+row_as_payload(BatchInput *in, int64 row, SxReject *reject)
+{
+	Relation	rel = table_open(in->def->relid, AccessShareLock);
+	MemoryContext old = MemoryContextSwitchTo(batch_cxt);
+	SxOwnerScope scope;
+	text	   *json;
+	int			i = 0;
+
+	while (row >= in->batches[i]->nrows)
+		row -= in->batches[i++]->nrows;
+
+	/* a type's cast to json is code of users */
+	sx_owner_enter_role(in->def->owner, &scope);
+	json = sx_result_row_as_json(RelationGetDescr(rel), in->batches[i], (int) row);
+	sx_owner_leave(&scope);
+	reject->payload = VARDATA_ANY(json);
+	reject->payload_len = VARSIZE_ANY_EXHDR(json);
+	MemoryContextSwitchTo(old);
+	table_close(rel, NoLock);
+}
+
 /* An error that stops a view: which row it was. */
 static char *
 row_message(const SxStream *stream, const SxReject *reject, const char *message)
@@ -520,6 +545,8 @@ run_part(SxViewRun *run, BatchInput *in, int64 first, int64 end, int64 *rest,
 		return true;
 	}
 	row_as_reject(in, first, &reject);
+	if (reject.payload == NULL && strcmp(in->def->kind, "native") == 0)
+		row_as_payload(in, first, &reject);
 	if (in->def->on_error == SX_ON_ERROR_STOP)
 	{
 		edata->message = row_message(in->def, &reject, edata->message);
@@ -1194,4 +1221,20 @@ sx_batch_rebuilt(SxViewRun *run, const SxStream *stream, int64 watermark_us)
 	PopActiveSnapshot();
 	sx_owner_leave(&scope);
 	MemoryContextReset(batch_cxt);
+}
+
+void
+sx_batch_feed_begin(SxViewRun *run, int64 outbox)
+{
+	SxOwnerScope scope;
+
+	sx_owner_enter(run->view, &scope);
+	sx_result_emit_begin(run->result, outbox);
+	sx_owner_leave(&scope);
+}
+
+void
+sx_batch_feed_end(SxViewRun *run)
+{
+	finish_sink(run);
 }

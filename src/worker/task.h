@@ -185,6 +185,13 @@ extern SxBatchOutcome sx_batch_run(SxTask *task);
 extern void sx_batch_rebuild(SxViewRun *run, const SxStream *stream, SxBatch *batch);
 
 /*
+ * For streamx.reprocess: around sx_batch_rebuild(), so that the view's sink
+ * gets the rows.  outbox: rows that it has got before.
+ */
+extern void sx_batch_feed_begin(SxViewRun *run, int64 outbox);
+extern void sx_batch_feed_end(SxViewRun *run);
+
+/*
  * All rows were there: close windows, store what is in memory only.  stream:
  * any of the view's.
  */
@@ -253,7 +260,7 @@ extern int64 sx_watermark_closed(const SxViewRun *run, int64 watermark_us);
 
 /* Of a derived view: keep them if it does. */
 extern void sx_late_keep_all(SxViewRun *run, const SxStream *stream,
-							 const SxScanInput *input, const SxLateRows *late);
+							 const SxScanInput *input, const SxLateRows * late);
 
 /* ---- join.c: views that have caught up share a reading ---- */
 
