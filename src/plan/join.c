@@ -473,6 +473,14 @@ single_side(const JoinContext *cxt, Node *node)
 	return member - 1;
 }
 
+/* Longer than there is time: of no use as a bound, and too much for int64. */
+static bool
+is_endless(const Interval *interval)
+{
+	return abs(interval->month) > 12 * 250000 || abs(interval->day) > 366 * 250000 ||
+		interval->time > PG_INT64_MAX / 4 || interval->time < PG_INT64_MIN / 4;
+}
+
 static int64
 linear_us(const Interval *interval)
 {
@@ -571,6 +579,8 @@ interval_arithmetic(Node *node, Node **base, Interval *interval)
 		return false;
 	*base = linitial(args);
 	*interval = *DatumGetIntervalP(c->constvalue);
+	if (is_endless(interval))
+		return false;
 	interval->time *= sign;
 	interval->day *= sign;
 	interval->month *= sign;
@@ -668,7 +678,8 @@ add_difference_bound(JoinContext *cxt, Node *difference, Node *constant,
 		((Const *) constant)->constisnull)
 		return;
 	funcid = get_opcode(op->opno);
-	if (funcid != F_TIMESTAMPTZ_MI && funcid != F_TIMESTAMP_MI)
+	if ((funcid != F_TIMESTAMPTZ_MI && funcid != F_TIMESTAMP_MI) ||
+		is_endless(DatumGetIntervalP(((Const *) constant)->constvalue)))
 		return;
 	a = linitial(op->args);
 	b = lsecond(op->args);

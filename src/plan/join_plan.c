@@ -353,16 +353,46 @@ set_join(Query *query, const SxJoin *join, int side, bool unmatched)
 	}
 }
 
-/* streamx.on_time(event time): is the row not late? */
-static Node *
-on_time(Var *time)
+/* streamx.<name>(event time) */
+static Expr *
+call_with_time(const char *name, Oid result, Var *time)
 {
 	Oid			anytype = ANYELEMENTOID;
-	Oid			funcid = LookupFuncName(list_make2(makeString("streamx"), makeString("on_time")),
+	Oid			funcid = LookupFuncName(list_make2(makeString("streamx"), makeString(pstrdup(name))),
 										1, &anytype, false);
 
-	return (Node *) makeFuncExpr(funcid, BOOLOID, list_make1(time), InvalidOid,
+	return (Expr *) makeFuncExpr(funcid, result, list_make1(time), InvalidOid,
 								 InvalidOid, COERCE_EXPLICIT_CALL);
+}
+
+static bool
+holds_time(const SxJoinSide *side)
+{
+	int			i;
+
+	for (i = 0; i < side->ncols; i++)
+	{
+		if (side->attnos[i] == side->time_attno)
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Rows that are late do not take part; those without an event time by which
+ * they are joined fail, now and not when others meet them.
+ */
+static void
+check_time(Query *query, const SxJoinSide *side)
+{
+	Query	   *level = query_of_side(query, side);
+	Var		   *time;
+
+	if (!side->timed && !(side->range_index && holds_time(side)))
+		return;
+	time = time_var(side, llast_int(side->path));
+	add_qual(level, side->timed ? (Node *) call_with_time("on_time", BOOLOID, time) :
+			 is_null(call_with_time("event_time", time->vartype, time), IS_NOT_NULL));
 }
 
 PlannedStmt *
@@ -376,9 +406,8 @@ sx_plan_join_pairs(const SxShape *shape, int side, const Oid *held,
 
 	if (join->outer)
 		set_join(query, join, side, unmatched);
-	if (s->timed && !unmatched)
-		add_qual(query_of_side(query, s),
-				 on_time(time_var(s, llast_int(s->path))));
+	if (!unmatched)
+		check_time(query, s);
 	for (i = 0; i < join->nsides; i++)
 	{
 		if (i != side)
@@ -481,12 +510,8 @@ sx_plan_join_hold(const SxShape *shape, int side)
 	if (s->timed)
 	{
 		Var		   *time = time_var(s, 1);
-		Oid			anytype = ANYELEMENTOID;
-		Oid			funcid = LookupFuncName(list_make2(makeString("streamx"), makeString("event_time")),
-											1, &anytype, false);
 
-		exprs = lappend(exprs, makeFuncExpr(funcid, time->vartype, list_make1(time),
-											InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL));
+		exprs = lappend(exprs, call_with_time("event_time", time->vartype, time));
 	}
 	for (i = 0; i < s->ncols; i++)
 	{
