@@ -35,7 +35,7 @@ REGRESS_TESTS += hop sliding
 REGRESS_TESTS += session
 REGRESS_TESTS += final
 REGRESS_TESTS += join
-REGRESS_TESTS += derive derive_windows
+REGRESS_TESTS += derive derive_windows derive_more
 
 ISOLATION = native-concurrent native-long native-savepoints native-prepared result-locks rebuild
 ISOLATION += history

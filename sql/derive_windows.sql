@@ -26,6 +26,8 @@ INSERT INTO queries VALUES
   ('once', '', 'SELECT DISTINCT ON (tumble(ts, ''1 minute''), k) tumble(ts, ''1 minute'') AS w, k, v, id FROM {e} ORDER BY tumble(ts, ''1 minute''), k, id'),
   ('last', '', 'SELECT w, k, v FROM (SELECT tumble(ts, ''1 minute'') AS w, k, v,
     row_number() OVER (PARTITION BY tumble(ts, ''1 minute''), k ORDER BY id DESC) AS rn FROM {e} WHERE v <> 7) q WHERE rn = 1'),
+  ('high', '', 'SELECT b.w, b.id, b.k, b.v FROM (SELECT *, tumble(ts, ''1 minute'') AS w FROM {e}) b
+    JOIN (SELECT tumble(ts, ''1 minute'') AS w, max(v) AS v FROM {e} GROUP BY 1) m ON b.w = m.w AND b.v = m.v'),
   ('calm', '', 'SELECT a.w, a.n, coalesce(b.n, 0) AS high FROM (SELECT tumble(ts, ''1 minute'') AS w, count(*) AS n FROM {e} GROUP BY 1) a
     LEFT JOIN (SELECT tumble(ts, ''1 minute'') AS w, count(*) AS n FROM {e} WHERE v > 20 GROUP BY 1) b ON a.w = b.w');
 

@@ -269,8 +269,9 @@ create_index(Oid relid, List *columns)
 	run_statement((Node *) index);
 }
 
+/* protect: from users, who cannot reach hidden tables */
 static void
-create_key_index(Oid result, const SxShape *shape)
+create_key_index(Oid result, const SxShape *shape, bool protect)
 {
 	Oid			schema = get_rel_namespace(result);
 	char	   *table = get_rel_name(result);
@@ -287,7 +288,8 @@ create_key_index(Oid result, const SxShape *shape)
 	index->unique = true;
 	index->nulls_not_distinct = true;
 	run_statement((Node *) index);
-	sx_ddl_protect_index(result, get_relname_relid(index->idxname, schema));
+	if (protect)
+		sx_ddl_protect_index(result, get_relname_relid(index->idxname, schema));
 }
 
 /* The stored query: a view that the user owns and cannot reach by name. */
@@ -427,7 +429,7 @@ create_hidden(Oid schema, const char *name, const SxCore *core, Oid owner)
 	set_replica_identity(schema, name);
 	relid = get_relname_relid(name, schema);
 	if (core->shape->nkeys > 0)
-		create_key_index(relid, core->shape);
+		create_key_index(relid, core->shape, false);
 	if (core->index_columns != NIL)
 		create_index(relid, core->index_columns);
 	ATExecChangeOwner(relid, owner, true, AccessExclusiveLock);
@@ -840,7 +842,7 @@ sx_ddl_create_view(const SxCreateView *stmt)
 		options = with_fillfactor(options, "45");
 	view->relid = create_result(stmt, schema, columns, options);
 	if (shape->strategy != SX_STRATEGY_APPEND && shape->grouped && shape->nkeys > 0)
-		create_key_index(view->relid, shape);
+		create_key_index(view->relid, shape, true);
 	else if (shape->strategy == SX_STRATEGY_DERIVE && shape->derivation->nparts > 0)
 	{
 		List	   *columns_of_parts = NIL;

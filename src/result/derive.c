@@ -21,6 +21,7 @@
 #include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/array.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -64,6 +65,7 @@ typedef struct SxDerived
 	MemoryContext plans_cxt;
 	DerivePlans plans[SX_DERIVE_PARTS_OR_NULL + 1];
 	BlockNumber planned_blocks; /* the hidden tables had then */
+	bool		plans_stale;	/* a table is not as it was, or an index */
 
 	/* what has changed; lives as long as the part of the batch */
 	bool		changed;
@@ -71,6 +73,50 @@ typedef struct SxDerived
 	SxGroups   *touched;		/* partitions */
 	SxGroups  **values;			/* of each partition column */
 } SxDerived;
+
+/* ---- plans that hold no longer ---- */
+
+static List *open_views = NIL;	/* SxDerived */
+
+/* An index may go within a batch, see check_index and sx_key_index_widen. */
+static void
+relation_changed(Datum arg, Oid relid)
+{
+	ListCell   *lc;
+
+	foreach(lc, open_views)
+	{
+		SxDerived  *v = lfirst(lc);
+
+		if (!OidIsValid(relid) || relid == v->r->view->relid ||
+			list_member_oid(v->relations, relid))
+			v->plans_stale = true;
+	}
+}
+
+static void
+forget_view(void *v)
+{
+	open_views = list_delete_ptr(open_views, v);
+}
+
+static void
+remember_view(SxDerived *v)
+{
+	static bool registered = false;
+	MemoryContextCallback *callback = palloc(sizeof(MemoryContextCallback));
+	MemoryContext old;
+
+	if (!registered)
+		CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
+	registered = true;
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	open_views = lappend(open_views, v);
+	MemoryContextSwitchTo(old);
+	callback->func = forget_view;
+	callback->arg = v;
+	MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
+}
 
 /* ---- what has changed ---- */
 
@@ -217,8 +263,9 @@ plans_for(SxDerived *v, SxDeriveScope scope, ParamListInfo params)
 		return plans;
 	}
 	blocks = hidden_blocks(v);
-	if (blocks > v->planned_blocks * 2 + 16)
+	if (v->plans_stale || blocks > v->planned_blocks * 2 + 16)
 	{
+		v->plans_stale = false;
 		MemoryContextReset(v->plans_cxt);
 		memset(v->plans, 0, sizeof(v->plans));
 		v->planned_blocks = blocks;
@@ -307,6 +354,8 @@ derive(SxDerived *v, bool only_prune)
 	scope_of(v, &changes);
 	sx_difference_check_keys(&changes, &new);
 	UpdateActiveSnapshotCommandId();
+	if (v->plans_stale)
+		plans = plans_for(v, scope, params);
 	run_plan(plans->rows, params, &old);
 	return sx_difference_write(&changes, &old, &new);
 }
@@ -334,6 +383,47 @@ derive_all(SxDerived *v)
 }
 
 /* ---- cores ---- */
+
+/* Values too long for the index by which a hidden table is searched: drop it. */
+static void
+check_index(SxDerived *v, CoreRun *core, const SxCore *def, const SxRows *rows)
+{
+	SxKeyOps   *ops;
+	SxKey		key = {0};
+	int64		i;
+	int			n = list_length(def->index_columns);
+	int			c;
+
+	if (n == 0)
+		return;
+	ops = palloc(sizeof(SxKeyOps) * n);
+	for (c = 0; c < n; c++)
+	{
+		const SxHeld *column = &def->columns[list_nth_int(def->index_columns, c) - 1];
+
+		key.typid = column->typid;
+		key.collation = column->collation;
+		sx_key_ops_init(&ops[c], &key);
+	}
+	for (i = 0; i < rows->nrows; i++)
+	{
+		Datum		values[INDEX_MAX_KEYS];
+		bool		nulls[INDEX_MAX_KEYS];
+
+		for (c = 0; c < n; c++)
+		{
+			int			column = list_nth_int(def->index_columns, c) - 1;
+
+			values[c] = rows->values[i * rows->ncols + column];
+			nulls[c] = rows->nulls[i * rows->ncols + column];
+		}
+		if (sx_key_size(ops, n, values, nulls) > SX_KEY_MAX)
+		{
+			sx_key_index_drop(core->view.relid, def->index_columns);
+			break;
+		}
+	}
+}
 
 /* Rows as they are; those of closed windows are left out. */
 static void
@@ -462,6 +552,8 @@ sx_result_derive(SxResult *r, const SxScanInput *input, int64 closed_us,
 		dest->rDestroy(dest);
 		CommandCounterIncrement();
 		UpdateActiveSnapshotCommandId();
+		if (shape->strategy == SX_STRATEGY_APPEND)
+			check_index(v, core, &v->d->cores[i], &rows);
 		if (shape->strategy == SX_STRATEGY_APPEND)
 			append_rows(core, &v->d->cores[i], &rows, closed_us, &dropped);
 		else
@@ -650,6 +742,7 @@ sx_derived_open(SxResult *r)
 	v->keyops = make_ops(shape->keys, shape->nkeys);
 	v->plans_cxt = AllocSetContextCreate(CurrentMemoryContext, "streamx plans of a derived view",
 										 ALLOCSET_DEFAULT_SIZES);
+	remember_view(v);
 	v->tables = palloc0(sizeof(Oid) * Max(d->ncores, 1));
 	v->cores = palloc0(sizeof(CoreRun) * Max(d->ncores, 1));
 	for (i = 0; i < d->ncores; i++)

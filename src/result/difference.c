@@ -293,6 +293,19 @@ sx_difference_check_keys(const SxDifferenceScope *v, const SxRows *rows)
 	bool		nulls[INDEX_MAX_KEYS];
 	int64		i;
 
+	for (i = 0; shape->nkeys == 0 && v->nparts > 0 && i < rows->nrows; i++)
+	{
+		List	   *columns = NIL;
+		int			k;
+
+		pick(rows, i, v->parts, v->nparts, values, nulls);
+		if (sx_key_size(v->partops, v->nparts, values, nulls) <= SX_KEY_MAX)
+			continue;
+		for (k = 0; k < v->nparts; k++)
+			columns = lappend_int(columns, v->parts[k].resno);
+		sx_key_index_drop(v->r->view->relid, columns);
+		return;
+	}
 	for (i = 0; shape->nkeys > 0 && i < rows->nrows; i++)
 	{
 		pick(rows, i, shape->keys, shape->nkeys, values, nulls);

@@ -270,6 +270,53 @@ sx_key_index_widen(Oid result, const SxShape *shape)
 	CommandCounterIncrement();
 }
 
+static bool
+is_on(Oid indexid, const List *columns)
+{
+	Relation	index = index_open(indexid, AccessShareLock);
+	Form_pg_index form = index->rd_index;
+	bool		result = !form->indisunique && form->indnkeyatts == list_length(columns);
+	ListCell   *lc;
+
+	foreach(lc, columns)
+		result = result &&
+		form->indkey.values[foreach_current_index(lc)] == lfirst_int(lc);
+	index_close(index, NoLock);
+	return result;
+}
+
+void
+sx_key_index_drop(Oid relid, const List *columns)
+{
+	Relation	rel = table_open(relid, AccessShareLock);
+	List	   *indexes = RelationGetIndexList(rel);
+	Oid			userid;
+	int			sec;
+	ListCell   *lc;
+
+	table_close(rel, NoLock);
+	foreach(lc, indexes)
+	{
+		Oid			index = lfirst_oid(lc);
+
+		if (!is_on(index, columns))
+			continue;
+		GetUserIdAndSecContext(&userid, &sec);
+		SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID,
+							   sec | SECURITY_LOCAL_USERID_CHANGE);
+		if (SPI_connect() != SPI_OK_CONNECT)
+			elog(ERROR, "SPI_connect failed");
+		if (SPI_execute(psprintf("DROP INDEX %s",
+								 quote_qualified_identifier(get_namespace_name(get_rel_namespace(index)),
+															get_rel_name(index))),
+						false, 0) < 0)
+			elog(ERROR, "could not drop index %u", index);
+		SPI_finish();
+		SetUserIdAndSecContext(userid, sec);
+		CommandCounterIncrement();
+	}
+}
+
 SxKeyIndex *
 sx_key_index_begin(SxWriter *writer, const SxShape *shape,
 				   const SxKeyOps *ops)

@@ -41,4 +41,10 @@ extern void sx_key_index_end(SxKeyIndex *index);
 extern bool sx_key_index_find(SxKeyIndex *index, const Datum *keys,
 							  const bool *nulls, ItemPointer tid);
 
+/*
+ * Drop the ordinary indexes on just these columns (ints), which only save
+ * time: a value is too long for them.
+ */
+extern void sx_key_index_drop(Oid relid, const List *columns);
+
 #endif							/* SX_RESULT_KEY_INDEX_H */
