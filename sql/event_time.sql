@@ -37,6 +37,15 @@ CREATE FOREIGN TABLE no_watermark (ts timestamptz, k text) SERVER streamx
 CREATE VIEW bad WITH (streamx.continuous, streamx.emit = 'final') AS
   SELECT tumble(ts, '1 minute') AS w, count(*) FROM no_watermark GROUP BY w;
 
+-- windows that no row could be put into
+CREATE VIEW bad WITH (streamx.continuous) AS SELECT tumble(ts, '0') AS w, count(*) FROM e GROUP BY w;
+CREATE VIEW bad WITH (streamx.continuous) AS SELECT tumble(ts, '-1 s') AS w, count(*) FROM e GROUP BY w;
+CREATE VIEW bad WITH (streamx.continuous) AS SELECT tumble(ts, '1 month 1 day') AS w, count(*) FROM e GROUP BY w;
+CREATE VIEW bad WITH (streamx.continuous) AS SELECT hop(ts, '0', '1 min') AS w, count(*) FROM e GROUP BY w;
+CREATE VIEW bad WITH (streamx.continuous) AS SELECT cumulate(ts, '1 min', '90 s') AS w, count(*) FROM e GROUP BY w;
+CREATE VIEW bad WITH (streamx.continuous) AS SELECT date_bin('0', ts, '2020-01-01') AS w, count(*) FROM e GROUP BY w;
+CREATE VIEW bad WITH (streamx.continuous) AS SELECT date_trunc('moment', ts) AS w, count(*) FROM e GROUP BY w;
+
 -- all caught up with what is committed
 CREATE FUNCTION wait_all() RETURNS boolean LANGUAGE sql AS
 $$ SELECT bool_and(streamx.wait(view)) FROM streamx.views $$;

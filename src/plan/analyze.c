@@ -701,6 +701,8 @@ analyze_windows(SxShape *shape, Query *query, const SxGroupingSets *sets)
 
 		if (call == NULL)
 			continue;
+		if (shape->session == NULL || shape->session->key != i)
+			sx_plan_check_window(call, arg);
 		if (shape->join)
 		{
 			shape->window_side = sx_plan_join_time_side(shape->join, query,

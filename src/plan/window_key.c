@@ -24,6 +24,7 @@
 #include "catalog/stream.h"
 #include "plan/union.h"
 #include "plan/window_key.h"
+#include "window/tumble.h"
 
 /*
  * What a column stands for below subqueries, joins and functions in FROM; *query becomes the
@@ -314,4 +315,42 @@ sx_plan_require_event_time(FuncExpr *call, int arg)
 
 	lfirst(cell) = makeFuncExpr(funcid, exprType(time), list_make1(time),
 								InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+}
+
+void
+sx_plan_check_window(const FuncExpr *call, int arg)
+{
+	const char *name = get_func_name(call->funcid);
+	bool		hop = strcmp(name, "hop") == 0;
+	Const	   *first = sx_plan_window_constant(call, 1);
+	Const	   *second = sx_plan_window_constant(call, 2);
+	Oid			type = exprType(list_nth(call->args, arg));
+	FuncExpr   *sample;
+
+	if (hop || strcmp(name, "cumulate") == 0)
+	{
+		if (first && second)
+		{
+			if (hop)
+				sx_window_check_hop(DatumGetIntervalP(first->constvalue),
+									DatumGetIntervalP(second->constvalue));
+			else
+				sx_window_check_cumulate(DatumGetIntervalP(first->constvalue),
+										 DatumGetIntervalP(second->constvalue));
+		}
+	}
+	else if (strcmp(name, "tumble") == 0)
+	{
+		if (first)
+			sx_window_size_check(DatumGetIntervalP(first->constvalue));
+	}
+	else if (type == TIMESTAMPOID || type == TIMESTAMPTZOID)
+	{
+		/* date_bin, date_trunc: as they say themselves */
+		sample = copyObject(unconstify(FuncExpr *, call));
+		lfirst(list_nth_cell(sample->args, arg)) =
+			makeConst(type, -1, InvalidOid, sizeof(int64), Int64GetDatum(0), false, FLOAT8PASSBYVAL);
+		if (!contain_var_clause((Node *) sample))
+			(void) evaluate_expr((Expr *) sample, sample->funcresulttype, -1, InvalidOid);
+	}
 }

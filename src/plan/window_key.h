@@ -50,6 +50,9 @@ extern Expr *sx_plan_tumble(const FuncExpr *call, Node *size);
 /* Argument "arg" if there is one and it is a constant that is not NULL. */
 extern Const *sx_plan_window_constant(const FuncExpr *call, int arg);
 
+/* ERROR if the call would raise one for any time, by its constants. */
+extern void sx_plan_check_window(const FuncExpr *call, int arg);
+
 /*
  * Wrap the event time of a call, in place, so that a row without one (NULL,
  * infinite) fails instead of making a group of its own.

@@ -70,6 +70,23 @@ check_pair(const Interval *part, const Interval *size, const char *name)
 				 errhint("Take a greater %s.", name)));
 }
 
+void
+sx_window_check_hop(const Interval *slide, const Interval *size)
+{
+	check_pair(slide, size, "slide");
+}
+
+void
+sx_window_check_cumulate(const Interval *step, const Interval *size)
+{
+	check_pair(step, size, "step");
+	if (size->month ? size->month % step->month != 0 :
+		sx_window_size_us(size) % sx_window_size_us(step) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("a window's size must be a multiple of the step")));
+}
+
 static Windows *
 make_windows(int64 max)
 {
@@ -119,12 +136,7 @@ cumulate_windows(bool tz, int64 ts, const Interval *step, const Interval *size)
 	int64		steps;
 	int64		k;
 
-	check_pair(step, size, "step");
-	if (size->month ? size->month % step->month != 0 :
-		sx_window_size_us(size) % sx_window_size_us(step) != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("a window's size must be a multiple of the step")));
+	sx_window_check_cumulate(step, size);
 	steps = size->month ? size->month / step->month :
 		sx_window_size_us(size) / sx_window_size_us(step);
 	w = make_windows(steps);

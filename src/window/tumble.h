@@ -14,6 +14,10 @@
 /* ERROR unless positive, and either months or days and time. */
 extern void sx_window_size_check(const Interval *size);
 
+/* ERROR where hop and cumulate would raise one, whatever the time. */
+extern void sx_window_check_hop(const Interval *slide, const Interval *size);
+extern void sx_window_check_cumulate(const Interval *step, const Interval *size);
+
 /* Microseconds of a size without months (a day is 24 hours). */
 extern int64 sx_window_size_us(const Interval *size);
 
