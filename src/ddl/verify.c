@@ -617,7 +617,7 @@ streamx_verify(PG_FUNCTION_ARGS)
 	c.closed_us = sx_view_watermark(relid);
 	if (c.closed_us != PG_INT64_MIN)
 		c.closed_us -= view->lateness_us;
-	rewritten = sx_plan_so_far(query, c.shape, c.closed_us);
+	rewritten = sx_plan_so_far(query, c.shape, view->final, c.closed_us);
 
 	/* windows over joined streams wait for the rows that are held */
 	if (c.shape->join && c.shape->window && c.closed_us != PG_INT64_MIN)

@@ -660,15 +660,36 @@ rewrite_query(Query *query)
 	return sx_flatten_group_rte(linitial_node(Query, rewritten));
 }
 
+/* Has a session's last row been gap behind the watermark? */
+static Node *
+session_has_closed(const SxShape *shape, int64 closed_us)
+{
+	const SxSession *session = shape->session;
+	Aggref	   *last = copyObject(shape->aggregates[session->last].aggref);
+	Oid			type = last->aggtype;
+
+	return (Node *) makeFuncExpr(type == TIMESTAMPTZOID ? F_TIMESTAMPTZ_LE : F_TIMESTAMP_LE, BOOLOID,
+								 list_make2(last,
+											makeConst(type, -1, InvalidOid, sizeof(int64),
+													  Int64GetDatum(closed_us == PG_INT64_MIN ? closed_us :
+																	closed_us - session->gap_us),
+													  false, FLOAT8PASSBYVAL)),
+								 InvalidOid, InvalidOid, COERCE_EXPLICIT_CALL);
+}
+
 Query *
-sx_plan_so_far(Query *stored, const SxShape *shape, int64 closed_us)
+sx_plan_so_far(Query *stored, const SxShape *shape, bool final, int64 closed_us)
 {
 	Query	   *query = rewrite_query(stored);
+	bool		all = false;
 
+	/* as it was when it was looked at */
+	(void) inline_ctes_walker((Node *) query, &all);
+	if (final && shape->session && shape->window)
+		query->havingQual = make_and_qual(query->havingQual,
+										  session_has_closed(shape, closed_us));
 	if (shape->join && shape->join->outer)
 	{
-		/* as it was when the join was looked at */
-		(void) inline_ctes_walker((Node *) query, NULL);
 		sx_plan_join_locate(shape->join, query);
 		sx_plan_join_so_far(query, shape->join, closed_us);
 		sx_plan_join_locate(shape->join, shape->batch_query);

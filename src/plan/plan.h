@@ -300,10 +300,11 @@ extern bool sx_plan_tells_late(const SxShape *shape);
 
 /*
  * sx_plan_so_far -- the query as it is run over tables, rewritten, less what
- * an outer join of streams has not given yet when the watermark (less
- * lateness) is closed_us
+ * has not come out yet when the watermark (less lateness) is closed_us: rows
+ * of an outer join of streams; final: sessions that are open
  */
-extern Query *sx_plan_so_far(Query *query, const SxShape *shape, int64 closed_us);
+extern Query *sx_plan_so_far(Query *query, const SxShape *shape, bool final,
+							 int64 closed_us);
 
 /* The stored query of a view (its Query after parse analysis). */
 extern Query *sx_plan_stored_query(Oid query_view);

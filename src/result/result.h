@@ -194,7 +194,7 @@ extern void sx_result_restore(SxResult *result, const SxPosition *saved,
  *
  * Hangs below "parent" from then on.  NULL: there is nothing to be kept.
  */
-extern SxOpen * sx_result_detach(SxResult *result, MemoryContext parent);
+extern SxOpen *sx_result_detach(SxResult *result, MemoryContext parent);
 
 /*
  * Is this the place from which the catalog says its rows can be had again?  If
@@ -205,8 +205,8 @@ extern bool sx_result_replays_from(const SxResult *result,
 								   const SxPosition *replay, int n);
 
 /* false: the view is another one now; "open" stays the caller's. */
-extern bool sx_result_attach(SxResult *result, SxOpen * open);
-extern void sx_open_free(SxOpen * open);
+extern bool sx_result_attach(SxResult *result, SxOpen *open);
+extern void sx_open_free(SxOpen *open);
 
 /* Copies with their texts, in the current context. */
 extern SxPosition *sx_positions_copy(const SxPosition *positions, int n);

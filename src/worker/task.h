@@ -260,7 +260,7 @@ extern int64 sx_watermark_closed(const SxViewRun *run, int64 watermark_us);
 
 /* Of a derived view: keep them if it does. */
 extern void sx_late_keep_all(SxViewRun *run, const SxStream *stream,
-							 const SxScanInput *input, const SxLateRows * late);
+							 const SxScanInput *input, const SxLateRows *late);
 
 /* ---- join.c: views that have caught up share a reading ---- */
 

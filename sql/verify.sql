@@ -1,0 +1,43 @@
+--
+-- streamx.verify of views some of whose rows have not come yet
+--
+\getenv abs_srcdir PG_ABS_SRCDIR
+SET client_min_messages = warning;
+CREATE EXTENSION streamx;
+RESET client_min_messages;
+SET TimeZone = 'UTC';
+
+CREATE FOREIGN TABLE e (ts timestamptz, k int) SERVER streamx OPTIONS (event_time 'ts', watermark '5 seconds', idle_timeout '0', retain '1 h');
+CREATE VIEW f1 WITH (streamx.continuous, streamx.emit = 'final') AS SELECT session(ts, '10 s') w, k, count(*) FROM e GROUP BY w, k;
+CREATE VIEW f2 WITH (streamx.continuous, streamx.emit = 'final') AS WITH x AS (SELECT * FROM e WHERE k < 3) SELECT session(ts, '10 s') w, k, count(DISTINCT ts), avg(k) FROM x GROUP BY w, k HAVING count(*) > 0;
+INSERT INTO e SELECT '2026-01-01'::timestamptz + i * interval '1 s', i % 4 FROM generate_series(1,10) i;
+SELECT streamx.wait('f1'), streamx.wait('f2');
+SELECT * FROM streamx.verify('f1'); SELECT * FROM streamx.verify('f2');
+INSERT INTO e SELECT '2026-01-01 00:00:40'::timestamptz + i * interval '1 s', i % 4 FROM generate_series(1,10) i;
+SELECT streamx.wait('f1'), streamx.wait('f2');
+SELECT * FROM streamx.verify('f1'); SELECT * FROM streamx.verify('f2');
+UPDATE f1 SET count = 0 WHERE k = 1;
+DELETE FROM f1 WHERE k = 2;
+SELECT * FROM streamx.verify('f1');
+
+-- rows of an outer join, also in WITH queries, and the windows over it
+CREATE FOREIGN TABLE orders (ts timestamptz, id int) SERVER streamx OPTIONS (event_time 'ts', watermark '5 s', idle_timeout '0', retain '1 h');
+CREATE FOREIGN TABLE pays (ts timestamptz, order_id int, paid int) SERVER streamx OPTIONS (event_time 'ts', watermark '5 s', idle_timeout '0', retain '1 h');
+CREATE VIEW j WITH (streamx.continuous) AS
+  WITH o AS (SELECT * FROM orders), p AS (SELECT * FROM pays)
+  SELECT o.id, p.paid FROM o LEFT JOIN p ON p.order_id = o.id AND p.ts BETWEEN o.ts AND o.ts + interval '10 s';
+CREATE VIEW jf WITH (streamx.continuous, streamx.emit = 'final') AS
+  SELECT tumble(o.ts, '10 s') AS w, count(*), count(p.paid) AS paid
+  FROM orders o LEFT JOIN pays p ON p.order_id = o.id AND p.ts BETWEEN o.ts AND o.ts + interval '10 s' GROUP BY w;
+INSERT INTO orders SELECT '2026-01-01'::timestamptz + i * interval '1 s', i FROM generate_series(1, 50) i;
+INSERT INTO pays SELECT '2026-01-01 00:00:01'::timestamptz + i * interval '1 s', i, i FROM generate_series(1, 50, 2) i;
+SELECT streamx.wait('j'), streamx.wait('jf');
+SELECT count(*), count(paid) FROM j;
+SELECT * FROM jf ORDER BY w;
+SELECT * FROM streamx.verify('j');
+SELECT * FROM streamx.verify('jf');
+DELETE FROM j WHERE id = 2;
+SELECT * FROM streamx.verify('j');
+
+\set clean :abs_srcdir '/test/lib/clean.sql'
+\i :clean
