@@ -17,7 +17,7 @@ import threading
 import time
 
 TICKS = os.sysconf("SC_CLK_TCK")
-DEFAULT_WORKLOADS = ["tumble", "hop", "join", "groups", "groups-final", "latency"]
+DEFAULT_WORKLOADS = ["tumble", "hop", "hop-final", "join", "groups", "groups-final", "latency"]
 CAMPAIGNS = 100
 
 STREAM = """
@@ -58,7 +58,8 @@ WORKLOADS["groups-final"] = WORKLOADS["groups"]
 # the same groups in 60 windows each
 WORKLOADS["hop"] = (WORKLOADS["tumble"][0].replace("tumble(ts, '1 minute')", "hop(ts, '1 minute', '1 hour')"),
                     *WORKLOADS["tumble"][1:])
-CEILINGS = {"groups-final": "groups", "hop": "tumble"}
+WORKLOADS["hop-final"] = WORKLOADS["hop"]
+CEILINGS = {"groups-final": "groups", "hop": "tumble", "hop-final": "tumble"}
 
 
 def psql_command(*args):
@@ -234,7 +235,7 @@ def catch_up(workload, args, consumer):
            CREATE TABLE x AS SELECT 'epoch'::timestamptz + us * interval '1 microsecond' AS w, * FROM raw;
            ANALYZE x""" % dump)
     counted = int(sql("SELECT sum(n) FROM x"))
-    if workload == "hop":
+    if workload.startswith("hop"):
         # each of its windows is made of 60 of the ceiling's
         sql("""CREATE TABLE hops AS
                SELECT h AS w, num, txt, sum(n) AS n, sum(sum_cents) AS sum_cents,
@@ -244,8 +245,9 @@ def catch_up(workload, args, consumer):
     # a final view has the windows that have closed
     expected = "x"
     if final:
-        expected = ("(SELECT * FROM x WHERE w + interval '1 minute' <="
-                    " (SELECT watermark FROM streamx.views WHERE view = 'v'::regclass)) x")
+        size = "1 hour" if workload.startswith("hop") else "1 minute"
+        expected = ("(SELECT * FROM x WHERE w + interval '%s' <="
+                    " (SELECT watermark FROM streamx.views WHERE view = 'v'::regclass)) x" % size)
     differences = int(sql("SELECT count(*) FROM v FULL JOIN %s ON %s WHERE v.w IS NULL OR x.w IS NULL OR %s"
                           % (expected, same_group, differs)))
     rows = int(sql("SELECT count(*) FROM v"))
@@ -366,6 +368,7 @@ def main():
         epilog="""workloads:
   tumble    1-minute windows by page, 1,000 groups each: count, sum, avg, min, max
   hop       the same in windows of an hour, one every minute
+  hop-final  the same with emit = 'final'
   join      filter, join with a table, count per campaign and 10 seconds
   groups    1-minute windows by user, 100,000 groups each: count, sum
   groups-final  the same with emit = 'final': rows are written as windows close
