@@ -183,6 +183,7 @@ sx_collation_is_deterministic(Oid collation)
 
 /* 18 moved ExplainState and ExplainProperty...() out of commands/explain.h */
 #if PG_VERSION_NUM >= 180000
+#include "commands/explain.h"
 #include "commands/explain_format.h"
 #include "commands/explain_state.h"
 #else
