@@ -169,7 +169,7 @@ session_settings(void)
 										 * again */
 		{"max_parallel_workers_per_gather", "0"},
 		{"jit", "off"},
-		{"lock_timeout", "2s"},
+		{"lock_timeout", "500ms"},	/* less than deadlock_timeout of users */
 		{"deadlock_timeout", "10ms"},	/* rather we than a user */
 		{"statement_timeout", "0"},
 		{"idle_in_transaction_session_timeout", "0"},
