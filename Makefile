@@ -38,7 +38,7 @@ REGRESS_TESTS += join
 REGRESS_TESTS += derive derive_windows derive_more
 
 ISOLATION = native-concurrent native-long native-savepoints native-prepared result-locks rebuild
-ISOLATION += history
+ISOLATION += history drop
 
 # No bitcode: the C++ object has none, and nothing here is worth inlining.
 override with_llvm = no

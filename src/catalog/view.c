@@ -33,6 +33,7 @@
 #include "commands/defrem.h"
 #include "commands/extension.h"
 #include "commands/sequence.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "storage/lmgr.h"
 #include "utils/array.h"
@@ -352,24 +353,46 @@ insert_row(SxTable table, Datum *values, bool *nulls)
 	CommandCounterIncrement();
 }
 
-/* Deletes the rows whose column attno is oid, if the table is still there. */
+/*
+ * Deletes the rows whose column attno is oid, if the table is still there.
+ * Dead letters and late rows are users' to change and to delete meanwhile:
+ * waits for them, and takes what they leave.
+ */
 static void
 delete_rows(SxTable table, AttrNumber attno, Oid oid)
 {
 	Oid			relid = relation_oid(table);
 	Relation	rel;
-	TableScan	scan;
-	HeapTuple	tuple;
+	bool		again;
 
 	if (!OidIsValid(relid))
 		return;
 	rel = table_open(relid, RowExclusiveLock);
-	begin_scan(&scan, rel, attno, oid);
-	while (HeapTupleIsValid(tuple = systable_getnext(scan.sysscan)))
-		simple_heap_delete(rel, &tuple->t_self);
-	end_scan(&scan);
+	do
+	{
+		TableScan	scan;
+		HeapTuple	tuple;
+
+		again = false;
+		CHECK_FOR_INTERRUPTS();
+		begin_scan(&scan, rel, attno, oid);
+		while (HeapTupleIsValid(tuple = systable_getnext(scan.sysscan)))
+		{
+			TM_FailureData failure;
+			TM_Result	result = heap_delete(rel, &tuple->t_self,
+											 GetCurrentCommandId(true),
+											 InvalidSnapshot, true, &failure, false);
+
+			if (result == TM_Updated)
+				again = true;	/* a new snapshot finds the new version */
+			else if (result != TM_Ok && result != TM_Deleted)
+				elog(ERROR, "could not delete a row of %s: %d",
+					 RelationGetRelationName(rel), (int) result);
+		}
+		end_scan(&scan);
+		CommandCounterIncrement();
+	} while (again);
 	table_close(rel, RowExclusiveLock);
-	CommandCounterIncrement();
 }
 
 static void
