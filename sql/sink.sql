@@ -108,7 +108,7 @@ CREATE CONTINUOUS VIEW r_marks AS SELECT start, n, done FROM marks;
 CREATE CONTINUOUS VIEW rr_sums AS SELECT count(*) AS rows, count(DISTINCT k) AS groups FROM sums;
 
 INSERT INTO s SELECT i, i % 3, i, 't', '2026-01-01 00:00:00Z'::timestamptz + i * interval '1 second' FROM generate_series(1, 9) AS i;
-SELECT waited('v_each'), waited('v_sums');
+SELECT waited('v_each'), waited('v_sums'), waited('v_finals'), waited('v_marks');
 -- all rows of a group are one of the sink, also where the batch is taken in parts
 INSERT INTO s SELECT i, i % 2, CASE WHEN i % 10 = 5 THEN 0 ELSE i END, 't', '2026-01-01 00:00:30Z'::timestamptz + i * interval '1 second'
 FROM generate_series(10, 40) AS i;
@@ -248,13 +248,13 @@ SELECT waited('to_json'), waited('to_csv'), waited('to_none');
 SELECT * FROM waiting('to_csv') WHERE id > 2 ORDER BY key, id;
 SELECT * FROM waiting('to_none') WHERE id > 4;
 INSERT INTO s VALUES (7, 2, 1, 'b');
-SELECT waited('to_json'), waited('to_csv');
+SELECT waited('to_json'), waited('to_csv'), waited('to_none');
 SELECT * FROM waiting('to_csv') WHERE id > 4 ORDER BY id;
 -- a row that fails takes no number
 INSERT INTO s SELECT i, 100 / (i - 50), 1, 'n' FROM generate_series(51, 53) AS i;
 ALTER FOREIGN TABLE j_out ADD CONSTRAINT small CHECK (id < 1000);
 INSERT INTO s SELECT i, 9, 1, 'n' FROM generate_series(998, 1003) AS i;
-SELECT waited('to_json');
+SELECT waited('to_json'), waited('to_csv'), waited('to_none');
 SELECT count(*), max(id) = count(*) AS gapless, count(*) FILTER (WHERE payload LIKE '%{"id":99%') AS last FROM waiting('to_json');
 SELECT error FROM streamx.dead_letters WHERE view = 'to_json'::regclass LIMIT 1;
 -- nor does a group of which several rows fail: one row for each batch
