@@ -124,18 +124,21 @@ SELECT count(*) FROM gone;
 ROLLBACK TO a;
 COMMIT;
 
--- windows: of history they close like others, rows for them are late then
+-- windows: of history they close like others, rows for them are late then; by a
+-- stream from which nothing has come before
+CREATE FOREIGN TABLE sw (ts timestamptz, k text, v int) SERVER streamx
+  OPTIONS (event_time 'ts', watermark '10 s', idle_timeout '0', retain '1 day');
 CREATE VIEW fin WITH (streamx.continuous, streamx.emit = 'final') AS
   SELECT tumble(at, '1 day') AS w, count(*), count(DISTINCT k) AS ks
-  FROM (SELECT ts AS at, k FROM ss UNION ALL SELECT day, name FROM h) u GROUP BY w;
+  FROM (SELECT ts AS at, k FROM sw UNION ALL SELECT day, name FROM h) u GROUP BY w;
 CREATE VIEW fin2 WITH (streamx.continuous, streamx.emit = 'final') AS
-  SELECT date_trunc('day', at) AS w, count(*) FROM (SELECT day::timestamptz AS at FROM h UNION ALL SELECT ts FROM ss) u GROUP BY w;
+  SELECT date_trunc('day', at) AS w, count(*) FROM (SELECT day::timestamptz AS at FROM h UNION ALL SELECT ts FROM sw) u GROUP BY w;
 SELECT * FROM fin;
-INSERT INTO ss VALUES ('2025-12-30 23:59:59', 'k5', 1), ('2025-12-31 00:00:10', 'k6', 1);
+INSERT INTO sw VALUES ('2025-12-30 23:59:59', 'k5', 1), ('2025-12-31 00:00:10', 'k6', 1);
 SELECT wait_all();
 SELECT * FROM fin ORDER BY w;
 SELECT * FROM fin2 ORDER BY w;
-INSERT INTO ss VALUES ('2025-12-30 00:00:00', 'late', 1), ('2026-01-05 00:00:00', 'k6', 1);
+INSERT INTO sw VALUES ('2025-12-30 00:00:00', 'late', 1), ('2026-01-05 00:00:00', 'k6', 1);
 SELECT wait_all();
 SELECT * FROM fin ORDER BY w;
 SELECT * FROM fin2 ORDER BY w;
@@ -177,7 +180,7 @@ CREATE VIEW bad WITH (streamx.continuous) AS SELECT name::json FROM h UNION ALL 
 CREATE VIEW bad WITH (streamx.continuous) AS SELECT name::text::xid FROM h UNION SELECT v::text::xid FROM ss;
 
 SET client_min_messages = warning;
-DROP FOREIGN TABLE ss, sunk CASCADE;
+DROP FOREIGN TABLE ss, sw, sunk CASCADE;
 DROP TABLE ts, h, big, names, cases CASCADE;
 DROP FUNCTION wait_all(), differences(text, text), over(text, text);
 DROP PROCEDURE take(int, int);
