@@ -20,6 +20,29 @@ UPDATE f1 SET count = 0 WHERE k = 1;
 DELETE FROM f1 WHERE k = 2;
 SELECT * FROM streamx.verify('f1');
 
+-- final views with more above the grouping, and those that keep rows for a time
+CREATE VIEW d1 WITH (streamx.continuous, streamx.emit = 'final') AS
+  SELECT w, max(n) AS most FROM (SELECT k, tumble(ts, '5 s') AS w, count(*) AS n FROM e GROUP BY k, w) q GROUP BY w;
+CREATE VIEW d2 WITH (streamx.continuous, streamx.emit = 'final') AS
+  SELECT DISTINCT ON (k, tumble(ts, '5 s')) k, ts, tumble(ts, '5 s') AS w FROM e ORDER BY k, tumble(ts, '5 s'), ts DESC;
+CREATE VIEW d3 WITH (streamx.continuous, streamx.retention = '10 s') AS
+  SELECT w, max(n) AS most FROM (SELECT k, tumble(ts, '5 s') AS w, count(*) AS n FROM e GROUP BY k, w) q GROUP BY w;
+INSERT INTO e SELECT '2026-01-01 00:01:00'::timestamptz + i * interval '1 s', i % 4 FROM generate_series(0,9) i;
+SELECT streamx.wait('d1'), streamx.wait('d2'), streamx.wait('d3');
+INSERT INTO e SELECT '2026-01-01 00:01:10'::timestamptz + i * interval '1 s', i % 3 FROM generate_series(0,13) i;
+SELECT streamx.wait('d1'), streamx.wait('d2'), streamx.wait('d3');
+SELECT * FROM d1 ORDER BY w;
+SELECT count(*) FROM d2;
+SELECT w FROM d3 ORDER BY w;
+SELECT * FROM streamx.verify('d1');
+SELECT * FROM streamx.verify('d2');
+SELECT * FROM streamx.verify('d3');
+UPDATE d1 SET most = 0 WHERE w = '2026-01-01 00:01:05';
+DELETE FROM d2 WHERE k = 2 AND w = '2026-01-01 00:01:05';
+INSERT INTO d1 VALUES ('2026-01-01 00:01:06', 1);
+SELECT * FROM streamx.verify('d1');
+SELECT * FROM streamx.verify('d2');
+
 -- rows of an outer join, also in WITH queries, and the windows over it
 CREATE FOREIGN TABLE orders (ts timestamptz, id int) SERVER streamx OPTIONS (event_time 'ts', watermark '5 s', idle_timeout '0', retain '1 h');
 CREATE FOREIGN TABLE pays (ts timestamptz, order_id int, paid int) SERVER streamx OPTIONS (event_time 'ts', watermark '5 s', idle_timeout '0', retain '1 h');

@@ -193,7 +193,8 @@ describe(Comparison *c, Relation rel, const Query *query)
 static bool
 is_compared(const Comparison *c, TupleTableSlot *slot)
 {
-	const SxWindow *window = c->shape->window;
+	const SxDerivation *d = c->shape->derivation;
+	const SxWindow *window = d ? d->window : c->shape->window;
 	Datum		key;
 	bool		null;
 	int64		end;
@@ -201,7 +202,8 @@ is_compared(const Comparison *c, TupleTableSlot *slot)
 	if (window == NULL || window->kind == SX_WINDOW_SESSION ||
 		(!c->view->final && !c->view->has_retention))
 		return true;
-	key = slot_getattr(slot, c->shape->keys[c->shape->window_key].resno, &null);
+	key = slot_getattr(slot, d ? d->parts[d->window_part].resno :
+					   c->shape->keys[c->shape->window_key].resno, &null);
 	if (null)
 		return true;
 	end = sx_window_end(window, DatumGetInt64(key));

@@ -1,0 +1,151 @@
+
+# Derived views are the same as in a batch when workers and the server are
+# killed while their groups grow, and when views are paused.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../lib";
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use StreamxCluster;
+use Test::More;
+
+my $killed = 0;
+my $next = 0;
+my $node = StreamxCluster->started('main', "TimeZone = 'UTC'", 'restart_after_crash = on');
+
+# each over a stream or a table; final: without what has not closed
+my %query = (
+	nested => "SELECT g, max(c) AS most, count(*) AS ks, sum(total) AS total, array_agg(c ORDER BY k) AS cs
+		FROM (SELECT k % 5 AS g, k, count(*) AS c, sum(n) AS total FROM {s} GROUP BY 1, 2) q GROUP BY g",
+	whole => "SELECT c, count(*) AS ks FROM (SELECT k, count(*) AS c FROM {s} GROUP BY k) q GROUP BY c",
+	top => "SELECT w, k, c, rn FROM (SELECT w, k, c, row_number() OVER (PARTITION BY w ORDER BY c DESC, k) AS rn
+		FROM (SELECT date_trunc('minute', ts) AS w, k, count(*) AS c FROM {s} GROUP BY 1, 2) a) b WHERE rn <= 3",
+	latest => "SELECT DISTINCT ON (k) k, ts, n FROM {s} ORDER BY k, ts DESC, n DESC",
+	marked => "SELECT w, max(c) AS most, sum(c) AS rows
+		FROM (SELECT tumble(ts, '5 s') AS w, k, count(*) AS c FROM {s} GROUP BY 1, 2) q GROUP BY w",
+	closed => "SELECT w, k, c, rn FROM (SELECT w, k, c, row_number() OVER (PARTITION BY w ORDER BY c DESC, k) AS rn
+		FROM (SELECT tumble(ts, '5 s') AS w, k, count(*) AS c FROM {s} GROUP BY 1, 2) a) b WHERE rn <= 3",
+	closed_rows => "SELECT DISTINCT ON (tumble(ts, '5 s'), k) tumble(ts, '5 s') AS w, k, n
+		FROM {s} ORDER BY tumble(ts, '5 s'), k, ts DESC, n DESC");
+my %option = (
+	marked => ", streamx.final_column = 'closed'",
+	closed => ", streamx.emit = 'final'",
+	closed_rows => ", streamx.emit = 'final'");
+my @views = sort keys %query;
+
+sub query
+{
+	my ($view, $from) = @_;
+	return $query{$view} =~ s/\{s\}/$from/gr;
+}
+
+# rows come up to four seconds late, the watermark runs five behind; windows
+# close all the time
+$node->safe_psql('postgres', <<'SQL');
+CREATE FOREIGN TABLE s (ts timestamptz, k int, n int) SERVER streamx
+  OPTIONS (event_time 'ts', watermark '5 s', idle_timeout '0', retain '1 hour');
+CREATE TABLE batch (ts timestamptz, k int, n int);
+SQL
+foreach my $view (@views)
+{
+	my $with = 'streamx.continuous' . ($option{$view} // '');
+
+	$node->safe_psql('postgres', "CREATE VIEW $view WITH ($with) AS " . query($view, 's'));
+}
+is($node->safe_psql('postgres', q(SELECT count(*) FROM streamx.continuous_views WHERE parts <> '{}')),
+	scalar @views, 'all are derived');
+
+sub insert
+{
+	my ($rows) = @_;
+	my $from = $next;
+	my $values;
+
+	$next += $rows;
+	$values =
+	  "SELECT timestamptz '2026-01-01Z' + i * interval '100 ms' + (i * 7919::bigint % 3989) * interval '1001 us', i::bigint * i * 37 % 61, i
+	   FROM generate_series($from, $next - 1) AS i";
+	return "BEGIN; INSERT INTO s $values; INSERT INTO batch $values; COMMIT;";
+}
+
+# Is it what the batch gives; of final views, what has closed?
+sub check
+{
+	my ($what) = @_;
+	my $closed = "w + interval '5 s' <= (SELECT max(ts) - interval '5 s' FROM batch)";
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	subtest $what => sub {
+		$node->caught_up($_) foreach @views;
+		foreach my $view (@views)
+		{
+			my $query = query($view, 'batch');
+
+			$query = "SELECT * FROM ($query) AS b WHERE $closed" if $view =~ /^closed/;
+			$query = "SELECT *, $closed FROM ($query) AS b" if $view eq 'marked';
+			$node->same("TABLE $view", $query, $view);
+		}
+	};
+	return;
+}
+
+$node->safe_psql('postgres', insert(500));
+check('from the start');
+$node->restart;
+$node->safe_psql('postgres', insert(3));
+check('a few rows after a restart');
+
+foreach my $i (1 .. 3)
+{
+	my $pid = $node->worker('postgres');
+
+	$node->safe_psql('postgres', insert(700)) for 1 .. 3;
+	kill 'KILL', $pid;
+	$killed++;
+	$node->wait_until("SELECT count(*) > 0 AND bool_and(pid <> $pid) FROM pg_stat_activity WHERE backend_type = 'streamx worker'");
+	$node->safe_psql('postgres', insert(100));
+	check("kill -9 of a worker, $i");
+}
+foreach my $i (1 .. 2)
+{
+	$node->safe_psql('postgres', insert(500)) for 1 .. 3;
+	$node->stop('immediate');
+	$node->start;
+	check("stop -m immediate, $i");
+}
+
+# some of them stand still while rows come, and the server goes
+$node->safe_psql('postgres', "SELECT streamx.pause('$_')") foreach qw(nested latest closed closed_rows);
+$node->safe_psql('postgres', insert(600)) for 1 .. 2;
+$node->caught_up('top');
+$node->stop('immediate');
+$node->start;
+$node->safe_psql('postgres', insert(50));
+$node->safe_psql('postgres', "SELECT streamx.resume('$_')") foreach qw(nested latest closed closed_rows);
+check('paused and resumed');
+
+$node->safe_psql('postgres', insert(1500));
+$node->crash;
+$node->start;
+$node->safe_psql('postgres', insert(1));
+check('kill -9 of the postmaster');
+
+is( $node->safe_psql('postgres',
+		q(SELECT sum(rows_late), sum(dead_letters) FROM streamx.views)),
+	'0|0', 'no row was late');
+is( $node->safe_psql('postgres', q(SELECT count(*) > 300 FROM closed)),
+	't', 'windows have closed');
+foreach my $view (@views)
+{
+	my ($rc, $out, $err) = $node->psql('postgres', "SELECT count(*) FROM streamx.verify('$view')");
+
+	is("$rc|$out", '0|0', "$view verifies") or diag($err);
+}
+
+$node->log_is_clean($killed);
+$node->stop;
+done_testing();
