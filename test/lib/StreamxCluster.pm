@@ -119,11 +119,15 @@ The result as a string; undef while the server cannot be asked.
 sub rows
 {
 	my ($self, $sql, $dbname) = @_;
-	my ($out, $err);
-	my $rc = $self->psql($dbname // 'postgres', $sql, stdout => \$out,
-		stderr => \$err, on_error_stop => 1);
+	my ($out, $err, $rc);
 
-	if ($rc != 0)
+	# psql may be gone before it is given the query
+	eval {
+		$rc = $self->psql($dbname // 'postgres', $sql, stdout => \$out,
+			stderr => \$err, on_error_stop => 1);
+		1;
+	} or $err = $@;
+	if (!defined $rc || $rc != 0)
 	{
 		$self->{_last_error} = $err;
 		return;
