@@ -36,6 +36,7 @@ REGRESS_TESTS += session
 REGRESS_TESTS += final
 REGRESS_TESTS += join
 REGRESS_TESTS += derive derive_windows derive_more
+REGRESS_TESTS += cascade
 
 ISOLATION = native-concurrent native-long native-savepoints native-prepared result-locks rebuild
 ISOLATION += history drop

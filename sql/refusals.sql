@@ -83,7 +83,7 @@ INSERT INTO shapes (q) VALUES
   ('TABLE tab'),
 -- views that stand for such a query
 -- another continuous view
-  ('SELECT k, count(*) FROM cv GROUP BY k');
+  ('SELECT ctid, k FROM cv');
 CREATE SEQUENCE sq;
 CREATE FUNCTION vol(int) RETURNS int LANGUAGE plpgsql AS 'BEGIN RETURN $1; END';
 CREATE VIEW counted AS SELECT k, count(*) AS n FROM s GROUP BY k;

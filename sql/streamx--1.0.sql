@@ -62,14 +62,15 @@ CREATE TABLE streamx.continuous_views (
   error          text,
   sink           regclass,               -- stream that the results are written to as well
   outbox         regclass,               -- rows that wait to be sent to it; NULL: no Kafka sink
-  parts          regclass[] NOT NULL DEFAULT '{}'  -- of a derived view: per core its hidden table and its state table
+  parts          regclass[] NOT NULL DEFAULT '{}', -- of a derived view: per core its hidden table and its state table
+  sources        regclass[] NOT NULL DEFAULT '{}'  -- continuous views whose result tables it reads instead of streams
 );
 REVOKE ALL ON streamx.continuous_views FROM PUBLIC;
 COMMENT ON TABLE streamx.continuous_views IS 'catalog of continuous views: result table, stored query, options';
 CREATE SEQUENCE streamx.object_id AS int;
 COMMENT ON SEQUENCE streamx.object_id IS 'numbers the objects in schema streamx_state';
 
--- Which streams a view reads.
+-- Which streams a view reads; one over other views reads none itself.
 CREATE TABLE streamx.view_streams (
   view           regclass NOT NULL,
   stream         regclass NOT NULL,

@@ -99,7 +99,8 @@ enum
 	VIEWS_SINK,
 	VIEWS_OUTBOX,
 	VIEWS_PARTS,
-	VIEWS_NATTS = VIEWS_PARTS
+	VIEWS_SOURCES,
+	VIEWS_NATTS = VIEWS_SOURCES
 };
 
 /* columns of view_streams */
@@ -550,6 +551,7 @@ sx_view_get(Oid relid)
 	HeapTuple	tuple;
 	HeapTuple	class_tuple;
 	SxView	   *view = NULL;
+	ListCell   *lc;
 
 	if (!sx_extension_exists())
 		return NULL;
@@ -596,6 +598,7 @@ sx_view_get(Oid relid)
 		view->sqlstate = STRING(VIEWS_SQLSTATE);
 		view->error = STRING(VIEWS_ERROR);
 		view->parts = parse_oids(DatumGetArrayTypeP(VALUE(VIEWS_PARTS)));
+		view->sources = parse_oids(DatumGetArrayTypeP(VALUE(VIEWS_SOURCES)));
 #undef STRING
 #undef VALUE
 		pfree(values);
@@ -619,6 +622,14 @@ sx_view_get(Oid relid)
 		ReleaseSysCache(class_tuple);
 	}
 	view->streams = streams_of_view(relid);
+	foreach(lc, view->sources)
+	{
+		SxView	   *source = sx_view_get(lfirst_oid(lc));
+
+		if (source == NULL)
+			return NULL;		/* being dropped, and with it this one */
+		view->streams = list_concat_unique_oid(view->streams, source->streams);
+	}
 	return view;
 }
 
@@ -801,11 +812,13 @@ sx_view_insert(const SxView *view)
 	SET(VIEWS_OUTBOX, ObjectIdGetDatum(view->outbox));
 	nulls[VIEWS_OUTBOX - 1] = !OidIsValid(view->outbox);
 	SET(VIEWS_PARTS, form_oids(view->parts));
+	SET(VIEWS_SOURCES, form_oids(view->sources));
 #undef SET_STRING
 #undef SET
 	insert_row(TABLE_VIEWS, values, nulls);
 
-	foreach(lc, view->streams)
+	/* one over others stands where they do, and reads nothing itself */
+	foreach(lc, view->sources ? NIL : view->streams)
 	{
 		Datum		stream_values[VIEW_STREAMS_NATTS];
 		bool		stream_nulls[VIEW_STREAMS_NATTS] = {0};

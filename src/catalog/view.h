@@ -43,7 +43,9 @@ typedef struct SxView
 	char	   *key;			/* column that is the messages' key, or NULL */
 	char	   *partition_by;	/* column whose hash picks the partition */
 	List	   *settings;		/* DefElem: GUC name, String value */
-	List	   *streams;		/* Oids */
+	List	   *streams;		/* Oids; of its sources, if it has any */
+	List	   *sources;		/* Oids: views that it reads instead of
+								 * streams */
 	bool		paused;
 	char	   *sqlstate;		/* stopped because; NULL: not stopped */
 	char	   *error;

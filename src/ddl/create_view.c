@@ -585,7 +585,7 @@ create_parts(SxView *view, Query *query, const SxShape *shape)
 	depend_internally(view->query, view->relid);
 	if (shape->strategy == SX_STRATEGY_DERIVE)
 	{
-		for (int i = 0; i < shape->derivation->ncores; i++)
+		for (int i = 0; i < shape->derivation->nkept; i++)
 		{
 			const SxCore *core = &shape->derivation->cores[i];
 			Oid			state = InvalidOid;
@@ -755,6 +755,12 @@ check_closing(const SxView *view, const SxShape *shape, const char *name)
 				 errmsg("cannot maintain continuous view \"%s\"", name),
 				 errdetail("Option late = 'keep' needs to tell which row of the stream was late, but the query makes its windows of rows that are no longer single rows of the stream."),
 				 errhint("Leave the option out: late rows are dropped then.")));
+	if (view->final && d && d->nkept == 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot maintain continuous view \"%s\"", name),
+				 errdetail("With emit = 'final' a row appears when its window closes, but the windows of the views that it reads close for these only."),
+				 errhint("Use emit = 'update': over a view that emits final rows, only rows that are final come in.")));
 	if (d ? d->window != NULL : shape->window != NULL)
 		return;
 	if (view->final && shape->sliding)
@@ -855,6 +861,11 @@ sx_ddl_create_view(const SxCreateView *stmt)
 
 	view->settings = current_settings();
 	view->streams = shape->streams;
+	if (shape->derivation && shape->derivation->nkept == 0)
+	{
+		for (int i = 0; i < shape->derivation->ncores; i++)
+			view->sources = lappend_oid(view->sources, shape->derivation->cores[i].source);
+	}
 	view->name = name;
 	sx_ddl_prepare_sink(view);
 	create_outbox(view);
@@ -862,7 +873,8 @@ sx_ddl_create_view(const SxCreateView *stmt)
 
 	/* history ends, and streams begin, at one snapshot */
 	PushActiveSnapshot(GetLatestSnapshot());
-	set_start(view);
+	if (view->sources == NIL)
+		set_start(view);
 	CommandCounterIncrement();
 	sx_result_initialize(view->relid);
 	PopActiveSnapshot();

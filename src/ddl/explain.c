@@ -127,15 +127,17 @@ append_derived_plans(StringInfo text, const SxView *view, const SxShape *shape)
 	Oid		   *tables = palloc(sizeof(Oid) * Max(d->ncores, 1));
 	int			i;
 
-	if (list_length(view->parts) != 2 * d->ncores)
+	if (list_length(view->parts) != 2 * d->nkept)
 		return;
 	for (i = 0; i < d->ncores; i++)
+		tables[i] = d->cores[i].source;
+	for (i = 0; i < d->nkept; i++)
 	{
 		tables[i] = list_nth_oid(view->parts, 2 * i);
 		append_batch_plans(text, d->cores[i].shape,
 						   psprintf(", into hidden table %d", i + 1));
 	}
-	append_plan(text, "Plan over the hidden tables",
+	append_plan(text, d->nkept > 0 ? "Plan over the hidden tables" : "Plan over the results it reads",
 				plan_text(shape, sx_plan_derive(shape, tables,
 												d->nparts > 0 ? SX_DERIVE_PARTS : SX_DERIVE_ALL,
 												NULL)));

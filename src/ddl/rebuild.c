@@ -352,10 +352,11 @@ sx_ddl_rebuild(Oid relid, const char *start)
 	sx_view_prepare(&run);
 	sx_owner_leave(&scope);
 	run.watermark_us = run.next_watermark_us = PG_INT64_MIN;
-	foreach(lc, view->streams)
+	foreach(lc, view->sources ? NIL : view->streams)
 		read_stream(&run, sx_stream_get(lfirst_oid(lc), view->owner), start);
-	sx_batch_rebuilt(&run, sx_stream_get(linitial_oid(view->streams), view->owner),
-					 before.watermark_us);
+	if (view->sources == NIL)
+		sx_batch_rebuilt(&run, sx_stream_get(linitial_oid(view->streams), view->owner),
+						 before.watermark_us);
 
 	/* late rows and dead letters are those that there are now */
 	run.counters.rows_late -= before.rows_late;

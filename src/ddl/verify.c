@@ -625,7 +625,8 @@ streamx_verify(PG_FUNCTION_ARGS)
 	if (c.shape->join && c.shape->window && c.closed_us != PG_INT64_MIN)
 		c.closed_us = sx_held_least_time(sx_held_open(view, c.shape),
 										 c.shape->window_side, c.closed_us);
-	foreach(lc, c.shape->streams)
+	/* what is made from results of other views is what these are now */
+	foreach(lc, view->sources ? NIL : c.shape->streams)
 	{
 		SxScanBounds *b = palloc0(sizeof(SxScanBounds));
 

@@ -70,26 +70,35 @@ may_see_error(Oid relid)
 		sx_class_ownercheck(relid, GetUserId());
 }
 
-/* The view as it is now; ERROR if it has stopped or is gone. */
+/* The view as it is now; ERROR if it, or one it reads, has stopped or is gone. */
 static SxView *
-look_at_view(const Wait *wait)
+look_at(Oid relid)
 {
-	SxView	   *view = sx_view_get(wait->view);
+	SxView	   *view = sx_view_get(relid);
+	ListCell   *lc;
 
 	if (view == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
-				 errmsg("continuous view with OID %u was dropped", wait->view),
+				 errmsg("continuous view with OID %u was dropped", relid),
 				 errhint("streamx.views lists the continuous views.")));
 	if (view->sqlstate != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("continuous view %s has stopped", view->name),
-				 view->error != NULL && may_see_error(wait->view) ?
+				 view->error != NULL && may_see_error(relid) ?
 				 errdetail("%s", view->error) : 0,
 				 errhint("Mend the cause, then SELECT streamx.resume('%s').",
 						 view->name)));
+	foreach(lc, view->sources)
+		(void) look_at(lfirst_oid(lc));
 	return view;
+}
+
+static SxView *
+look_at_view(const Wait *wait)
+{
+	return look_at(wait->view);
 }
 
 static int

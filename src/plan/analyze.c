@@ -1062,7 +1062,7 @@ sx_plan_tells_late(const SxShape *shape)
 	{
 		const SxShape *core = shape->derivation->cores[i].shape;
 
-		if (core->window && (core->session || core->late_query == NULL))
+		if (core && core->window && (core->session || core->late_query == NULL))
 			return false;
 	}
 	return true;
@@ -1090,14 +1090,15 @@ sx_plan_analyze(Query *stored, const char *viewname)
 	query = rewrite_query(stored);
 	(void) inline_ctes_walker((Node *) query, &all);
 
-	if (sx_plan_count_streams((Node *) query) == 0)
+	if (sx_plan_count_streams((Node *) query) == 0 && sx_plan_count_sources(query) == 0)
 		REFUSE(viewname, ("There is no stream in FROM."),
 			   ("A stream is a foreign table of the wrapper streamx; over ordinary tables use a materialized view."));
 	if (contain_volatile_functions((Node *) query))
 		REFUSE(viewname, ("The query calls a volatile function, whose result changes from call to call."),
 			   ("Use only immutable and stable functions: recovery has to give the same rows again."));
-	query = sx_plan_unions_as_groupings(query);
-	if (sx_plan_needs_derivation(query))
+	if (sx_plan_count_streams((Node *) query) > 0)
+		query = sx_plan_unions_as_groupings(query);
+	if (sx_plan_count_streams((Node *) query) == 0 || sx_plan_needs_derivation(query))
 	{
 		shape = palloc0(sizeof(SxShape));
 		sx_plan_make_derivation(shape, query, viewname);

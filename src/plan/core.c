@@ -668,11 +668,8 @@ split_rows(SxDeriveContext *cxt, Query *query, int varno)
 
 /* ---- the whole query ---- */
 
-
-
-/* Columns of joins become those of what is joined. */
-static void
-flatten_joins(Query *query)
+void
+sx_plan_flatten_joins(Query *query)
 {
 	ListCell   *lc;
 
@@ -759,7 +756,7 @@ sx_plan_cut(SxDeriveContext *cxt, Query *query)
 				   ("The WITH query \"%s\" over the stream is recursive.", cte->ctename),
 				   ("Write it without recursion."));
 	}
-	flatten_joins(query);
+	sx_plan_flatten_joins(query);
 	foreach(lc, query->rtable)
 		in_from |= rte_has_stream(lfirst_node(RangeTblEntry, lc));
 

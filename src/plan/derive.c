@@ -145,6 +145,22 @@ substitute_mutator(Node *node, SxCoreDraft *core)
 	return expression_tree_mutator(node, substitute_mutator, (void *) core);
 }
 
+/* Tables of other views get no columns for it. */
+static bool
+is_found_in_sources(const SxDeriveContext *cxt, const SxPartition *part)
+{
+	int			use;
+
+	for (use = 0; use < list_length(cxt->uses); use++)
+	{
+		const SxCoreDraft *core = list_nth(cxt->cores, list_nth_int(cxt->uses, use));
+
+		if (OidIsValid(core->view) && !IsA(part->uses[use], Var))
+			return false;
+	}
+	return true;
+}
+
 #define MAX_PARTS 4
 
 static void
@@ -163,6 +179,8 @@ choose_partitions(SxDeriveContext *cxt, SxDerivation *d, Query *outer)
 
 		if (!OidIsValid(type->lt_opr) || !OidIsValid(type->eq_opr) ||
 			!OidIsValid(get_array_type(exprType((Node *) part->expr))))
+			found = foreach_delete_current(found, lc);
+		else if (!is_found_in_sources(cxt, part))
 			found = foreach_delete_current(found, lc);
 		else if (is_good_partition(cxt, part))
 			chosen = lappend(chosen, part);
@@ -250,6 +268,13 @@ make_cores(SxDeriveContext *cxt, SxDerivation *d, SxShape *shape)
 		List	   *windows = NIL;
 		ListCell   *lt;
 
+		if (OidIsValid(draft->view))
+		{
+			shape->streams = list_concat_unique_oid(shape->streams,
+													sx_plan_source_core(core, draft->view));
+			continue;
+		}
+		d->nkept++;
 		for (use = d->nuses - 1; use >= 0; use--)
 		{
 			int			i;
@@ -306,7 +331,7 @@ find_window(SxDerivation *d)
 	int			use;
 
 	d->window_part = -1;
-	for (i = 0; i < d->nparts && d->window_part < 0; i++)
+	for (i = 0; d->nkept > 0 && i < d->nparts && d->window_part < 0; i++)
 	{
 		const SxWindow *window = NULL;
 
@@ -346,6 +371,7 @@ sx_plan_make_derivation(SxShape *shape, Query *query, const char *viewname)
 {
 	SxDeriveContext cxt = {0};
 	SxDerivation *d = palloc0(sizeof(SxDerivation));
+	bool		cascade = sx_plan_count_streams((Node *) query) == 0;
 	const char *clock;
 
 	cxt.viewname = viewname;
@@ -355,11 +381,17 @@ sx_plan_make_derivation(SxShape *shape, Query *query, const char *viewname)
 	shape->window_key = -1;
 	shape->derivation = d;
 	result_keys(shape, query);
-	sx_plan_cut(&cxt, query);
+	if (cascade)
+		sx_plan_cut_cascade(&cxt, query);
+	else
+		sx_plan_cut(&cxt, query);
 	if (sx_plan_count_streams((Node *) query) > 0)
 		REFUSE(viewname, ("A stream is used where its rows cannot be followed."),
 			   ("Put the stream into FROM."));
 
+	if (sx_plan_reads_clock((Node *) query, &clock) && cascade)
+		REFUSE(viewname, ("The query reads the clock (%s) over the result of another continuous view.", clock),
+			   ("Let the clock bound the rows of that view, or use the time of its rows."));
 	if (sx_plan_reads_clock((Node *) query, &clock))
 		REFUSE(viewname, ("The query reads the clock (%s) above a grouping.", clock),
 			   ("Use the event time or the arrival time of the row; the clock may bound these in the WHERE below the grouping."));
@@ -371,6 +403,7 @@ sx_plan_make_derivation(SxShape *shape, Query *query, const char *viewname)
 	choose_partitions(&cxt, d, query);
 	make_cores(&cxt, d, shape);
 	find_window(d);
-	sx_plan_find_prune(d, query);
+	if (d->nkept > 0)
+		sx_plan_find_prune(d, query);
 	order_keys(shape);
 }

@@ -31,6 +31,7 @@ typedef struct SxCoreDraft
 	Query	   *source;			/* its FROM and WHERE, to be compared */
 	bool		aggregated;
 	int			nkeys;
+	Oid			view;			/* this one's result instead, no query */
 } SxCoreDraft;
 
 typedef struct SxDeriveContext
@@ -46,6 +47,19 @@ typedef struct SxDeriveContext
  * What remains of it, in place, stands over uses of cores.
  */
 extern void sx_plan_cut(SxDeriveContext *cxt, Query *query);
+
+/*
+ * cascade.c: the same where result tables of continuous views take the place
+ * of streams; how many there are of them.
+ */
+extern void sx_plan_cut_cascade(SxDeriveContext *cxt, Query *query);
+extern int	sx_plan_count_sources(Query *query);
+
+/* Its columns, and the streams behind it. */
+extern List *sx_plan_source_core(SxCore *core, Oid source);
+
+/* Columns of joins become those of what is joined. */
+extern void sx_plan_flatten_joins(Query *query);
 
 /* Number of a core's column that has this value; new if there is none. */
 extern AttrNumber sx_core_column(SxCoreDraft *core, Expr *expr);

@@ -141,6 +141,46 @@ fill_in(RangeTblEntry *rte, TablesContext *tc)
 	rte->relkind = 0;
 }
 
+/*
+ * A use of another view's result becomes that table again, with the rights
+ * that it had; what is asked for is a condition on its scan.
+ */
+static void
+fill_in_sources(Query *query, TablesContext *tc)
+{
+	const SxDerivation *d = tc->d;
+	ListCell   *lc;
+
+	foreach(lc, query->rtable)
+	{
+		RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
+		const SxCoreUse *use;
+		const SxCore *core;
+		List	   *quals = NIL;
+		int			i;
+
+		if (!sx_is_core_use(rte))
+			continue;
+		use = &d->uses[rte->relid - 1];
+		core = &d->cores[use->core];
+		if (!OidIsValid(core->source))
+			continue;
+		rte->relid = core->source;
+		rte->relkind = RELKIND_RELATION;
+		for (i = 0; tc->scope != SX_DERIVE_ALL && i < d->nparts; i++)
+		{
+			const SxHeld *column = &core->columns[use->part[i] - 1];
+
+			quals = lappend(quals,
+							is_asked_for((Node *) makeVar(foreach_current_index(lc) + 1, use->part[i],
+														  column->typid, column->typmod,
+														  column->collation, 0),
+										 i + 1, d->parts[i].typid, tc->scope));
+		}
+		rte->securityQuals = list_concat(quals, rte->securityQuals);
+	}
+}
+
 static bool
 tables_walker(Node *node, TablesContext *tc)
 {
@@ -152,6 +192,8 @@ tables_walker(Node *node, TablesContext *tc)
 			fill_in((RangeTblEntry *) node, tc);
 		return false;
 	}
+	if (IsA(node, Query))
+		fill_in_sources((Query *) node, tc);
 	if (IsA(node, Query))
 		return query_tree_walker((Query *) node, tables_walker, tc,
 								 QTW_EXAMINE_RTES_BEFORE);

@@ -135,6 +135,15 @@ describe_strategy(StringInfo text, const SxShape *shape)
 			}
 			break;
 		case SX_STRATEGY_DERIVE:
+			if (d->nkept == 0)
+			{
+				sx_describe(text, "Strategy", "cascade: right after the views it reads have taken a batch in, the query runs over what changed in them");
+				for (i = 0; i < d->ncores; i++)
+					sx_describe(text, i == 0 ? "Sources" : "", "%s",
+								quote_qualified_identifier(get_namespace_name(get_rel_namespace(d->cores[i].source)),
+														   get_rel_name(d->cores[i].source)));
+				return;
+			}
 			sx_describe(text, "Strategy", "derive: what is below is kept in hidden tables, the rest of the query runs over them");
 			for (i = 0; i < d->ncores; i++)
 			{
@@ -188,6 +197,11 @@ describe_window(StringInfo text, const SxView *view, const SxShape *shape)
 	const char *kind = "fixed";
 	const char *column;
 
+	if (d && d->nkept == 0)
+	{
+		sx_describe(text, "Window", "none that closes: rows are as those of the sources are");
+		return;
+	}
 	if (d && d->window == NULL)
 	{
 		sx_describe(text, "Window", shape->sliding ? "sliding: rows leave as time passes, without new input" :

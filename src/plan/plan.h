@@ -185,6 +185,8 @@ struct SxShape
  */
 typedef struct SxCore
 {
+	Oid			source;			/* it is the result table of this view, and
+								 * there is no shape; or InvalidOid */
 	SxShape    *shape;			/* append, merge or recompute */
 	int			ncolumns;
 	SxHeld	   *columns;		/* of the hidden table; expr: of the query */
@@ -207,6 +209,7 @@ typedef struct SxCoreUse
 typedef struct SxDerivation
 {
 	int			ncores;
+	int			nkept;			/* all, or none: cores are result tables */
 	SxCore	   *cores;
 	int			nuses;
 	SxCoreUse  *uses;

@@ -79,6 +79,8 @@ append_flush(Appender *a)
 		list_free(recheck);
 		if (a->leaving)
 			append_leaving(a, a->slots[i], a->times[i]);
+		if (w->watches)
+			sx_writer_tell(w, a->slots[i]);
 		ExecClearTuple(a->slots[i]);
 		ResetPerTupleExprContext(w->estate);
 	}

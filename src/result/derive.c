@@ -67,8 +67,13 @@ typedef struct SxDerived
 	BlockNumber planned_blocks; /* the hidden tables had then */
 	bool		plans_stale;	/* a table is not as it was, or an index */
 
-	/* what has changed; lives as long as the part of the batch */
+	/*
+	 * What has changed; lives as long as the part of the batch, or, if cores
+	 * are tables of other views, in a context of its own until the next time.
+	 */
+	MemoryContext changes_cxt;
 	bool		changed;
+	bool		whole;			/* it is not known what has */
 	bool		nulls;			/* NULL is among the values */
 	SxGroups   *touched;		/* partitions */
 	SxGroups  **values;			/* of each partition column */
@@ -123,13 +128,20 @@ remember_view(SxDerived *v)
 static void
 begin_changes(SxDerived *v)
 {
+	MemoryContext old = CurrentMemoryContext;
 	int			i;
 
-	v->changed = v->nulls = false;
+	if (v->changes_cxt)
+	{
+		MemoryContextReset(v->changes_cxt);
+		MemoryContextSwitchTo(v->changes_cxt);
+	}
+	v->changed = v->whole = v->nulls = false;
 	v->touched = sx_groups_create(v->partops, v->d->nparts, NULL, 0);
 	v->values = palloc(sizeof(SxGroups *) * Max(v->d->nparts, 1));
 	for (i = 0; i < v->d->nparts; i++)
 		v->values[i] = sx_groups_create(&v->partops[i], 1, NULL, 0);
+	MemoryContextSwitchTo(old);
 }
 
 static void
@@ -180,6 +192,22 @@ core_changed(SxWatch *watch, TupleTableSlot *row)
 		}
 		touch(v->touched, v->partops, d->nparts, values, nulls);
 	}
+}
+
+/* The same for a row of another view's result; NULL: unknown ones. */
+static void
+source_changed(SxWatch *watch, TupleTableSlot *row)
+{
+	SxDerived  *v = ((CoreRun *) watch)->derived;
+	MemoryContext old;
+
+	if (row == NULL || v->touched == NULL)
+		v->whole = true;
+	if (v->whole)
+		return;
+	old = MemoryContextSwitchTo(v->changes_cxt);
+	core_changed(watch, row);
+	MemoryContextSwitchTo(old);
 }
 
 /* ---- deriving ---- */
@@ -536,7 +564,7 @@ sx_result_derive(SxResult *r, const SxScanInput *input, int64 closed_us,
 
 	memset(late, 0, sizeof(*late));
 	begin_changes(v);
-	for (i = 0; i < v->d->ncores; i++)
+	for (i = 0; i < v->d->nkept; i++)
 	{
 		CoreRun    *core = &v->cores[i];
 		const SxShape *shape = core->result->shape;
@@ -573,7 +601,7 @@ sx_derived_closed_before(SxResult *r, int64 closed_us)
 {
 	int			i;
 
-	for (i = 0; i < r->derived->d->ncores; i++)
+	for (i = 0; i < r->derived->d->nkept; i++)
 		sx_result_closed_before(r->derived->cores[i].result, closed_us);
 }
 
@@ -587,7 +615,7 @@ sx_derived_can_close(const SxResult *r, int64 closed_us)
 		return false;
 	if (v->d->window && r->next_end_us <= closed_us)
 		return true;
-	for (i = 0; i < v->d->ncores; i++)
+	for (i = 0; i < v->d->nkept; i++)
 	{
 		const SxResult *core = v->cores[i].result;
 
@@ -647,7 +675,7 @@ sx_derived_close(SxResult *r, int64 closed_us)
 	int64		k;
 	int			i;
 
-	for (i = 0; i < v->d->ncores; i++)
+	for (i = 0; i < v->d->nkept; i++)
 	{
 		SxResult   *core = v->cores[i].result;
 
@@ -658,11 +686,11 @@ sx_derived_close(SxResult *r, int64 closed_us)
 		return 0;
 
 	begin_changes(v);
-	for (i = 0; i < v->d->ncores; i++)
+	for (i = 0; i < v->d->nkept; i++)
 		tids[i] = closed_rows(v, &v->cores[i], closed_us, &next, &ntids[i]);
 	if (r->view->final || r->view->final_column)
 		written = derive(v, false);
-	for (i = 0; i < v->d->ncores; i++)
+	for (i = 0; i < v->d->nkept; i++)
 	{
 		SxWriter   *w;
 
@@ -685,7 +713,7 @@ sx_derived_leaves_at(const SxResult *r)
 	int64		result = PG_INT64_MAX;
 	int			i;
 
-	for (i = 0; i < r->derived->d->ncores; i++)
+	for (i = 0; i < r->derived->d->nkept; i++)
 		result = Min(result, sx_result_leaves_at(r->derived->cores[i].result));
 	return result;
 }
@@ -697,7 +725,7 @@ sx_derived_leave(SxResult *r)
 	int			i;
 
 	begin_changes(v);
-	for (i = 0; i < v->d->ncores; i++)
+	for (i = 0; i < v->d->nkept; i++)
 	{
 		SxResult   *core = v->cores[i].result;
 
@@ -729,11 +757,11 @@ sx_derived_open(SxResult *r)
 	ListCell   *lc;
 	int			i;
 
-	if (list_length(r->view->parts) != 2 * d->ncores)
+	if (list_length(r->view->parts) != 2 * d->nkept)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("continuous view %s is derived from %d parts, but has %d",
-						r->view->name, d->ncores, list_length(r->view->parts) / 2),
+						r->view->name, d->nkept, list_length(r->view->parts) / 2),
 				 errhint("Something that its query names means something else now; drop the continuous view and create it anew.")));
 	r->derived = v;
 	v->r = r;
@@ -745,11 +773,12 @@ sx_derived_open(SxResult *r)
 	remember_view(v);
 	v->tables = palloc0(sizeof(Oid) * Max(d->ncores, 1));
 	v->cores = palloc0(sizeof(CoreRun) * Max(d->ncores, 1));
-	for (i = 0; i < d->ncores; i++)
+	for (i = 0; i < d->nkept; i++)
 	{
 		CoreRun    *core = &v->cores[i];
 
 		core->watch.changed = core_changed;
+		core->watch.skip_same = true;
 		core->watch.relid = list_nth_oid(r->view->parts, 2 * i);
 		sx_writer_watch(&core->watch, CurrentMemoryContext);
 		core->derived = v;
@@ -765,13 +794,28 @@ sx_derived_open(SxResult *r)
 		core->plan_big = sx_plan_batch(d->cores[i].shape, 100000);
 	}
 
+	if (d->nkept < d->ncores)
+		v->changes_cxt = AllocSetContextCreate(CurrentMemoryContext,
+											   "streamx changes for a derived view",
+											   ALLOCSET_DEFAULT_SIZES);
+	for (i = d->nkept; i < d->ncores; i++)
+	{
+		CoreRun    *core = &v->cores[i];
+
+		core->derived = v;
+		core->number = i;
+		core->watch.changed = source_changed;
+		core->watch.relid = v->tables[i] = d->cores[i].source;
+		sx_writer_watch(&core->watch, CurrentMemoryContext);
+	}
+
 	/* hidden tables before their states, as whoever drops them does */
 	foreach(lc, r->view->parts)
 	{
 		if (OidIsValid(lfirst_oid(lc)))
 			v->relations = lappend_oid(v->relations, lfirst_oid(lc));
 	}
-	for (i = 0; i < d->ncores; i++)
+	for (i = 0; i < d->nkept; i++)
 		v->relations = list_concat_unique_oid(v->relations, v->cores[i].plan_big->relationOids);
 	v->relations = list_concat_unique_oid(v->relations,
 										  sx_plan_derive(shape, v->tables, SX_DERIVE_ALL,
@@ -800,7 +844,7 @@ sx_derived_forget(SxResult *r)
 {
 	int			i;
 
-	for (i = 0; i < r->derived->d->ncores; i++)
+	for (i = 0; i < r->derived->d->nkept; i++)
 		sx_result_forget(r->derived->cores[i].result);
 }
 
@@ -809,7 +853,7 @@ sx_derived_trim(SxResult *r)
 {
 	int			i;
 
-	for (i = 0; i < r->derived->d->ncores; i++)
+	for (i = 0; i < r->derived->d->nkept; i++)
 		sx_result_trim(r->derived->cores[i].result);
 }
 
@@ -819,7 +863,7 @@ sx_derived_memory(const SxResult *r)
 	int64		n = 0;
 	int			i;
 
-	for (i = 0; i < r->derived->d->ncores; i++)
+	for (i = 0; i < r->derived->d->nkept; i++)
 		n += sx_result_memory(r->derived->cores[i].result);
 	return n;
 }
@@ -831,7 +875,7 @@ sx_derived_first_rows(SxResult *r)
 	int			i;
 
 	begin_changes(v);
-	for (i = 0; i < v->d->ncores; i++)
+	for (i = 0; i < v->d->nkept; i++)
 		sx_result_first_rows(v->cores[i].result);
 	if (!r->view->final)
 		(void) derive_all(v);
@@ -844,7 +888,7 @@ sx_derived_seed(SxResult *r)
 	int			i;
 
 	begin_changes(v);
-	for (i = 0; i < v->d->ncores; i++)
+	for (i = 0; i < v->d->nkept; i++)
 	{
 		SxResult   *core = v->cores[i].result;
 
@@ -855,4 +899,22 @@ sx_derived_seed(SxResult *r)
 		(void) sx_result_seed(core);
 	}
 	return r->view->final ? 0 : derive_all(v);
+}
+
+int64
+sx_result_follow(SxResult *r, bool whole)
+{
+	SxDerived  *v = r->derived;
+	int64		written;
+
+	if (whole || v->whole || v->touched == NULL)
+	{
+		begin_changes(v);
+		LockRelationOid(r->view->relid, RowExclusiveLock);
+		written = derive_all(v);
+	}
+	else
+		written = derive(v, false);
+	begin_changes(v);
+	return written;
 }

@@ -60,7 +60,7 @@ has_history(const SxShape *shape)
 	int			i;
 
 	for (i = 0; d && i < d->ncores; i++)
-		result |= has_history(d->cores[i].shape);
+		result |= d->cores[i].shape && has_history(d->cores[i].shape);
 	return result;
 }
 

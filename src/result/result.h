@@ -78,6 +78,14 @@ typedef struct SxLateRows
 extern int64 sx_result_derive(SxResult *result, const SxScanInput *input,
 							  int64 closed_us, SxLateRows *late);
 
+/*
+ * sx_result_follow -- derive what the writing of other views' results, which
+ * it reads, has changed; or the whole anew
+ *
+ * Returns the rows written.
+ */
+extern int64 sx_result_follow(SxResult *result, bool whole);
+
 /* Of a derived view: what it reads and writes besides the result, and locks. */
 extern List *sx_result_relations(const SxResult *result);
 extern void sx_result_lock(const SxResult *result);

@@ -386,6 +386,8 @@ sx_session_remove_old(SxResult *r, int64 closed_us)
 		elog(ERROR, "SPI_connect failed");
 	if (SPI_execute_with_args(sql.data, 1, &type, &bound, NULL, false, 0) != SPI_OK_DELETE)
 		elog(ERROR, "could not remove old rows: %s", sql.data);
+	if (SPI_processed > 0)
+		sx_writer_changed(relid);
 	SPI_finish();
 	CommandCounterIncrement();
 	UpdateActiveSnapshotCommandId();

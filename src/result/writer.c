@@ -42,6 +42,20 @@ sx_writer_watch(SxWatch *watch, MemoryContext cxt)
 	MemoryContextRegisterResetCallback(cxt, callback);
 }
 
+void
+sx_writer_changed(Oid relid)
+{
+	ListCell   *lc;
+
+	foreach(lc, watches)
+	{
+		SxWatch    *watch = lfirst(lc);
+
+		if (watch->relid == relid)
+			watch->changed(watch, NULL);
+	}
+}
+
 SxWriter *
 sx_writer_begin(Oid relid)
 {
@@ -106,8 +120,8 @@ fetch_old(SxWriter *w, ItemPointer tid)
 		elog(ERROR, "row to be changed is gone");
 }
 
-static void
-tell(SxWriter *w, TupleTableSlot *row)
+void
+sx_writer_tell(SxWriter *w, TupleTableSlot *row)
 {
 	ListCell   *lc;
 
@@ -139,6 +153,19 @@ same_rows(TupleTableSlot *a, TupleTableSlot *b)
 	return true;
 }
 
+static bool
+may_skip(const SxWriter *w)
+{
+	ListCell   *lc;
+
+	foreach(lc, w->watches)
+	{
+		if (!((SxWatch *) lfirst(lc))->skip_same)
+			return false;
+	}
+	return true;
+}
+
 void
 sx_writer_insert(SxWriter *w, ItemPointer tid)
 {
@@ -148,7 +175,7 @@ sx_writer_insert(SxWriter *w, ItemPointer tid)
 	if (w->emit && ItemPointerIsValid(tid))
 		sx_emit_row(w->emit, w->slot, NULL, tid);
 	if (w->watches && ItemPointerIsValid(tid))
-		tell(w, w->slot);
+		sx_writer_tell(w, w->slot);
 	ResetPerTupleExprContext(w->estate);
 }
 
@@ -160,9 +187,9 @@ sx_writer_update(SxWriter *w, ItemPointer tid)
 	if (w->watches)
 	{
 		fetch_old(w, tid);
-		if (same_rows(w->old, w->slot))
+		if (may_skip(w) && same_rows(w->old, w->slot))
 			return;
-		tell(w, w->old);
+		sx_writer_tell(w, w->old);
 		ExecClearTuple(w->old);
 	}
 	w->old->tts_tid = *tid;
@@ -175,7 +202,7 @@ sx_writer_update(SxWriter *w, ItemPointer tid)
 			sx_emit_row(w->emit, w->slot, &before, tid);
 	}
 	if (w->watches)
-		tell(w, w->slot);
+		sx_writer_tell(w, w->slot);
 	ResetPerTupleExprContext(w->estate);
 }
 
@@ -193,7 +220,7 @@ sx_writer_delete(SxWriter *w, ItemPointer tid)
 	if (w->watches)
 	{
 		fetch_old(w, tid);
-		tell(w, w->old);
+		sx_writer_tell(w, w->old);
 		ExecClearTuple(w->old);
 	}
 	w->old->tts_tid = *tid;

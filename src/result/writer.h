@@ -15,16 +15,21 @@
 /*
  * Told of each row that writers of a table take away or bring, from
  * sx_writer_watch() on until the context is gone.  An update that leaves a row
- * as it was is then not written at all.
+ * as it was is then not written at all, if all who watch say so.  row NULL:
+ * some rows were changed by a statement.
  */
 typedef struct SxWatch
 {
 	Oid			relid;
+	bool		skip_same;
 	void		(*changed) (struct SxWatch *watch, TupleTableSlot *row);
 } SxWatch;
 
 /* The watch lives in cxt. */
 extern void sx_writer_watch(SxWatch *watch, MemoryContext cxt);
+
+/* A statement has changed rows of the table. */
+extern void sx_writer_changed(Oid relid);
 
 /* Open for a part of a transaction; everything lives in its EState. */
 typedef struct SxWriter
@@ -52,5 +57,8 @@ extern void sx_writer_end(SxWriter *writer);
 extern void sx_writer_insert(SxWriter *writer, ItemPointer tid);
 extern void sx_writer_update(SxWriter *writer, ItemPointer tid);
 extern void sx_writer_delete(SxWriter *writer, ItemPointer tid);
+
+/* Those who watch hear of a row that was written by other means. */
+extern void sx_writer_tell(SxWriter *writer, TupleTableSlot *row);
 
 #endif							/* SX_RESULT_WRITER_H */

@@ -729,6 +729,77 @@ run_view(SxViewRun *run, BatchInput *in, ViewOutcome *outcome)
 		run->failures = 0;
 }
 
+static void stop_view(SxTask *task, SxViewRun *run, ErrorData *error);
+
+bool
+sx_batch_follow(SxViewRun *run, SxTask *task)
+{
+	MemoryContext old = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorContextCallback context;
+	ErrorData  *volatile edata = NULL;
+	BatchInput	in = {.task = task,.def = task->stream->def,.expired = -1};
+	ViewOutcome outcome = {0};
+
+	memset(&run->counters, 0, sizeof(run->counters));
+	context.callback = context_callback;
+	context.arg = run;
+	context.previous = error_context_stack;
+	error_context_stack = &context;
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(old);
+	PG_TRY();
+	{
+		SxOwnerScope scope;
+
+		open_view(run, &in);
+		sx_owner_enter(run->view, &scope);
+		CommandCounterIncrement();
+		PushActiveSnapshot(GetTransactionSnapshot());
+		run->counters.rows_out = sx_result_follow(run->result, run->behind);
+		sx_result_emit_part(run->result);
+		PopActiveSnapshot();
+		sx_owner_leave(&scope);
+		finish_sink(run);
+		ReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(batch_cxt);
+		edata = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(old);
+	CurrentResourceOwner = owner;
+	error_context_stack = context.previous;
+	if (edata == NULL)
+	{
+		run->failures = 0;
+		return true;
+	}
+
+	if (ProcDiePending)
+		ReThrowError(edata);
+	if (run->result)
+		sx_result_emit_discard(run->result);
+	run->behind = true;
+	run->retry_ms = sx_now_ms() + BACKOFF_FIRST_MS;
+	judge(run, edata, &outcome);
+	if (outcome.stopped)
+	{
+		stop_view(task, run, edata);
+		run->stale = true;
+		sx_streams_mark_stale();
+	}
+	else if (!run->stale)
+		ereport(LOG,
+				(errcode(edata->sqlerrcode),
+				 errmsg("continuous view \"%s\" is tried again: %s", run->view->name, edata->message)));
+	return false;
+}
+
 /* ---- the batch ---- */
 
 /* Rejected messages of the stream; true: the stream's policy is to stop. */
@@ -910,6 +981,7 @@ batch_body(SxTask *task, SxBatch *list, List **leaving, TimestampTz *newest)
 		SxViewRun  *run = lfirst(lc);
 		ViewOutcome outcome;
 
+		run->in_batch = false;
 		if (run->retry_ms > sx_now_ms() && list_length(task->views) > 1)
 		{
 			/* on another stream it has just failed */
@@ -945,6 +1017,7 @@ batch_body(SxTask *task, SxBatch *list, List **leaving, TimestampTz *newest)
 			run->next_watermark_us = run->watermark_us;
 			continue;
 		}
+		run->in_batch = true;
 		sx_checkpoint_advance(run->relid, stream->relid, changed, nchanged);
 		sx_refill_save(task, run, after, nafter);
 		/* what did not decode is missing in every view */
@@ -958,6 +1031,8 @@ batch_body(SxTask *task, SxBatch *list, List **leaving, TimestampTz *newest)
 			run->next_watermark_us != run->watermark_us)
 			sx_view_count(run->relid, &run->counters);
 	}
+	if (!task->refill)
+		sx_follow(task, changed, nchanged, in.nrows > 0);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 
@@ -982,6 +1057,7 @@ batch_body(SxTask *task, SxBatch *list, List **leaving, TimestampTz *newest)
 			sx_senders_written(run->relid, run->outbox);
 		}
 	}
+	sx_follow_done(task, true);
 	sx_task_set_positions(task, after, nafter);
 	return in.nrows;
 }
@@ -1015,6 +1091,7 @@ batch_failed(SxTask *task, ErrorData *error, bool stop)
 			run->stale = true;
 		}
 	}
+	sx_follow_done(task, false);
 	task->seek = true;
 	task->retry_ms = sx_now_ms() + backoff_ms(task->failures++);
 }

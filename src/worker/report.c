@@ -97,6 +97,19 @@ sx_report_batch(SxTask *task, int64 rows, TimestampTz newest)
 		f->watermark_us = task_watermark(task);
 		f->last_batch = now;
 	}
+	foreach(lc, sx_views)
+	{
+		SxViewRun  *run = lfirst(lc);
+		SxViewFigures *f;
+
+		if (run->view->sources == NIL || run->behind || !sx_follow_in(run, task) ||
+			(f = sx_stats_view(run->relid, true)) == NULL)
+			continue;
+		if (newest != 0)
+			f->latency_us = Max(now - newest, 0);
+		f->watermark_us = task_watermark(task);
+		f->last_batch = now;
+	}
 	if (task == linitial(task->stream->tasks))
 	{
 		for (i = 0; i < task->npositions; i++)
@@ -206,6 +219,31 @@ sx_report_round_done(SxTask *task, uint64 round)
 			continue;
 		f->catching_up = is_catching_up(run);
 		done = rounds_done(run);
+		if (f->round_done < done)
+		{
+			f->round_done = done;
+			news = true;
+		}
+	}
+	/* views over others are where those are */
+	foreach(lc, sx_views)
+	{
+		SxViewRun  *run = lfirst(lc);
+		uint64		done = PG_UINT64_MAX;
+		SxViewFigures *f;
+		ListCell   *ls;
+
+		if (run->view->sources == NIL || run->stale || run->behind)
+			continue;
+		foreach(ls, run->view->sources)
+		{
+			f = sx_stats_view(lfirst_oid(ls), false);
+			done = Min(done, f ? f->round_done : 0);
+		}
+		f = sx_stats_view(run->relid, true);
+		if (f == NULL)
+			continue;
+		f->catching_up = false;
 		if (f->round_done < done)
 		{
 			f->round_done = done;

@@ -32,7 +32,8 @@
 
 List	   *sx_streams = NIL;
 
-static List *views = NIL;		/* SxViewRun, each once */
+List	   *sx_views = NIL;
+
 static MemoryContext streams_cxt;
 static bool any_stale = false;
 static int	my_index = -1;		/* this worker's, once it has looked */
@@ -60,7 +61,7 @@ relation_changed(Datum arg, Oid relid)
 		if (relid == InvalidOid || stream->relid == relid)
 			stream->stale = any_stale = true;
 	}
-	foreach(lc, views)
+	foreach(lc, sx_views)
 	{
 		SxViewRun  *run = lfirst(lc);
 
@@ -83,7 +84,7 @@ function_changed(Datum arg, int cacheid, uint32 hash)
 {
 	ListCell   *lc;
 
-	foreach(lc, views)
+	foreach(lc, sx_views)
 		((SxViewRun *) lfirst(lc))->stale = any_stale = true;
 }
 
@@ -282,12 +283,12 @@ sx_task_join(SxTask *to, SxTask *from)
 
 /* ---- views ---- */
 
-static SxViewRun *
-find_view(Oid relid)
+SxViewRun *
+sx_view_find(Oid relid)
 {
 	ListCell   *lc;
 
-	foreach(lc, views)
+	foreach(lc, sx_views)
 	{
 		if (((SxViewRun *) lfirst(lc))->relid == relid)
 			return lfirst(lc);
@@ -296,8 +297,8 @@ find_view(Oid relid)
 }
 
 /* A member of no task yet; NULL: it was dropped this moment. */
-static SxViewRun *
-open_view(Oid relid)
+SxViewRun *
+sx_view_open(Oid relid)
 {
 	/* the transaction's until it is whole */
 	MemoryContext cxt = AllocSetContextCreate(CurTransactionContext,
@@ -318,26 +319,28 @@ open_view(Oid relid)
 		return NULL;
 	}
 	run->members = palloc0(sizeof(SxMember) * Max(list_length(run->view->streams), 1));
-	foreach(lc, run->view->streams)
+	foreach(lc, run->view->sources ? NIL : run->view->streams)
 		run->members[run->nmembers++].stream = lfirst_oid(lc);
 	sx_view_counters(relid, &counters);
 	run->watermark_us = counters.watermark_us;
 	run->outbox = counters.outbox;
 	run->relations = list_make2_oid(relid, run->view->query);
 	run->relations = list_concat(run->relations, run->view->streams);
+	run->relations = list_concat(run->relations, run->view->sources);
+	run->behind = true;
 	if (OidIsValid(run->view->state))
 		run->relations = lappend_oid(run->relations, run->view->state);
 	if (OidIsValid(run->view->sink))
 		run->relations = lappend_oid(run->relations, run->view->sink);
 	MemoryContextSwitchTo(streams_cxt);
-	views = lappend(views, run);
+	sx_views = lappend(sx_views, run);
 	MemoryContextSwitchTo(old);
 	MemoryContextSetParent(cxt, streams_cxt);
 	return run;
 }
 
-static void
-close_view(SxViewRun *run)
+void
+sx_view_close(SxViewRun *run)
 {
 	int			i;
 
@@ -346,7 +349,7 @@ close_view(SxViewRun *run)
 		if (run->members[i].task)
 			leave_task(run->members[i].task, run);
 	}
-	views = list_delete_ptr(views, run);
+	sx_views = list_delete_ptr(sx_views, run);
 	sx_refill_keep(run);
 	MemoryContextDelete(run->cxt);
 }
@@ -637,14 +640,14 @@ sync_stream(SxStreamRun *stream, const List *mine, int ready_fd)
 		SxViewRun  *run = lfirst(lc);
 
 		if (!list_member_oid(wanted, run->relid))
-			close_view(run);
+			sx_view_close(run);
 	}
 	foreach(lc, wanted)
 	{
 		Oid			relid = lfirst_oid(lc);
-		SxViewRun  *run = find_view(relid);
+		SxViewRun  *run = sx_view_find(relid);
 
-		if (run == NULL && (run = open_view(relid)) == NULL)
+		if (run == NULL && (run = sx_view_open(relid)) == NULL)
 			continue;
 		if (find_member(run, stream->relid)->task == NULL)
 			add_view(stream, run, ready_fd);
@@ -724,12 +727,12 @@ sx_streams_sync(int worker_index, int ready_fd)
 	 * Views to be set up anew, and those that somebody else is to have: out
 	 * of all tasks, before a stream is given up.
 	 */
-	foreach(lc, list_copy(views))
+	foreach(lc, list_copy(sx_views))
 	{
 		SxViewRun  *run = lfirst(lc);
 
 		if (run->stale || !all_mine(run->view, mine))
-			close_view(run);
+			sx_view_close(run);
 	}
 again:
 	foreach(lc, sx_streams)
@@ -751,7 +754,7 @@ again:
 		if (stream->error == NULL || stream->stale || sx_now_ms() >= stream->retry_ms)
 			try_sync_stream(stream, mine, ready_fd);
 	}
-	foreach(lc, list_copy(views))
+	foreach(lc, list_copy(sx_views))
 	{
 		SxViewRun  *run = lfirst(lc);
 		bool		read = false;
@@ -759,9 +762,10 @@ again:
 
 		for (i = 0; i < run->nmembers; i++)
 			read |= run->members[i].task != NULL;
-		if (!read)
-			close_view(run);
+		if (!read && run->view->sources == NIL)
+			sx_view_close(run);
 	}
+	sx_follow_sync();
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	sx_refill_drop_kept();

@@ -88,6 +88,14 @@ typedef struct SxViewRun
 	double		rate;			/* rows per second, smoothed */
 	TimestampTz rate_at;
 	int64		outbox;			/* rows that its outbox has got, committed */
+
+	/*
+	 * Of a view over other views, which is a member of no task: it runs in
+	 * the batches of its sources, see follow.c.
+	 */
+	bool		behind;			/* the whole is to be derived anew */
+	bool		followed;		/* in the batch at hand */
+	bool		in_batch;		/* a source: got through the batch at hand */
 } SxViewRun;
 
 typedef struct SxTask
@@ -145,6 +153,12 @@ extern int64 sx_now_ms(void);	/* monotonic clock */
 /* ---- stream.c: which streams, tasks and views there are ---- */
 
 extern List *sx_streams;		/* SxStreamRun of this worker */
+extern List *sx_views;			/* SxViewRun, each once */
+
+/* NULL: it is not there. */
+extern SxViewRun *sx_view_find(Oid relid);
+extern SxViewRun *sx_view_open(Oid relid);
+extern void sx_view_close(SxViewRun *run);
 
 /* Bring streams, tasks and views in line with the catalog. */
 extern void sx_streams_sync(int worker_index, int ready_fd);
@@ -197,6 +211,31 @@ extern void sx_batch_feed_end(SxViewRun *run);
  */
 extern void sx_batch_rebuilt(SxViewRun *run, const SxStream *stream,
 							 int64 watermark_us);
+
+/* The part of the batch of a view over other views; false: it did not get
+ * through, and stops or is tried again. */
+extern bool sx_batch_follow(SxViewRun *run, SxTask *task);
+
+/* ---- follow.c: views over other views ---- */
+
+/* Is a source of the view in the task, or follows one that is? */
+extern bool sx_follow_in(const SxViewRun *run, const SxTask *task);
+
+/* Is there something to be done for one although nothing came? */
+extern bool sx_follow_due(const SxTask *task);
+
+/*
+ * The task's views are through the batch (in_batch): those over them follow,
+ * sources first.
+ */
+extern void sx_follow(SxTask *task, const SxPosition *changed, int nchanged,
+					  bool rows);
+
+/* The batch has been committed, or not. */
+extern void sx_follow_done(SxTask *task, bool committed);
+
+/* In line with the catalog, after the streams. */
+extern void sx_follow_sync(void);
 
 /* ---- late.c: rows that came when all their windows were closed ---- */
 

@@ -83,7 +83,7 @@ task_due(SxTask *task, int64 now, bool woken)
 	}
 	if (task->seek)
 		return 0;
-	if (task->close_due || sx_watermark_tick(task))
+	if (task->close_due || sx_watermark_tick(task) || sx_follow_due(task))
 	{
 		task->close_due = true;
 		return 0;
