@@ -14,7 +14,7 @@
 
 bool		sx_enabled = true;
 int			sx_workers = 2;
-int			sx_max_batch_rows = 500000;
+int			sx_max_batch_rows = 2000000;
 int			sx_max_batch_kb = 128 * 1024;
 int			sx_state_memory_kb = 256 * 1024;
 int			sx_max_streams = 1024;
@@ -36,10 +36,10 @@ sx_guc_init(void)
 	DefineCustomIntVariable("streamx.max_batch_rows",
 							"Rows that one micro-batch takes in at most.",
 							NULL,
-							&sx_max_batch_rows, 500000, 1, 100000000,
+							&sx_max_batch_rows, 2000000, 1, 100000000,
 							PGC_SIGHUP, 0, NULL, NULL, NULL);
 	DefineCustomIntVariable("streamx.max_batch_size",
-							"Bytes of decoded rows that one micro-batch takes in at most.",
+							"Bytes of decoded rows that a micro-batch holds in memory at most.",
 							NULL,
 							&sx_max_batch_kb, 128 * 1024, 64, MAX_KILOBYTES,
 							PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);

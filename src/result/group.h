@@ -32,6 +32,8 @@ typedef struct SxGroup
 	uint64		state_hash;		/* in the state table: the same, for panes
 								 * that of the other keys */
 	uint32		used;			/* number of the batch that touched it last */
+	bool		fresh;			/* not looked for in the state table yet */
+	bool		gathered;		/* to be written at the end of the batch */
 	ItemPointerData state_tid;	/* invalid: not in the state table */
 	ItemPointerData result_tid; /* invalid: not in the result table */
 	Datum	   *keys;

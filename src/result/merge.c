@@ -471,23 +471,13 @@ state_load(SxStateTable *st, SxResult *r, SxGroup *g)
 	return found;
 }
 
-/* Keep the live states in the cache and write them. */
+/* Keep the live states in the cache. */
 static void
-state_store(SxStateTable *st, SxResult *r, SxGroup *g)
+state_keep(SxResult *r, SxGroup *g)
 {
-	const SxShape *shape = r->shape;
-	TupleTableSlot *slot = st->writer->slot;
 	int			i;
 
-	ExecClearTuple(slot);
-	slot->tts_values[0] = Int64GetDatum((int64) g->state_hash);
-	slot->tts_isnull[0] = false;
-	for (i = 0; i < shape->nkeys; i++)
-	{
-		slot->tts_values[1 + i] = g->keys[i];
-		slot->tts_isnull[1 + i] = g->key_nulls[i];
-	}
-	for (i = 0; i < shape->npartials; i++)
+	for (i = 0; i < r->shape->npartials; i++)
 	{
 		SxPartialOps *ops = &r->aggs.partials[i];
 		bool		null;
@@ -519,8 +509,29 @@ state_store(SxStateTable *st, SxResult *r, SxGroup *g)
 		else if (!ops->byval && !g->state_nulls[i])
 			pfree(DatumGetPointer(g->states[i]));
 		g->state_nulls[i] = null;
-		slot->tts_values[1 + shape->nkeys + i] = null ? (Datum) 0 : g->states[i];
-		slot->tts_isnull[1 + shape->nkeys + i] = null;
+	}
+}
+
+/* Write the states that the cache has. */
+static void
+state_write(SxStateTable *st, SxResult *r, SxGroup *g)
+{
+	const SxShape *shape = r->shape;
+	TupleTableSlot *slot = st->writer->slot;
+	int			i;
+
+	ExecClearTuple(slot);
+	slot->tts_values[0] = Int64GetDatum((int64) g->state_hash);
+	slot->tts_isnull[0] = false;
+	for (i = 0; i < shape->nkeys; i++)
+	{
+		slot->tts_values[1 + i] = g->keys[i];
+		slot->tts_isnull[1 + i] = g->key_nulls[i];
+	}
+	for (i = 0; i < shape->npartials; i++)
+	{
+		slot->tts_isnull[1 + shape->nkeys + i] = g->state_nulls[i];
+		slot->tts_values[1 + shape->nkeys + i] = g->state_nulls[i] ? (Datum) 0 : g->states[i];
 	}
 	ExecStoreVirtualTuple(slot);
 	if (ItemPointerIsValid(&g->state_tid))
@@ -687,12 +698,11 @@ sx_result_open(const SxView *view, const SxShape *shape)
 	return r;
 }
 
-/* A row of partial states on its way. */
+/* A row of partial states of a group that the cache does not know. */
 typedef struct Change
 {
 	SxGroup    *group;
 	int64		row;			/* of the partials */
-	bool		known;			/* the group has a stored state */
 } Change;
 
 /*
@@ -702,8 +712,8 @@ typedef struct Change
 static int
 by_state_place(const void *pa, const void *pb)
 {
-	const SxGroup *a = ((const Change *) pa)->group;
-	const SxGroup *b = ((const Change *) pb)->group;
+	const SxGroup *a = *(SxGroup *const *) pa;
+	const SxGroup *b = *(SxGroup *const *) pb;
 	bool		va = ItemPointerIsValid(&a->state_tid);
 	bool		vb = ItemPointerIsValid(&b->state_tid);
 
@@ -722,8 +732,8 @@ static int
 by_result_place(const void *pa, const void *pb, void *arg)
 {
 	SxResult   *r = arg;
-	const SxGroup *a = ((const Change *) pa)->group;
-	const SxGroup *b = ((const Change *) pb)->group;
+	const SxGroup *a = *(SxGroup *const *) pa;
+	const SxGroup *b = *(SxGroup *const *) pb;
 	bool		va = ItemPointerIsValid(&a->result_tid);
 	bool		vb = ItemPointerIsValid(&b->result_tid);
 	int			i;
@@ -762,80 +772,129 @@ sx_result_check_keys(SxResult *r, const SxRows *rows)
 	}
 }
 
-static void
-merge_group(SxStateTable *state, SxResult *r, SxGroup *g, const Datum *in,
-			const bool *in_nulls)
+/* Groups that the cache does not know are looked for in the index's order. */
+static int
+by_hash(const void *pa, const void *pb)
 {
-	sx_aggregates_merge(&r->aggs, ItemPointerIsValid(&g->state_tid),
-						g->states, g->state_nulls, in, in_nulls);
-	state_store(state, r, g);
-	sx_aggregates_reset(&r->aggs);
+	uint64		a = ((const Change *) pa)->group->state_hash;
+	uint64		b = ((const Change *) pb)->group->state_hash;
+
+	return (int64) a < (int64) b ? -1 : a != b;
 }
 
-/* Returns how many of the changes, the first, are changes of a group. */
+/* Add a row of partial states to the group; true: its state has changed. */
+static bool
+merge_group(SxResult *r, SxGroup *g, const SxRows *rows, int64 row, bool have_state)
+{
+	int			nkeys = r->shape->nkeys;
+	const Datum *values = rows->values + row * rows->ncols;
+	const bool *nulls = rows->nulls + row * rows->ncols;
+
+	if (r->shape->npartials == 0)
+		return !have_state;		/* the keys are all there is to it */
+	sx_aggregates_merge(&r->aggs, have_state, g->states, g->state_nulls,
+						values + nkeys, nulls + nkeys);
+	state_keep(r, g);
+	sx_aggregates_reset(&r->aggs);
+	return true;
+}
+
+/*
+ * Merge rows of partial states into the cache.
+ * *changed: gets the groups whose state is another one now.
+ */
 static int64
-merge_states(SxResult *r, const SxRows *rows, Change *changes)
+merge_states(SxResult *r, const SxRows *rows, SxGroup **changed)
 {
 	const SxShape *shape = r->shape;
-	SxStateTable state;
-	int64		kept = 0;
+	Change	   *unknown = NULL;
+	int64		nunknown = 0;
+	int64		n = 0;
 	int64		i;
 
-	sx_state_begin(&state, r->view, shape);
 	for (i = 0; i < rows->nrows; i++)
 	{
 		const Datum *values = rows->values + i * rows->ncols;
 		const bool *nulls = rows->nulls + i * rows->ncols;
 		uint64		hash = sx_keys_hash(r->keyops, shape->nkeys, values, nulls);
 		SxGroup    *g = sx_groups_find(r->groups, hash, values, nulls);
+		int64		before;
 
+		CHECK_FOR_INTERRUPTS();
 		if (g == NULL)
 		{
 			g = sx_groups_add(r->groups, hash, values, nulls);
+			g->fresh = true;
 			if (shape->panes)
 				g->state_hash = sx_panes_hash(r, values, nulls);
 		}
+		if (g->fresh)
+		{
+			if (unknown == NULL)
+				unknown = MemoryContextAllocHuge(CurrentMemoryContext,
+												 sizeof(Change) * (rows->nrows - i));
+			unknown[nunknown].group = g;
+			unknown[nunknown++].row = i;
+			continue;
+		}
 		g->used = r->groups->batch;
-		changes[i].group = g;
-		changes[i].row = i;
-		changes[i].known = ItemPointerIsValid(&g->state_tid);
-	}
-	qsort(changes, rows->nrows, sizeof(Change), by_state_place);
-	for (i = 0; i < rows->nrows; i++)
-	{
-		SxGroup    *g = changes[i].group;
-		const Datum *values = rows->values + changes[i].row * rows->ncols;
-		const bool *nulls = rows->nulls + changes[i].row * rows->ncols;
-		int64		before = 0;
-
-		CHECK_FOR_INTERRUPTS();
-		if (!changes[i].known)
-			state_load(&state, r, g);
-		else
-			before = sx_group_bytes(r->groups, g);
-		changes[kept++] = changes[i];
-		if (shape->npartials == 0 && ItemPointerIsValid(&g->state_tid))
-			kept--;				/* the keys are all there is to it */
-		else
-			merge_group(&state, r, g, values + shape->nkeys, nulls + shape->nkeys);
+		before = sx_group_bytes(r->groups, g);
+		if (merge_group(r, g, rows, i, true))
+			changed[n++] = g;
 		r->groups->bytes += sx_group_bytes(r->groups, g) - before;
 	}
+	if (nunknown > 0)
+	{
+		SxStateTable state;
+
+		qsort(unknown, nunknown, sizeof(Change), by_hash);
+		sx_state_begin(&state, r->view, shape);
+		for (i = 0; i < nunknown; i++)
+		{
+			SxGroup    *g = unknown[i].group;
+			bool		have_state;
+
+			CHECK_FOR_INTERRUPTS();
+			have_state = !g->fresh || state_load(&state, r, g);
+			g->fresh = false;
+			if (merge_group(r, g, rows, unknown[i].row, have_state))
+				changed[n++] = g;
+			r->groups->bytes += sx_group_bytes(r->groups, g);
+		}
+		sx_state_end(&state);
+		pfree(unknown);
+	}
+	return n;
+}
+
+static void
+write_states(SxResult *r, SxGroup **groups, int64 n)
+{
+	SxStateTable state;
+	int64		i;
+
+	qsort(groups, n, sizeof(SxGroup *), by_state_place);
+	sx_state_begin(&state, r->view, r->shape);
+	for (i = 0; i < n; i++)
+	{
+		CHECK_FOR_INTERRUPTS();
+		state_write(&state, r, groups[i]);
+	}
 	sx_state_end(&state);
-	return kept;
 }
 
 static int64
-write_results(SxResult *r, Change *changes, int64 n)
+write_results(SxResult *r, SxGroup **groups, int64 n)
 {
 	SxWriter   *writer = sx_writer_begin(r->view->relid);
 	SxKeyIndex *index = sx_key_index_begin(writer, r->shape, r->keyops);
 	int64		changed = 0;
 	int64		i;
 
-	qsort_arg(changes, n, sizeof(Change), by_result_place, r);
+	qsort_arg(groups, n, sizeof(SxGroup *), by_result_place, r);
 	for (i = 0; i < n; i++)
 	{
-		SxGroup    *g = changes[i].group;
+		SxGroup    *g = groups[i];
 
 		CHECK_FOR_INTERRUPTS();
 		sx_aggregates_load(&r->aggs, g->states, g->state_nulls);
@@ -847,19 +906,18 @@ write_results(SxResult *r, Change *changes, int64 n)
 	return changed;
 }
 
-/* The windows that hold the panes. */
-static int64
-write_windows(SxResult *r, const Change *changes, int64 n)
+int64
+sx_result_write_groups(SxResult *r, SxGroup **groups, int64 n)
 {
-	SxGroup   **groups = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(SxGroup *) * n);
-	int64		i;
-	int64		changed;
+	if (n == 0)
+		return 0;
 
-	for (i = 0; i < n; i++)
-		groups[i] = changes[i].group;
-	changed = sx_panes_write(r, groups, n);
-	pfree(groups);
-	return changed;
+	/* the result is locked before the state, as whoever drops them does */
+	LockRelationOid(r->view->relid, RowExclusiveLock);
+	write_states(r, groups, n);
+	if (r->view->final)
+		return 0;
+	return r->shape->panes ? sx_panes_write(r, groups, n) : write_results(r, groups, n);
 }
 
 /* Leave out the groups of windows that are closed; note the others' ends. */
@@ -906,9 +964,10 @@ sx_result_take(SxResult *r, SxRows *rows, int64 closed_us, int64 *dropped)
 int64
 sx_result_merge(SxResult *r, SxRows *rows, int64 closed_us, int64 *dropped)
 {
-	Change	   *changes;
+	SxGroup   **groups;
 	int64		n;
-	int64		changed;
+	int64		changed = 0;
+	int64		i;
 
 	if (r->shape->session)
 		return sx_session_merge(r, rows, closed_us, dropped);
@@ -930,19 +989,19 @@ sx_result_merge(SxResult *r, SxRows *rows, int64 closed_us, int64 *dropped)
 		if (rows->nrows == 0)
 			return 0;
 	}
-	r->groups->batch++;
-
-	/* the result is locked before the state, as whoever drops them does */
+	if (!r->gathered)
+		r->groups->batch++;
 	LockRelationOid(r->view->relid, RowExclusiveLock);
-	changes = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(Change) * rows->nrows);
-	n = merge_states(r, rows, changes);
-	if (r->view->final)
-		changed = 0;
-	else if (r->shape->panes)
-		changed = write_windows(r, changes, n);
+	groups = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(SxGroup *) * rows->nrows);
+	n = merge_states(r, rows, groups);
+	if (r->gathered)
+	{
+		for (i = 0; i < n; i++)
+			sx_gathered_group(r, groups[i]);
+	}
 	else
-		changed = write_results(r, changes, n);
-	pfree(changes);
+		changed = sx_result_write_groups(r, groups, n);
+	pfree(groups);
 	return changed;
 }
 
@@ -957,6 +1016,7 @@ sx_result_forget(SxResult *r)
 		r->session->swept_us = PG_INT64_MIN;
 	if (r->derived)
 		sx_derived_forget(r);
+	sx_gathered_forget(r);
 	if (r->groups)
 		sx_groups_reset(r->groups);
 }

@@ -81,6 +81,8 @@ typedef struct SxProjection
 
 extern void sx_projection_init(SxProjection *proj, const SxShape *shape);
 
+typedef struct SxGathered SxGathered;	/* see gather.c */
+
 struct SxResult
 {
 	const SxView *view;
@@ -104,7 +106,25 @@ struct SxResult
 	int64		next_leave_us;	/* the same for rows of a sliding window */
 	int64		left_us;		/* none of an earlier time is held;
 								 * PG_INT64_MIN: not known */
+	SxGathered *gathered;		/* NULL: what changes is written at once */
 };
+
+/* ---- gather.c: what changed in several rounds is written once ---- */
+
+/* Its state in the cache has changed, the tables have not.  Once per group. */
+extern void sx_gathered_group(SxResult *result, SxGroup *group);
+
+/* These groups, whose rows are held, are to be computed again. */
+extern void sx_gathered_hashes(SxResult *result, const int64 *hashes, int64 n);
+
+/* Forget it all. */
+extern void sx_gathered_forget(SxResult *result);
+
+/*
+ * merge.c's part: write states and rows of groups in the cache; returns the
+ * rows of the result that changed.
+ */
+extern int64 sx_result_write_groups(SxResult *result, SxGroup **groups, int64 n);
 
 /* The state table, open for writing and for finding groups. */
 typedef struct SxStateTable

@@ -172,6 +172,11 @@ sx_result_recompute(SxResult *r, SxRows *rows, int64 closed_us, int64 *dropped)
 	sx_recompute_hold(r, rows, hashes);
 	if (r->view->final)
 		return 0;
+	if (r->gathered)
+	{
+		sx_gathered_hashes(r, hashes, rows->nrows);
+		return 0;
+	}
 	n = (int) sx_recompute_unique(hashes, rows->nrows);
 	CommandCounterIncrement();
 	UpdateActiveSnapshotCommandId();

@@ -86,6 +86,24 @@ extern int64 sx_result_derive(SxResult *result, const SxScanInput *input,
  */
 extern int64 sx_result_follow(SxResult *result, bool whole);
 
+/*
+ * A batch may take rows in more than once before it ends.  What would be
+ * written each time, and again, is then kept back if the view's way of
+ * maintaining allows: between gather and flush, results (and states that are
+ * cached) are behind.  Any error in between loses what was kept back: the
+ * transaction has to be given up.
+ *
+ * sx_result_gather -- begin to do so; false: the view always writes at once
+ */
+extern bool sx_result_gather(SxResult *result);
+extern bool sx_result_gathering(const SxResult *result);
+
+/* Memory of what is kept back, bytes, about. */
+extern int64 sx_result_gathered_bytes(const SxResult *result);
+
+/* Write it.  Returns the rows of the result that changed. */
+extern int64 sx_result_flush(SxResult *result);
+
 /* Of a derived view: what it reads and writes besides the result, and locks. */
 extern List *sx_result_relations(const SxResult *result);
 extern void sx_result_lock(const SxResult *result);

@@ -6,6 +6,12 @@
  *			 -> each view: plan over the batch, merge or append
  *			 -> progress and counters -> COMMIT
  *
+ * Under backlog a batch has several rounds: it takes rows in up to a second
+ * long, memory for one round after the other, and what the views keep back
+ * (result/gather.c) is written at the end, once.  Nothing in such a batch is
+ * tried again by itself: at any error it is given up, and the next ones have
+ * one round each, in which errors are looked after as follows.
+ *
  * Each view runs in a subtransaction of its own, its rows in one within that.
  * When it fails,
  *	- for a row's sake (a value out of range, a failing CHECK), the range of
@@ -45,6 +51,11 @@
 
 #define SMALL_BATCH		2000	/* rows up to which plan_small is taken */
 #define EXPIRED_ROWS	10000	/* looked at together as they expire */
+#define ROUNDS_MS		1000	/* no further round after that long */
+#define ROUNDS_SHARED_MS 200	/* the same where other tasks wait */
+#define ROUND_ROWS		16384	/* fewer rows may be all there is */
+#define ROUND_WAIT_MS	100		/* for a round to become worth it */
+#define MAX_CAREFUL		64		/* batches of one round after an error */
 #define MAX_FAILURES	5		/* in a row, then a view stops */
 #define BACKOFF_FIRST_MS 200
 #define BACKOFF_MAX_MS	10000
@@ -96,7 +107,32 @@ typedef struct BatchInput
 	int64		nrows;
 	int			expired;		/* side of a join: its rows that expire; -1: a
 								 * batch of the stream */
+	bool		first;			/* round of the batch */
+	bool		last;
 } BatchInput;
+
+/* What the batch has taken in. */
+typedef struct Intake
+{
+	int64		begun_ms;
+	int64		nrows;
+	int64		nrejects;
+	TimestampTz newest;
+	SxPosition *after;			/* where the task stands then */
+	int			nafter;
+} Intake;
+
+/* A batch of several rounds is given up, to be taken in one by one. */
+static bool given_up = false;
+
+static void
+give_up(void)
+{
+	given_up = true;
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("a batch of several rounds is taken in again")));
+}
 
 static void
 lock_relations(const PlannedStmt *plan)
@@ -498,6 +534,8 @@ run_part(SxViewRun *run, BatchInput *in, int64 first, int64 end, int64 *rest,
 		sx_held_forget(run->pairs->held);
 	if (ProcDiePending)
 		ReThrowError(edata);
+	if (in->task->rounds)
+		give_up();
 	if (sx_result_lost(run->result))
 	{
 		outcome->left_out = true;
@@ -639,8 +677,25 @@ expire_rows(SxViewRun *run, BatchInput *in, ViewOutcome *outcome)
 	return true;
 }
 
+/* Write what was kept back over the rounds. */
+static void
+flush_gathered(SxViewRun *run)
+{
+	SxOwnerScope scope;
+
+	if (!sx_result_gathering(run->result))
+		return;
+	sx_owner_enter(run->view, &scope);
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	run->counters.rows_out += sx_result_flush(run->result);
+	sx_result_emit_part(run->result);
+	PopActiveSnapshot();
+	sx_owner_leave(&scope);
+}
+
 /*
- * The view's part of the batch, in a subtransaction around those of its rows:
+ * The view's part of a round, in a subtransaction around those of its rows:
  * when the view does not get through, nothing of what it did stays, as its
  * progress does not move either.
  */
@@ -652,10 +707,11 @@ run_view(SxViewRun *run, BatchInput *in, ViewOutcome *outcome)
 	ErrorContextCallback context;
 	ErrorData  *volatile edata = NULL;
 
-	memset(&run->counters, 0, sizeof(run->counters));
+	if (in->first)
+		memset(&run->counters, 0, sizeof(run->counters));
 	memset(outcome, 0, sizeof(*outcome));
-	run->counters.rows_in = in->nrows;
-	if (in->nrows == 0 && !in->task->refill && !sx_view_due(run, run->next_watermark_us) &&
+	run->counters.rows_in += in->nrows;
+	if (in->first && in->nrows == 0 && !in->task->refill && !sx_view_due(run, run->next_watermark_us) &&
 		sx_result_leaves_at(run->result) > GetCurrentTransactionStartTimestamp())
 	{
 		/*
@@ -675,18 +731,25 @@ run_view(SxViewRun *run, BatchInput *in, ViewOutcome *outcome)
 	MemoryContextSwitchTo(old);
 	PG_TRY();
 	{
-		int64		closed_before;
-
-		open_view(run, in);
-		closed_before = windows_closed(run, run->watermark_us);
+		if (in->first)
+		{
+			open_view(run, in);
+			run->closed_before_us = windows_closed(run, run->watermark_us);
+			if (!in->last)
+				(void) sx_result_gather(run->result);
+		}
+		check_current(run, in);
 
 		/* the whole at once; it is divided only if it fails */
 		if (run_range(run, in, 0, in->nrows, outcome) &&
-			expire_rows(run, in, outcome))
+			(!in->last || expire_rows(run, in, outcome)))
 		{
-			if (!in->task->refill)
+			if (!in->last)
+				;				/* more is to come */
+			else if (!in->task->refill)
 			{
-				close_windows(run, closed_before);
+				flush_gathered(run);
+				close_windows(run, run->closed_before_us);
 				leave_window(run);
 				finish_sink(run);
 				settle(run, in);
@@ -710,10 +773,13 @@ run_view(SxViewRun *run, BatchInput *in, ViewOutcome *outcome)
 	CurrentResourceOwner = owner;
 	error_context_stack = context.previous;
 
+	if (edata != NULL && ProcDiePending)
+		ReThrowError(edata);
+	if (in->task->rounds &&
+		(edata != NULL || outcome->stopped || outcome->again || outcome->left_out))
+		give_up();
 	if (edata != NULL)
 	{
-		if (ProcDiePending)
-			ReThrowError(edata);
 		memset(outcome, 0, sizeof(*outcome));
 		judge(run, edata, outcome);
 	}
@@ -856,20 +922,24 @@ first_offset(const SxBatch *b, const SxPosition *position)
 	return result;
 }
 
-/* Positions after the batch; their watermarks as the batch pushes them. */
+/*
+ * Positions after these rows, when it was "before" before them; their
+ * watermarks as the rows push them.
+ */
 static SxPosition *
-positions_after(SxTask *task, SxBatch *list, int *n)
+positions_after(SxTask *task, SxBatch *list, const SxPosition *before, int nbefore,
+				int *n)
 {
 	SxPosition *after;
-	int			max = task->npositions;
+	int			max = nbefore;
 	SxBatch    *b;
 	int			i;
 
 	for (b = list; b; b = b->next)
 		max += b->npositions;
 	after = palloc(sizeof(SxPosition) * Max(max, 1));
-	*n = task->npositions;
-	memcpy(after, task->positions, sizeof(SxPosition) * task->npositions);
+	*n = nbefore;
+	memcpy(after, before, sizeof(SxPosition) * nbefore);
 	for (b = list; b; b = b->next)
 	{
 		for (i = 0; i < b->npositions; i++)
@@ -916,21 +986,85 @@ stop_view(SxTask *task, SxViewRun *run, ErrorData *error)
 	sx_view_set_error(run->relid, unpack_sql_state(error->sqlerrcode), error->message);
 }
 
-/* Everything between take and commit; returns rows of the batch. */
-static int64
-batch_body(SxTask *task, SxBatch *list, List **leaving, TimestampTz *newest)
+/*
+ * Are rows likely to be waiting when this round is through, and is it worth
+ * while to take them in before anything is written?
+ */
+static bool
+go_on(SxTask *task, const Intake *intake, const BatchInput *in)
+{
+	int64		limit = (int64) sx_state_memory_kb * 1024;
+	int64		bytes = 0;
+	int64		since;
+	bool		full;
+	bool		shared = list_length(sx_streams) > 1 || list_length(task->stream->tasks) > 1;
+	ListCell   *lc;
+
+	if (!task->rounds || in->nrows == 0 || sx_streams_stale() ||
+		intake->nrows >= sx_max_batch_rows ||
+		sx_now_ms() - intake->begun_ms >= (shared ? ROUNDS_SHARED_MS : ROUNDS_MS))
+		return false;
+
+	/* what is read when it comes is not behind */
+	if ((in->nrows < ROUND_ROWS || task->stream->lag_rows < 2 * in->nrows) &&
+		sx_reader_waiting_rows(task->reader, &since, &full) < in->nrows)
+		return false;
+	foreach(lc, task->views)
+	{
+		SxViewRun  *run = lfirst(lc);
+
+		if (run->result)
+			bytes += sx_result_gathered_bytes(run->result);
+	}
+	return bytes < limit;
+}
+
+/* May the batch that begins have several rounds? */
+static bool
+may_have_rounds(SxTask *task)
+{
+	if (task->careful > 0)
+	{
+		task->careful--;
+		return false;
+	}
+	return sx_reader_threaded(task->reader) && task->refill == NULL && task->limits == NULL;
+}
+
+/* Rows for another round; NULL: there are none. */
+static SxBatch *
+take_more(SxTask *task)
+{
+	int64		until = sx_now_ms() + ROUND_WAIT_MS;
+	SxBatch    *list;
+
+	for (;;)
+	{
+		int64		since;
+		bool		full;
+		int64		rows = sx_reader_waiting_rows(task->reader, &since, &full);
+
+		CHECK_FOR_INTERRUPTS();
+		if (full || rows >= 4 * ROUND_ROWS || sx_now_ms() >= until ||
+			sx_reader_failure(task->reader))
+			break;
+		pg_usleep(2000L);
+	}
+	sx_reader_take(task->reader, sx_max_batch_rows, (int64) sx_max_batch_kb * 1024, &list);
+	return list;
+}
+
+/*
+ * Take these rows in: all views run over them.  Returns whether the batch goes
+ * on with another round.
+ */
+static bool
+run_round(SxTask *task, Intake *intake, SxBatch *list, bool first, List **leaving)
 {
 	SxStreamRun *stream = task->stream;
 	SxOwnerScope scope;
 	BatchInput	in = {0};
 	SxBatch    *b;
-	SxPosition *after;
-	SxPosition *changed;
-	int			nafter;
-	int			nchanged = 0;
-	int64		nrejects = 0;
-	const SxPosition *replay;
-	int			nreplay;
 	int			i;
 	ListCell   *lc;
 
@@ -949,18 +1083,22 @@ batch_body(SxTask *task, SxBatch *list, List **leaving, TimestampTz *newest)
 		in.nbatches++;
 		in.nrows += b->nrows;
 		if (b->nrows > 0)
-			*newest = Max(*newest, b->timestamp_us[b->nrows - 1]);
+			intake->newest = Max(intake->newest, b->timestamp_us[b->nrows - 1]);
+		intake->nrejects += b->nrejects;
 	}
+	intake->nrows += in.nrows;
 	in.task = task;
 	in.def = stream->def;
 	in.expired = -1;
+	in.first = first;
+	in.last = !go_on(task, intake, &in);
+	if (first && in.last)
+		task->rounds = false;
 	in.batches = palloc(sizeof(SxBatch *) * Max(in.nbatches, 1));
 	i = 0;
 	for (b = list; b; b = b->next)
 		in.batches[i++] = b;
 
-	for (b = list; b; b = b->next)
-		nrejects += b->nrejects;
 	if (task->refill)
 		sx_refill_skip(task, list);
 	else
@@ -968,13 +1106,8 @@ batch_body(SxTask *task, SxBatch *list, List **leaving, TimestampTz *newest)
 		(void) keep_rejects(task, list);
 		sx_watermark_active(task, list);
 	}
-	after = positions_after(task, list, &nafter);
-	changed = palloc(sizeof(SxPosition) * Max(nafter, 1));
-	for (i = 0; i < nafter; i++)
-	{
-		if (position_changed(task, &after[i]))
-			changed[nchanged++] = after[i];
-	}
+	intake->after = positions_after(task, list, intake->after, intake->nafter,
+									&intake->nafter);
 
 	foreach(lc, task->views)
 	{
@@ -985,10 +1118,12 @@ batch_body(SxTask *task, SxBatch *list, List **leaving, TimestampTz *newest)
 		if (run->retry_ms > sx_now_ms() && list_length(task->views) > 1)
 		{
 			/* on another stream it has just failed */
+			if (task->rounds)
+				give_up();
 			*leaving = lappend(*leaving, run);
 			continue;
 		}
-		run->next_watermark_us = sx_watermark_after(task, run, after, nafter);
+		run->next_watermark_us = sx_watermark_after(task, run, intake->after, intake->nafter);
 		run_view(run, &in, &outcome);
 		if (outcome.left_out)
 		{
@@ -1010,19 +1145,59 @@ batch_body(SxTask *task, SxBatch *list, List **leaving, TimestampTz *newest)
 			*leaving = lappend(*leaving, run);
 			continue;
 		}
+		run->in_batch = true;
+	}
+	return !in.last;
+}
+
+/* Everything between take and commit; returns rows of the batch. */
+static int64
+batch_body(SxTask *task, SxBatch *volatile *list, List **leaving, TimestampTz *newest)
+{
+	SxStreamRun *stream = task->stream;
+	Intake		intake = {.begun_ms = sx_now_ms(),.after = task->positions,.nafter = task->npositions};
+	SxPosition *changed;
+	int			nchanged = 0;
+	const SxPosition *replay;
+	int			nreplay;
+	int			i;
+	bool		first = true;
+	ListCell   *lc;
+
+	task->rounds = may_have_rounds(task);
+	while (run_round(task, &intake, *list, first, leaving))
+	{
+		sx_reader_give_back(task->reader, *list);
+		*list = NULL;
+		*list = take_more(task);
+		first = false;
+	}
+	changed = palloc(sizeof(SxPosition) * Max(intake.nafter, 1));
+	for (i = 0; i < intake.nafter; i++)
+	{
+		if (position_changed(task, &intake.after[i]))
+			changed[nchanged++] = intake.after[i];
+	}
+
+	foreach(lc, task->views)
+	{
+		SxViewRun  *run = lfirst(lc);
+
+		if (!run->in_batch)
+			continue;
 		if (task->refill)
 		{
 			(void) sx_result_replay(run->result, task->positions, task->npositions,
-									after, nafter, &replay, &nreplay);
+									intake.after, intake.nafter, &replay, &nreplay);
 			run->next_watermark_us = run->watermark_us;
+			run->in_batch = false;
 			continue;
 		}
-		run->in_batch = true;
 		sx_checkpoint_advance(run->relid, stream->relid, changed, nchanged);
-		sx_refill_save(task, run, after, nafter);
+		sx_refill_save(task, run, intake.after, intake.nafter);
 		/* what did not decode is missing in every view */
-		run->counters.dead_letters += nrejects;
-		if (in.nrows > 0 || nrejects > 0)
+		run->counters.dead_letters += intake.nrejects;
+		if (intake.nrows > 0 || intake.nrejects > 0)
 			run->counters.batches = 1;
 		if (run->view->notify && run->counters.rows_out > 0)
 			Async_Notify(run->view->notify, run->view->name);
@@ -1032,7 +1207,7 @@ batch_body(SxTask *task, SxBatch *list, List **leaving, TimestampTz *newest)
 			sx_view_count(run->relid, &run->counters);
 	}
 	if (!task->refill)
-		sx_follow(task, changed, nchanged, in.nrows > 0);
+		sx_follow(task, changed, nchanged, intake.nrows > 0);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 
@@ -1058,8 +1233,11 @@ batch_body(SxTask *task, SxBatch *list, List **leaving, TimestampTz *newest)
 		}
 	}
 	sx_follow_done(task, true);
-	sx_task_set_positions(task, after, nafter);
-	return in.nrows;
+	sx_task_set_positions(task, intake.after, intake.nafter);
+	if (task->rounds)
+		task->next_careful = 0;
+	*newest = intake.newest;
+	return intake.nrows;
 }
 
 /* After an error at the batch's edge: nothing happened, later again. */
@@ -1093,7 +1271,13 @@ batch_failed(SxTask *task, ErrorData *error, bool stop)
 	}
 	sx_follow_done(task, false);
 	task->seek = true;
-	task->retry_ms = sx_now_ms() + backoff_ms(task->failures++);
+	if (given_up)
+	{
+		task->next_careful = Max(1, Min(task->next_careful * 2, MAX_CAREFUL));
+		task->careful = task->next_careful;
+	}
+	else
+		task->retry_ms = sx_now_ms() + backoff_ms(task->failures++);
 }
 
 SxBatchOutcome
@@ -1105,8 +1289,10 @@ sx_batch_run(SxTask *task)
 	volatile int64 rows = 0;
 	volatile TimestampTz newest = 0;
 	volatile bool failed = false;
+	volatile bool took = false;
 	ListCell   *lc;
 
+	given_up = false;
 	if (batch_cxt == NULL)
 		batch_cxt = AllocSetContextCreate(TopMemoryContext, "streamx batch",
 										  ALLOCSET_DEFAULT_SIZES);
@@ -1151,8 +1337,11 @@ sx_batch_run(SxTask *task)
 						   (SxBatch **) &list);
 		}
 		if (list || (task->close_due && !sx_streams_stale()))
-			rows = batch_body(task, list, (List **) &leaving,
+		{
+			took = list != NULL;
+			rows = batch_body(task, &list, (List **) &leaving,
 							  (TimestampTz *) &newest);
+		}
 		else
 		{
 			PopActiveSnapshot();
@@ -1168,7 +1357,7 @@ sx_batch_run(SxTask *task)
 		edata = CopyErrorData();
 
 		/* rows that do not decode under on_error = stop stop all views */
-		stop = task->stream->def->on_error == SX_ON_ERROR_STOP &&
+		stop = task->stream->def->on_error == SX_ON_ERROR_STOP && !given_up &&
 			blame(edata->sqlerrcode) == BLAME_ROW;
 
 		/* as do rows of open windows that are gone */
@@ -1177,7 +1366,8 @@ sx_batch_run(SxTask *task)
 		HOLD_INTERRUPTS();
 
 		/* a definition that changed under the batch is no news */
-		if (!(edata->sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE && sx_streams_stale()))
+		if (!given_up &&
+			!(edata->sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE && sx_streams_stale()))
 			EmitErrorReport();
 		FlushErrorState();
 		AbortOutOfAnyTransaction();
@@ -1221,10 +1411,10 @@ sx_batch_run(SxTask *task)
 	}
 	if (task->refill)
 		sx_refill_check_done(task);
-	else if (list)
+	else if (took)
 		sx_report_batch(task, rows, newest);
 	MemoryContextReset(batch_cxt);
-	return list ? SX_BATCH_DONE : SX_BATCH_NOTHING;
+	return took ? SX_BATCH_DONE : SX_BATCH_NOTHING;
 }
 
 /* ---- streamx.rebuild: outside a worker, in the caller's transaction ---- */

@@ -81,6 +81,7 @@ typedef struct SxViewRun
 	PlannedStmt *plan_late;		/* counts late rows, made when there are some */
 	int64		watermark_us;	/* committed; PG_INT64_MIN: none */
 	int64		next_watermark_us;	/* as of the end of the batch at hand */
+	int64		closed_before_us;	/* windows that were closed as it began */
 	struct SxKept *kept;		/* memory from before it was set up anew */
 	SxPosition *left_at;		/* where it left its task */
 	int			nleft_at;
@@ -120,6 +121,9 @@ typedef struct SxTask
 	int64		silent_from_us; /* watermark of the task then */
 	int64		tick_ms;		/* when idleness was looked at last */
 	bool		close_due;		/* run a batch even if nothing came */
+	bool		rounds;			/* the batch at hand may have, or has, several */
+	int			careful;		/* so many batches may not */
+	int			next_careful;	/* as many as after the last error */
 
 	/* joining another task: read up to these positions, no further */
 	SxPosition *limits;

@@ -29,7 +29,7 @@ my $timeout = 60 + $events / 10_000;
 StreamxCluster->needs_program('kcat');
 my $kafka = StreamxKafka->new;
 my $node = StreamxCluster->started('main', "timezone = 'UTC'",
-	'streamx.max_batch_rows = 1500', 'max_wal_size = 4GB', 'shared_buffers = 256MB');
+	'streamx.max_batch_rows = 30000', 'streamx.max_batch_size = 64kB', 'max_wal_size = 4GB', 'shared_buffers = 256MB');
 my $bootstrap = $kafka->bootstrap;
 my $dir = PostgreSQL::Test::Utils::tempdir('events');
 
