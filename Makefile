@@ -34,7 +34,7 @@ REGRESS_TESTS += late explain rebuild reprocess verify
 REGRESS_TESTS += hop sliding
 REGRESS_TESTS += session
 REGRESS_TESTS += final
-REGRESS_TESTS += join
+REGRESS_TESTS += join join_levels
 REGRESS_TESTS += derive derive_windows derive_more
 REGRESS_TESTS += cascade
 

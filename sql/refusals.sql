@@ -39,7 +39,6 @@ INSERT INTO shapes (q) VALUES
 -- several streams, or one twice
   ('SELECT s.k, count(*) FROM s LEFT JOIN s2 USING (k) GROUP BY s.k'),
   ('SELECT s.k, count(*) FROM s, s2 WHERE s.k > s2.k GROUP BY s.k'),
-  ('SELECT s.k, count(*), rank() OVER (ORDER BY count(*)) FROM s JOIN s2 USING (k) GROUP BY s.k'),
 -- the stream where it can be NULL-extended, or anywhere but in FROM
   ('SELECT tab.k, count(s.k) FROM tab LEFT JOIN s ON s.k = tab.k GROUP BY tab.k'),
   ('SELECT tab.k, count(s.k) FROM s RIGHT JOIN tab ON s.k = tab.k GROUP BY tab.k'),

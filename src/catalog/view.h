@@ -23,8 +23,8 @@ typedef struct SxView
 	Oid			state;			/* state table or InvalidOid */
 	List	   *parts;			/* Oids; of a derived view: per core its
 								 * hidden table and state table, or
-								 * InvalidOid; of one that joins streams: per
-								 * side the table of its rows */
+								 * InvalidOid; then, where it joins streams,
+								 * per side the table of its rows */
 	Oid			owner;			/* of the result table */
 	char	   *name;			/* qualified, quoted: for messages */
 	bool		final;			/* emit = 'final' */

@@ -449,10 +449,11 @@ is_short(Oid type)
  * Values that may be too long for a btree are found by a hash.
  */
 static Oid
-create_held(Oid schema, int view_id, int n, const SxShape *shape, Oid owner)
+create_held(Oid schema, int view_id, const SxJoined *joined, int n, Oid owner)
 {
+	const SxShape *shape = joined->shape;
 	const SxJoinSide *side = &shape->join->sides[n];
-	char	   *name = sx_held_name(view_id, n);
+	char	   *name = sx_held_name(view_id, joined->number + n);
 	CreateStmt *create = makeNode(CreateStmt);
 	ColumnDef  *expiry = makeColumnDef("e", INT8OID, -1, InvalidOid);
 	IndexStmt  *pair_index = makeNode(IndexStmt);
@@ -574,6 +575,7 @@ create_parts(SxView *view, Query *query, const SxShape *shape)
 	Oid			schema = get_namespace_oid("streamx_state", false);
 	Oid			userid;
 	int			sec_context;
+	ListCell   *lc;
 
 	GetUserIdAndSecContext(&userid, &sec_context);
 	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID,
@@ -608,12 +610,17 @@ create_parts(SxView *view, Query *query, const SxShape *shape)
 								   view->owner);
 		depend_internally(view->state, view->relid);
 	}
-	for (int i = 0; shape->join && i < shape->join->nsides; i++)
+	foreach(lc, sx_plan_joined(shape))
 	{
-		Oid			held = create_held(schema, view->id, i, shape, view->owner);
+		const SxJoined *joined = lfirst(lc);
 
-		view->parts = lappend_oid(view->parts, held);
-		depend_internally(held, view->relid);
+		for (int i = 0; i < joined->shape->join->nsides; i++)
+		{
+			Oid			held = create_held(schema, view->id, joined, i, view->owner);
+
+			view->parts = lappend_oid(view->parts, held);
+			depend_internally(held, view->relid);
+		}
 	}
 
 	EventTriggerUndoInhibitCommandCollection();
@@ -804,6 +811,7 @@ sx_ddl_create_view(const SxCreateView *stmt)
 	bool		continuous;
 	Oid			schema;
 	Oid			existing;
+	ListCell   *lc;
 
 	options = sx_ddl_read_options(stmt->options, view, &continuous);
 	Assert(continuous);
@@ -830,8 +838,8 @@ sx_ddl_create_view(const SxCreateView *stmt)
 		check_keys(shape, name);
 	check_closing(view, shape, name);
 	sx_ddl_check_sink_options(view);
-	if (shape->join)
-		tell_held_for_ever(shape, name);
+	foreach(lc, sx_plan_joined(shape))
+		tell_held_for_ever(((SxJoined *) lfirst(lc))->shape, name);
 
 	view->id = sx_view_next_id();
 	view->owner = GetUserId();

@@ -119,46 +119,57 @@ append_batch_plans(StringInfo text, const SxShape *shape, const char *of)
 	}
 }
 
+/* Of a view that joins streams: a batch at each place of a stream. */
+static void
+append_join_plans(StringInfo text, const SxView *view, const SxJoined *joined, const char *of)
+{
+	const SxShape *shape = joined->shape;
+	const SxJoin *join = shape->join;
+	const Oid  *tables = sx_held_tables(sx_held_open(view, joined));
+	int			i;
+
+	for (i = 0; i < join->nsides; i++)
+	{
+		append_plan(text, psprintf("Plan of a batch of %s%s", join->sides[i].name, of),
+					plan_text(shape, sx_plan_join_pairs(shape, i, tables, false, 100)));
+		if (join->sides[i].preserved)
+			append_plan(text, psprintf("Plan of rows of %s without a partner%s", join->sides[i].name, of),
+						plan_text(shape, sx_plan_join_pairs(shape, i, tables, true, 100)));
+	}
+}
+
 /* Of a derived view: into each hidden table, and over them. */
 static void
 append_derived_plans(StringInfo text, const SxView *view, const SxShape *shape)
 {
 	const SxDerivation *d = shape->derivation;
 	Oid		   *tables = palloc(sizeof(Oid) * Max(d->ncores, 1));
+	ListCell   *lc;
 	int			i;
 
-	if (list_length(view->parts) != 2 * d->nkept)
+	if (list_length(view->parts) != sx_plan_count_parts(shape))
 		return;
 	for (i = 0; i < d->ncores; i++)
 		tables[i] = d->cores[i].source;
 	for (i = 0; i < d->nkept; i++)
 	{
 		tables[i] = list_nth_oid(view->parts, 2 * i);
-		append_batch_plans(text, d->cores[i].shape,
-						   psprintf(", into hidden table %d", i + 1));
+		if (d->cores[i].shape->join == NULL)
+			append_batch_plans(text, d->cores[i].shape,
+							   psprintf(", into hidden table %d", i + 1));
+		foreach(lc, sx_plan_joined(shape))
+		{
+			const SxJoined *joined = lfirst(lc);
+
+			if (joined->core == i)
+				append_join_plans(text, view, joined,
+								  psprintf(", into hidden table %d", i + 1));
+		}
 	}
 	append_plan(text, d->nkept > 0 ? "Plan over the hidden tables" : "Plan over the results it reads",
 				plan_text(shape, sx_plan_derive(shape, tables,
 												d->nparts > 0 ? SX_DERIVE_PARTS : SX_DERIVE_ALL,
 												NULL)));
-}
-
-/* Of a view that joins streams: a batch at each place of a stream. */
-static void
-append_join_plans(StringInfo text, const SxView *view, const SxShape *shape)
-{
-	const SxJoin *join = shape->join;
-	const Oid  *tables = sx_held_tables(sx_held_open(view, shape));
-	int			i;
-
-	for (i = 0; i < join->nsides; i++)
-	{
-		append_plan(text, psprintf("Plan of a batch of %s", join->sides[i].name),
-					plan_text(shape, sx_plan_join_pairs(shape, i, tables, false, 100)));
-		if (join->sides[i].preserved)
-			append_plan(text, psprintf("Plan of rows of %s without a partner", join->sides[i].name),
-						plan_text(shape, sx_plan_join_pairs(shape, i, tables, true, 100)));
-	}
 }
 
 static void
@@ -242,7 +253,7 @@ streamx_explain(PG_FUNCTION_ARGS)
 	if (shape->derivation)
 		append_derived_plans(&text, view, shape);
 	else if (shape->join)
-		append_join_plans(&text, view, shape);
+		append_join_plans(&text, view, linitial(sx_plan_joined(shape)), "");
 	else
 		append_batch_plans(&text, shape, "");
 

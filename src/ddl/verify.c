@@ -622,9 +622,16 @@ streamx_verify(PG_FUNCTION_ARGS)
 	rewritten = sx_plan_so_far(query, c.shape, view->final, c.closed_us);
 
 	/* windows over joined streams wait for the rows that are held */
-	if (c.shape->join && c.shape->window && c.closed_us != PG_INT64_MIN)
-		c.closed_us = sx_held_least_time(sx_held_open(view, c.shape),
-										 c.shape->window_side, c.closed_us);
+	foreach(lc, c.closed_us == PG_INT64_MIN ? NIL : sx_plan_joined(c.shape))
+	{
+		const SxJoined *joined = lfirst(lc);
+
+		if (joined->shape->window)
+			c.closed_us = Min(c.closed_us,
+							  sx_held_least_time(sx_held_open(view, joined),
+												 joined->shape->window_side, c.closed_us));
+	}
+
 	/* what is made from results of other views is what these are now */
 	foreach(lc, view->sources ? NIL : c.shape->streams)
 	{

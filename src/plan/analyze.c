@@ -682,6 +682,7 @@ sx_plan_so_far(Query *stored, const SxShape *shape, bool final, int64 closed_us)
 {
 	Query	   *query = rewrite_query(stored);
 	bool		all = false;
+	ListCell   *lc;
 
 	/* as it was when it was looked at */
 	(void) inline_ctes_walker((Node *) query, &all);
@@ -693,6 +694,14 @@ sx_plan_so_far(Query *stored, const SxShape *shape, bool final, int64 closed_us)
 		sx_plan_join_locate(shape->join, query);
 		sx_plan_join_so_far(query, shape->join, closed_us);
 		sx_plan_join_locate(shape->join, shape->batch_query);
+	}
+	foreach(lc, shape->derivation ? sx_plan_joined(shape) : NIL)
+	{
+		if (!((SxJoined *) lfirst(lc))->shape->join->outer)
+			continue;
+		sx_plan_inline_all(query);
+		sx_plan_cores_so_far(query, closed_us);
+		break;
 	}
 	return query;
 }
@@ -1016,8 +1025,19 @@ analyze_row_window(SxShape *shape, Query *query, const List *columns)
 
 		if (window == NULL)
 			continue;
+		if (shape->join)
+		{
+			int			side = sx_plan_join_time_side(shape->join, query,
+													  list_nth(call->args, arg));
+
+			if (side < 0 || sx_plan_join_nullable(shape->join, side) ||
+				!sx_plan_join_ends(shape->join, side))
+				continue;
+			shape->window_side = side;
+		}
+		else
+			shape->late_query = sx_plan_late_query(query, NULL, call, tle->expr);
 		shape->window = window;
-		shape->late_query = sx_plan_late_query(query, NULL, call, tle->expr);
 		sx_plan_require_event_time(call, arg);
 		return lfirst_int(lc);
 	}
@@ -1034,9 +1054,6 @@ sx_plan_core(Query *query, const char *viewname, const List *window_columns,
 
 	cxt.viewname = viewname;
 	check_streams(&cxt, query);
-	if (cxt.joins)
-		REFUSE(viewname, ("The query joins streams, and there is more above the join than one level of grouping."),
-			   ("Make a continuous view of the join, and apply the rest in a query over its result table."));
 	sliding = check_clock(query, viewname);
 	if (sliding && !query->hasAggs && query->groupClause == NIL)
 		REFUSE(viewname, ("Rows that leave as time passes are not grouped, and there is more above them than a select list."),
@@ -1057,12 +1074,13 @@ sx_plan_tells_late(const SxShape *shape)
 	int			i;
 
 	if (shape->derivation == NULL)
-		return shape->late_query != NULL;
+		return shape->late_query != NULL || shape->join != NULL;
 	for (i = 0; i < shape->derivation->ncores; i++)
 	{
 		const SxShape *core = shape->derivation->cores[i].shape;
 
-		if (core && core->window && (core->session || core->late_query == NULL))
+		if (core && core->window && core->join == NULL &&
+			(core->session || core->late_query == NULL))
 			return false;
 	}
 	return true;

@@ -781,3 +781,48 @@ sx_plan_cut(SxDeriveContext *cxt, Query *query)
 	(void) query_tree_walker(query, walk_sublinks_walker, cxt,
 							 QTW_IGNORE_RANGE_TABLE | QTW_IGNORE_CTE_SUBQUERIES);
 }
+
+/* ---- what has come out so far ---- */
+
+static bool
+sublinks_so_far_walker(Node *node, int64 *closed_us)
+{
+	if (node == NULL || IsA(node, Query))
+		return false;
+	if (IsA(node, SubLink))
+	{
+		sx_plan_cores_so_far(castNode(Query, ((SubLink *) node)->subselect), *closed_us);
+		return sublinks_so_far_walker(((SubLink *) node)->testexpr, closed_us);
+	}
+	return expression_tree_walker(node, sublinks_so_far_walker, (void *) closed_us);
+}
+
+/* Goes down as sx_plan_cut() does. */
+void
+sx_plan_cores_so_far(Query *query, int64 closed_us)
+{
+	ListCell   *lc;
+
+	check_stack_depth();
+	if (sx_plan_count_streams((Node *) query) == 0)
+		return;
+	if (query->setOperations == NULL && has_core(query))
+	{
+		SxJoin	   *join = sx_plan_join(query, "");
+
+		if (join && join->outer)
+			sx_plan_join_so_far(query, join, closed_us);
+	}
+	else
+	{
+		foreach(lc, query->rtable)
+		{
+			RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
+
+			if (rte->rtekind == RTE_SUBQUERY)
+				sx_plan_cores_so_far(rte->subquery, closed_us);
+		}
+	}
+	(void) query_tree_walker(query, sublinks_so_far_walker, &closed_us,
+							 QTW_IGNORE_RANGE_TABLE | QTW_IGNORE_CTE_SUBQUERIES);
+}

@@ -352,6 +352,48 @@ find_window(SxDerivation *d)
 	}
 }
 
+/* ---- joins of streams ---- */
+
+List *
+sx_plan_joined(const SxShape *shape)
+{
+	const SxDerivation *d = shape->derivation;
+	int			ncores = d ? d->nkept : 0;
+	int			nsides = 0;
+	List	   *result = NIL;
+	ListCell   *lc;
+	int			i;
+
+	for (i = d ? 0 : -1; i < ncores; i++)
+	{
+		const SxShape *core = i < 0 ? shape : d->cores[i].shape;
+		SxJoined   *joined;
+
+		if (core->join == NULL)
+			continue;
+		joined = palloc(sizeof(SxJoined));
+		joined->shape = core;
+		joined->core = i;
+		joined->first = 2 * ncores + nsides;
+		joined->number = nsides;
+		nsides += core->join->nsides;
+		result = lappend(result, joined);
+	}
+	foreach(lc, result)
+		((SxJoined *) lfirst(lc))->nparts = 2 * ncores + nsides;
+	return result;
+}
+
+int
+sx_plan_count_parts(const SxShape *shape)
+{
+	List	   *joined = sx_plan_joined(shape);
+
+	if (joined != NIL)
+		return ((SxJoined *) linitial(joined))->nparts;
+	return shape->derivation ? 2 * shape->derivation->nkept : 0;
+}
+
 /* What a view's rule has in its range table and the query as typed has not. */
 static void
 drop_rule_entries(Query *query)

@@ -49,6 +49,12 @@ typedef struct SxDeriveContext
 extern void sx_plan_cut(SxDeriveContext *cxt, Query *query);
 
 /*
+ * Leave out of the cores of a query, in place, what outer joins of streams
+ * have not given when the watermark (less lateness) is closed_us.
+ */
+extern void sx_plan_cores_so_far(Query *query, int64 closed_us);
+
+/*
  * cascade.c: the same where result tables of continuous views take the place
  * of streams; how many there are of them.
  */

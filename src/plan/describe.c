@@ -168,20 +168,30 @@ describe_strategy(StringInfo text, const SxShape *shape)
 /* ---- joins of streams ---- */
 
 static void
-describe_join(StringInfo text, const SxJoin *join)
+describe_joins(StringInfo text, const List *places)
 {
 	bool		timed = false;
-	int			i;
+	ListCell   *lc;
 
+	if (places == NIL)
+		return;
 	sx_describe(text, "Join", "a batch is joined with the rows that are held of the other streams, then held itself");
-	for (i = 0; i < join->nsides; i++)
+	foreach(lc, places)
 	{
-		const SxJoinSide *side = &join->sides[i];
+		const SxJoined *joined = lfirst(lc);
+		const SxJoin *join = joined->shape->join;
+		const char *into = joined->core < 0 ? "" : psprintf(", into hidden table %d", joined->core + 1);
+		int			i;
 
-		timed |= side->timed;
-		sx_describe(text, "", "%s: held %s%s", side->name,
-					side->expires ? "until the watermark shows that nothing can match any more" : "for ever",
-					side->preserved ? "; rows without a partner come then" : "");
+		for (i = 0; i < join->nsides; i++)
+		{
+			const SxJoinSide *side = &join->sides[i];
+
+			timed |= side->timed;
+			sx_describe(text, "", "%s%s: held %s%s", side->name, into,
+						side->expires ? "until the watermark shows that nothing can match any more" : "for ever",
+						side->preserved ? "; rows without a partner come then" : "");
+		}
 	}
 	if (timed)
 		sx_describe(text, "", "rows whose event time is behind the watermark are late");
@@ -263,8 +273,7 @@ sx_plan_describe(StringInfo text, const SxView *view, const SxShape *shape)
 	const SxDerivation *d = shape->derivation;
 
 	describe_strategy(text, shape);
-	if (shape->join)
-		describe_join(text, shape->join);
+	describe_joins(text, sx_plan_joined(shape));
 	if (shape->nkeys > 0)
 		sx_describe(text, "Key", "%s", key_names(view, shape->keys, shape->nkeys));
 	if (d && d->nparts > 0)

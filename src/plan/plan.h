@@ -285,6 +285,26 @@ extern PlannedStmt *sx_plan_prune(const SxShape *shape, const Oid *tables,
 extern PlannedStmt *sx_plan_derived_rows(const SxShape *shape, Oid result,
 										 SxDeriveScope scope, ParamListInfo params);
 
+/*
+ * Where a view joins streams: itself, or in a core of it.  Each side has a
+ * table of its rows among the parts of the view, which are per core of a
+ * derived view its hidden table and its state, then those tables.
+ */
+typedef struct SxJoined
+{
+	const SxShape *shape;		/* that has the join */
+	int			core;			/* whose shape that is; -1: the view's */
+	int			nparts;			/* of the view */
+	int			first;			/* of these: the table of the first side */
+	int			number;			/* of that table in its name, from 0 */
+} SxJoined;
+
+/* They, in order. */
+extern List *sx_plan_joined(const SxShape *shape);
+
+/* How many parts the view has. */
+extern int	sx_plan_count_parts(const SxShape *shape);
+
 /* At server start: queries over tables can group by session() as well. */
 extern void sx_plan_init(void);
 

@@ -553,45 +553,90 @@ add_late(SxDerived *v, CoreRun *core, const SxScanInput *input, int64 closed_us,
 	late->nrows = n;
 }
 
-int64
-sx_result_derive(SxResult *r, const SxScanInput *input, int64 closed_us,
-				 SxLateRows *late)
+/* What a plan gives over the input goes into a core. */
+static void
+run_into_core(SxDerived *v, CoreRun *core, PlannedStmt *plan, const SxScanInput *input,
+			  int64 closed_us, int64 *dropped)
+{
+	const SxShape *shape = core->result->shape;
+	SxScanInput in = *input;
+	DestReceiver *dest;
+	SxRows		rows;
+
+	in.streams = shape->streams;
+	dest = sx_exec_collector(&rows, CurrentMemoryContext);
+	run_over_batch(plan, shape, &in, dest, closed_us);
+	dest->rDestroy(dest);
+	CommandCounterIncrement();
+	UpdateActiveSnapshotCommandId();
+	if (shape->strategy == SX_STRATEGY_APPEND)
+	{
+		check_index(v, core, &v->d->cores[core->number], &rows);
+		append_rows(core, &v->d->cores[core->number], &rows, closed_us, dropped);
+	}
+	else
+		(void) sx_result_take(core->result, &rows, closed_us, dropped);
+}
+
+void
+sx_result_derive_begin(SxResult *r)
+{
+	begin_changes(r->derived);
+}
+
+void
+sx_result_derive_rows(SxResult *r, const SxScanInput *input, int64 closed_us,
+					  SxLateRows *late)
 {
 	SxDerived  *v = r->derived;
 	bool		small = input->end_row - input->first_row <= SMALL_BATCH;
-	SxScanInput in = *input;
 	int			i;
 
 	memset(late, 0, sizeof(*late));
-	begin_changes(v);
 	for (i = 0; i < v->d->nkept; i++)
 	{
 		CoreRun    *core = &v->cores[i];
 		const SxShape *shape = core->result->shape;
-		DestReceiver *dest;
-		SxRows		rows;
 		int64		dropped;
 
-		if (!list_member_oid(shape->streams, input->stream))
+		if (shape->join || !list_member_oid(shape->streams, input->stream))
 			continue;
-		in.streams = shape->streams;
-		dest = sx_exec_collector(&rows, CurrentMemoryContext);
-		run_over_batch(small ? core->plan_small : core->plan_big, shape, &in, dest, closed_us);
-		dest->rDestroy(dest);
-		CommandCounterIncrement();
-		UpdateActiveSnapshotCommandId();
-		if (shape->strategy == SX_STRATEGY_APPEND)
-			check_index(v, core, &v->d->cores[i], &rows);
-		if (shape->strategy == SX_STRATEGY_APPEND)
-			append_rows(core, &v->d->cores[i], &rows, closed_us, &dropped);
-		else
-			(void) sx_result_take(core->result, &rows, closed_us, &dropped);
+		run_into_core(v, core, small ? core->plan_small : core->plan_big, input, closed_us,
+					  &dropped);
 		if (shape->session)
 			late->nrows = late->rows ? late->nrows : Max(late->nrows, dropped);
 		else if (dropped > 0)
+		{
+			SxScanInput in = *input;
+
+			in.streams = shape->streams;
 			add_late(v, core, &in, closed_us, late);
+		}
 	}
-	return derive(v, r->view->final);
+}
+
+void
+sx_result_derive_joined(SxResult *r, int core, PlannedStmt *plan, const SxScanInput *input)
+{
+	SxDerived  *v = r->derived;
+	int64		dropped;
+
+	run_into_core(v, &v->cores[core], plan, input, PG_INT64_MIN, &dropped);
+}
+
+int64
+sx_result_derive_end(SxResult *r)
+{
+	return derive(r->derived, r->view->final);
+}
+
+int64
+sx_result_derive(SxResult *r, const SxScanInput *input, int64 closed_us,
+				 SxLateRows *late)
+{
+	sx_result_derive_begin(r);
+	sx_result_derive_rows(r, input, closed_us, late);
+	return sx_result_derive_end(r);
 }
 
 /* ---- windows that close ---- */
@@ -757,11 +802,11 @@ sx_derived_open(SxResult *r)
 	ListCell   *lc;
 	int			i;
 
-	if (list_length(r->view->parts) != 2 * d->nkept)
+	if (list_length(r->view->parts) != sx_plan_count_parts(shape))
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("continuous view %s is derived from %d parts, but has %d",
-						r->view->name, d->nkept, list_length(r->view->parts) / 2),
+				 errmsg("continuous view %s is derived from %d tables, but has %d",
+						r->view->name, sx_plan_count_parts(shape), list_length(r->view->parts)),
 				 errhint("Something that its query names means something else now; drop the continuous view and create it anew.")));
 	r->derived = v;
 	v->r = r;
@@ -790,6 +835,8 @@ sx_derived_open(SxResult *r)
 		core->view.final_column = NULL;
 		core->view.sink = InvalidOid;
 		core->result = sx_result_open(&core->view, d->cores[i].shape);
+		if (d->cores[i].shape->join)
+			continue;			/* has plans by side, see pairs.c */
 		core->plan_small = sx_plan_batch(d->cores[i].shape, 100);
 		core->plan_big = sx_plan_batch(d->cores[i].shape, 100000);
 	}
@@ -816,7 +863,11 @@ sx_derived_open(SxResult *r)
 			v->relations = lappend_oid(v->relations, lfirst_oid(lc));
 	}
 	for (i = 0; i < d->nkept; i++)
-		v->relations = list_concat_unique_oid(v->relations, v->cores[i].plan_big->relationOids);
+	{
+		if (v->cores[i].plan_big)
+			v->relations = list_concat_unique_oid(v->relations,
+												  v->cores[i].plan_big->relationOids);
+	}
 	v->relations = list_concat_unique_oid(v->relations,
 										  sx_plan_derive(shape, v->tables, SX_DERIVE_ALL,
 														 NULL)->relationOids);

@@ -50,6 +50,7 @@ void
 sx_result_describe(StringInfo text, const SxView *view, const SxShape *shape)
 {
 	const char *what;
+	ListCell   *lc;
 
 	if (!OidIsValid(view->state))
 		what = NULL;
@@ -59,17 +60,25 @@ sx_result_describe(StringInfo text, const SxView *view, const SxShape *shape)
 		what = "a row for each pane of a group";
 	else
 		what = "a row for each group";
-	for (int i = 0; shape->join && i < list_length(view->parts); i++)
-		sx_describe(text, i == 0 ? "Held" : "", "%s: rows of %s, about %.0f, %s",
-					get_rel_name(list_nth_oid(view->parts, i)), shape->join->sides[i].name,
-					estimated_rows(list_nth_oid(view->parts, i)),
-					relation_size(list_nth_oid(view->parts, i)));
-	if (view->parts != NIL && shape->join == NULL)
+	foreach(lc, list_length(view->parts) == sx_plan_count_parts(shape) ? sx_plan_joined(shape) : NIL)
+	{
+		const SxJoined *joined = lfirst(lc);
+		const SxJoin *join = joined->shape->join;
+
+		for (int i = 0; i < join->nsides; i++)
+		{
+			Oid			table = list_nth_oid(view->parts, joined->first + i);
+
+			sx_describe(text, joined->number + i == 0 ? "Held" : "", "%s: rows of %s, about %.0f, %s",
+						get_rel_name(table), join->sides[i].name,
+						estimated_rows(table), relation_size(table));
+		}
+	}
+	if (view->parts != NIL && shape->derivation)
 	{
 		int64		size = 0;
-		ListCell   *lc;
 
-		foreach(lc, view->parts)
+		foreach(lc, list_truncate(list_copy(view->parts), 2 * shape->derivation->nkept))
 		{
 			if (OidIsValid(lfirst_oid(lc)))
 				size += bytes_of(lfirst_oid(lc));

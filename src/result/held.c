@@ -46,8 +46,6 @@
 
 struct SxHeldRows
 {
-	const SxView *view;
-	const SxShape *shape;
 	const SxJoin *join;
 	Oid		   *tables;
 	SxStream  **streams;
@@ -56,28 +54,26 @@ struct SxHeldRows
 };
 
 char *
-sx_held_name(int view_id, int side)
+sx_held_name(int view_id, int number)
 {
-	return psprintf("h%d_%d", view_id, side + 1);
+	return psprintf("h%d_%d", view_id, number + 1);
 }
 
 SxHeldRows *
-sx_held_open(const SxView *view, const SxShape *shape)
+sx_held_open(const SxView *view, const SxJoined *joined)
 {
 	SxHeldRows *held = palloc0(sizeof(SxHeldRows));
 	int			i;
 	int			c;
 
-	if (list_length(view->parts) != shape->join->nsides)
+	if (list_length(view->parts) != joined->nparts)
 		ereport(ERROR,
 				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
 				 errmsg("continuous view %s joins other streams than it did when it was created",
 						view->name),
 				 errdetail("A view that the query uses has changed."),
 				 errhint("Create the continuous view again.")));
-	held->view = view;
-	held->shape = shape;
-	held->join = shape->join;
+	held->join = joined->shape->join;
 	held->next_us = PG_INT64_MIN;
 	held->tables = palloc(sizeof(Oid) * held->join->nsides);
 	held->streams = palloc(sizeof(SxStream *) * held->join->nsides);
@@ -85,7 +81,7 @@ sx_held_open(const SxView *view, const SxShape *shape)
 	{
 		const SxJoinSide *side = &held->join->sides[i];
 
-		held->tables[i] = list_nth_oid(view->parts, i);
+		held->tables[i] = list_nth_oid(view->parts, joined->first + i);
 		for (c = 0; c < side->ncols; c++)
 		{
 			if (get_attnum(held->tables[i], psprintf("c%d", side->attnos[c])) != SX_HELD_FIRST + c)

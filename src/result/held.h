@@ -1,7 +1,7 @@
 /*-------------------------------------------------------------------------
  * held.h
  *		Rows of joined streams that are held (plan/join.h), in tables
- *		streamx_state.h<id>_<side>.
+ *		streamx_state.h<id>_<number>.
  *
  * Like all of the room: inside the batch's transaction, as the view's owner,
  * with an active snapshot that sees what the transaction did before.
@@ -21,11 +21,11 @@
 
 typedef struct SxHeldRows SxHeldRows;
 
-/* Name of the table of a side, in streamx_state; palloc'd */
-extern char *sx_held_name(int view_id, int side);
+/* Name of a table of rows, in streamx_state: its number among the view's */
+extern char *sx_held_name(int view_id, int number);
 
 /* In the current context, where it stays; ERROR if a table is missing. */
-extern SxHeldRows *sx_held_open(const SxView *view, const SxShape *shape);
+extern SxHeldRows *sx_held_open(const SxView *view, const SxJoined *joined);
 
 /* The stream of a side. */
 extern const SxStream *sx_held_stream(const SxHeldRows *held, int side);

@@ -79,6 +79,18 @@ extern int64 sx_result_derive(SxResult *result, const SxScanInput *input,
 							  int64 closed_us, SxLateRows *late);
 
 /*
+ * The parts of it, for views whose cores join streams: begin; fold rows into
+ * the cores that do not; what a plan gives over the input into one that does,
+ * of which nothing is late; derive.
+ */
+extern void sx_result_derive_begin(SxResult *result);
+extern void sx_result_derive_rows(SxResult *result, const SxScanInput *input,
+								  int64 closed_us, SxLateRows *late);
+extern void sx_result_derive_joined(SxResult *result, int core, PlannedStmt *plan,
+									const SxScanInput *input);
+extern int64 sx_result_derive_end(SxResult *result);
+
+/*
  * sx_result_follow -- derive what the writing of other views' results, which
  * it reads, has changed; or the whole anew
  *

@@ -105,8 +105,9 @@ typedef struct BatchInput
 	SxBatch   **batches;
 	int			nbatches;
 	int64		nrows;
-	int			expired;		/* side of a join: its rows that expire; -1: a
-								 * batch of the stream */
+	SxPairs    *expired;		/* rows that expire of a side of this join;
+								 * NULL: a batch of the stream */
+	int			side;
 	bool		first;			/* round of the batch */
 	bool		last;
 } BatchInput;
@@ -192,8 +193,7 @@ open_view(SxViewRun *run, BatchInput *in)
 		sx_result_lock(run->result);
 	if (OidIsValid(run->view->state))
 		LockRelationOid(run->view->state, RowExclusiveLock);
-	if (run->pairs)
-		sx_pairs_lock(run);
+	sx_pairs_lock(run);
 	check_current(run, in);
 
 	sx_result_emit_begin(run->result, run->outbox);
@@ -208,9 +208,16 @@ bool
 sx_view_due(const SxViewRun *run, int64 watermark_us)
 {
 	int64		closed = sx_watermark_closed(run, watermark_us);
+	ListCell   *lc;
 
-	return run->result == NULL || sx_result_can_close(run->result, closed) ||
-		(run->pairs && sx_held_can_expire(run->pairs->held, closed));
+	if (run->result == NULL || sx_result_can_close(run->result, closed))
+		return true;
+	foreach(lc, run->pairs)
+	{
+		if (sx_held_can_expire(((SxPairs *) lfirst(lc))->held, closed))
+			return true;
+	}
+	return false;
 }
 
 /*
@@ -221,11 +228,17 @@ static int64
 windows_closed(SxViewRun *run, int64 watermark_us)
 {
 	int64		closed = sx_watermark_closed(run, watermark_us);
+	ListCell   *lc;
 
-	if (run->pairs && run->shape->window && closed != PG_INT64_MIN)
+	foreach(lc, closed == PG_INT64_MIN ? NIL : run->pairs)
 	{
+		const SxPairs *pairs = lfirst(lc);
+		const SxShape *shape = pairs->joined->shape;
+
+		if (shape->window == NULL)
+			continue;
 		PushActiveSnapshot(GetTransactionSnapshot());
-		closed = sx_held_least_time(run->pairs->held, run->shape->window_side, closed);
+		closed = Min(closed, sx_held_least_time(pairs->held, shape->window_side, closed));
 		PopActiveSnapshot();
 	}
 	return closed;
@@ -349,7 +362,7 @@ apply(SxViewRun *run, BatchInput *in, int64 first, int64 end)
 	input.first_row = first;
 	input.end_row = end;
 	if (run->pairs)
-		sx_pairs_apply(run, in->task, &input, in->expired, small);
+		sx_pairs_apply(run, in->task, &input, in->expired, in->side, small);
 	else
 		sx_view_write(run, in->task, small ? run->plan_small : run->plan_big, &input,
 					  sx_watermark_closed(run, run->watermark_us));
@@ -530,8 +543,7 @@ run_part(SxViewRun *run, BatchInput *in, int64 first, int64 end, int64 *rest,
 	sx_result_emit_rollback(run->result, &mark);
 	sx_result_forget(run->result);
 	sx_result_undo(run->result, open_mark);
-	if (run->pairs)
-		sx_held_forget(run->pairs->held);
+	sx_pairs_forget(run);
 	if (ProcDiePending)
 		ReThrowError(edata);
 	if (in->task->rounds)
@@ -618,26 +630,15 @@ run_range(SxViewRun *run, BatchInput *in, int64 first, int64 end,
 	return true;
 }
 
-/*
- * Rows of joined streams that expire at the end of this batch: those that have
- * remained without a partner come out, what is not needed any more goes.
- */
+/* Those of one join that have remained without a partner come out. */
 static bool
-expire_rows(SxViewRun *run, BatchInput *in, ViewOutcome *outcome)
+expire_unmatched(SxViewRun *run, BatchInput *in, SxPairs *pairs, int64 from, int64 to,
+				 MemoryContext cxt, ViewOutcome *outcome)
 {
-	int64		from = sx_watermark_closed(run, run->watermark_us);
-	int64		to = sx_watermark_closed(run, run->next_watermark_us);
-	const SxJoin *join = run->shape->join;
+	const SxJoin *join = pairs->joined->shape->join;
 	MemoryContext old = CurrentMemoryContext;
-	MemoryContext cxt;
 	int			i;
 
-	if (join == NULL || !sx_held_can_expire(run->pairs->held, to))
-		return true;
-	cxt = AllocSetContextCreate(CurrentMemoryContext, "streamx rows that expire",
-								ALLOCSET_DEFAULT_SIZES);
-	CommandCounterIncrement();
-	PushActiveSnapshot(GetTransactionSnapshot());
 	for (i = 0; i < join->nsides * 2; i++)
 	{
 		int			side = i / 2;
@@ -648,18 +649,18 @@ expire_rows(SxViewRun *run, BatchInput *in, ViewOutcome *outcome)
 		if (!join->sides[side].preserved || (i % 2 == 0 && from == PG_INT64_MIN))
 			continue;
 		scan = i % 2 == 0 ?
-			sx_held_begin(run->pairs->held, side, PG_INT64_MIN, PG_INT64_MIN + 1) :
-			sx_held_begin(run->pairs->held, side, from, to);
+			sx_held_begin(pairs->held, side, PG_INT64_MIN, PG_INT64_MIN + 1) :
+			sx_held_begin(pairs->held, side, from, to);
 		for (;;)
 		{
-			BatchInput	part = {.task = in->task,.expired = side};
+			BatchInput	part = {.task = in->task,.expired = pairs,.side = side};
 
 			MemoryContextSwitchTo(cxt);
 			batch = sx_held_next(scan, EXPIRED_ROWS);
 			MemoryContextSwitchTo(old);
 			if (batch == NULL)
 				break;
-			part.def = sx_held_stream(run->pairs->held, side);
+			part.def = sx_held_stream(pairs->held, side);
 			part.batches = &batch;
 			part.nbatches = 1;
 			part.nrows = batch->nrows;
@@ -669,11 +670,39 @@ expire_rows(SxViewRun *run, BatchInput *in, ViewOutcome *outcome)
 			MemoryContextReset(cxt);
 		}
 	}
-	CommandCounterIncrement();
-	UpdateActiveSnapshotCommandId();
-	sx_held_remove(run->pairs->held, to);
-	PopActiveSnapshot();
-	MemoryContextDelete(cxt);
+	return true;
+}
+
+/*
+ * Rows of joined streams that expire at the end of this batch: what is not
+ * needed any more goes.
+ */
+static bool
+expire_rows(SxViewRun *run, BatchInput *in, ViewOutcome *outcome)
+{
+	int64		from = sx_watermark_closed(run, run->watermark_us);
+	int64		to = sx_watermark_closed(run, run->next_watermark_us);
+	ListCell   *lc;
+
+	foreach(lc, run->pairs)
+	{
+		SxPairs    *pairs = lfirst(lc);
+		MemoryContext cxt;
+
+		if (!sx_held_can_expire(pairs->held, to))
+			continue;
+		cxt = AllocSetContextCreate(CurrentMemoryContext, "streamx rows that expire",
+									ALLOCSET_DEFAULT_SIZES);
+		CommandCounterIncrement();
+		PushActiveSnapshot(GetTransactionSnapshot());
+		if (!expire_unmatched(run, in, pairs, from, to, cxt, outcome))
+			return false;
+		CommandCounterIncrement();
+		UpdateActiveSnapshotCommandId();
+		sx_held_remove(pairs->held, to);
+		PopActiveSnapshot();
+		MemoryContextDelete(cxt);
+	}
 	return true;
 }
 
@@ -788,8 +817,7 @@ run_view(SxViewRun *run, BatchInput *in, ViewOutcome *outcome)
 		sx_result_emit_discard(run->result);
 		sx_result_forget(run->result);
 		sx_result_undo(run->result, 0);
-		if (run->pairs)
-			sx_held_forget(run->pairs->held);
+		sx_pairs_forget(run);
 	}
 	if (!outcome->again)
 		run->failures = 0;
@@ -804,7 +832,7 @@ sx_batch_follow(SxViewRun *run, SxTask *task)
 	ResourceOwner owner = CurrentResourceOwner;
 	ErrorContextCallback context;
 	ErrorData  *volatile edata = NULL;
-	BatchInput	in = {.task = task,.def = task->stream->def,.expired = -1};
+	BatchInput	in = {.task = task,.def = task->stream->def};
 	ViewOutcome outcome = {0};
 
 	memset(&run->counters, 0, sizeof(run->counters));
@@ -1089,7 +1117,6 @@ run_round(SxTask *task, Intake *intake, SxBatch *list, bool first, List **leavin
 	intake->nrows += in.nrows;
 	in.task = task;
 	in.def = stream->def;
-	in.expired = -1;
 	in.first = first;
 	in.last = !go_on(task, intake, &in);
 	if (first && in.last)
@@ -1257,8 +1284,7 @@ batch_failed(SxTask *task, ErrorData *error, bool stop)
 			if (sx_result_lost(run->result))
 				sx_refill_lost(run);
 		}
-		if (run->pairs)
-			sx_held_forget(run->pairs->held);
+		sx_pairs_forget(run);
 		if (stop)
 		{
 			StartTransactionCommand();
@@ -1445,7 +1471,6 @@ begin_rebuilding(BatchInput *in, SxTask *task, SxStreamRun *stream_run, const Sx
 	task->stream = stream_run;
 	in->task = task;
 	in->def = stream;
-	in->expired = -1;
 }
 
 void

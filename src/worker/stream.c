@@ -422,7 +422,7 @@ sx_view_prepare(SxViewRun *run)
 	PlannedStmt *big = NULL;
 	List	   *relations;
 	SxResult   *result;
-	SxPairs    *pairs = NULL;
+	List	   *pairs;
 	ListCell   *lc;
 
 	shape = sx_plan_analyze(sx_plan_stored_query(run->view->query),
@@ -445,8 +445,7 @@ sx_view_prepare(SxViewRun *run)
 		big = sx_plan_batch(shape, 100000);
 		relations = list_copy(big->relationOids);
 	}
-	if (shape->join)
-		pairs = sx_pairs_open(run->view, shape, &relations);
+	pairs = sx_pairs_open(run->view, shape, &relations);
 	MemoryContextSwitchTo(run->cxt);
 	foreach(lc, relations)
 		run->relations = list_append_unique_oid(run->relations, lfirst_oid(lc));

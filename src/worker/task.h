@@ -37,12 +37,14 @@
 #include "worker/reader.h"
 
 /*
- * Of a view that joins streams: what is held, and plans by side: pairs with
- * the batch in its place, its rows without a partner (NULL: they do not come),
+ * Where a view joins streams: what is held, and plans by side: pairs with the
+ * batch in its place, its rows without a partner (NULL: they do not come),
  * what is to be held.  Of the first two those for few and for many rows.
  */
 typedef struct SxPairs
 {
+	const SxJoined *joined;
+	List	   *relations;		/* Oids that the plans read */
 	SxHeldRows *held;
 	PlannedStmt *(*pairs)[2];
 	PlannedStmt *(*unmatched)[2];
@@ -72,7 +74,7 @@ typedef struct SxViewRun
 	PlannedStmt *plan_big;
 	List	   *relations;		/* Oids that plan, result and state depend on */
 	SxResult   *result;
-	SxPairs    *pairs;			/* of a view that joins streams, or NULL */
+	List	   *pairs;			/* SxPairs: where it joins streams */
 	bool		stale;			/* something it depends on has changed */
 	int			failures;		/* in a row, of the kind that may pass */
 	int			retries;		/* in a row */
@@ -269,16 +271,19 @@ extern void sx_view_write(SxViewRun *run, SxTask *task, PlannedStmt *plan,
 /* ---- pairs.c: views that join streams ---- */
 
 /* In the current context; *relations: Oids that the plans depend on. */
-extern SxPairs *sx_pairs_open(const SxView *view, const SxShape *shape,
-							  List **relations);
+extern List *sx_pairs_open(const SxView *view, const SxShape *shape,
+						   List **relations);
 extern void sx_pairs_lock(SxViewRun *run);
 
+/* What is remembered may be wrong: after every abort. */
+extern void sx_pairs_forget(SxViewRun *run);
+
 /*
- * Join the input with what is held and hold it; expired: a side whose rows,
- * held so far, these are (-1: a batch).
+ * Join the input with what is held and hold it; expired: the rows are of a
+ * side of this, held so far (NULL: a batch).
  */
-extern void sx_pairs_apply(SxViewRun *run, SxTask *task,
-						   const SxScanInput *input, int expired, bool small);
+extern void sx_pairs_apply(SxViewRun *run, SxTask *task, const SxScanInput *input,
+						   SxPairs *expired, int side, bool small);
 
 /* ---- watermark.c: how far event time has come for a task's views ---- */
 

@@ -109,7 +109,7 @@ has_windows(const SxTask *task)
 		const SxViewRun *run = lfirst(lc);
 
 		/* one that is not planned yet may have */
-		if (run->shape == NULL || run->shape->window || run->shape->sliding || run->shape->join)
+		if (run->shape == NULL || run->shape->window || run->shape->sliding || run->pairs)
 			return true;
 	}
 	return false;
