@@ -406,6 +406,28 @@ sub _render
 	return \%query;
 }
 
+# A join of streams, as _window() gives windows; from: the FROM clause.
+sub _join
+{
+	my ($self, $set) = @_;
+	my $span = $self->_pick(0, 2, 5, 10);
+	my ($left, $right) = @{ $self->_pick([ '{s}', '{s}' ], [ '{s}', '{r}' ], [ '{r}', '{s}' ]) };
+	my $kind = $self->_pick('JOIN', 'JOIN', 'LEFT JOIN', 'RIGHT JOIN', 'FULL JOIN');
+	my $on = $self->_pick('a.t = b.t AND ', 'a.t = b.t AND ', 'a.i > 0 AND a.t = b.t AND b.i < 5 AND ', '')
+	  . "b.ts BETWEEN a.ts - interval '1 s' AND a.ts + interval '$span s'";
+	my $now = sprintf "batch.watermark('%s')", $set->{name} . ("$left$right" =~ /r/ ? '_r' : '');
+
+	return undef if $set->{kind} ne 'clean';
+	$on = "a.t = b.t AND b.ts >= a.ts - interval '1 s' AND b.ts - a.ts <= interval '$span s'"
+	  if $kind eq 'FULL JOIN';
+
+	# unmatched rows come when the watermark has passed what they match
+	return { view => '', batch => '', several => 1,
+		from => "FROM $left a $kind $right b ON $on",
+		closed => "(a.id IS NOT NULL AND b.id IS NOT NULL OR a.ts + interval '$span s' < $now"
+		  . " OR b.ts + interval '1 s' < $now)" };
+}
+
 my %shapes = (
 	transform => sub {
 		my ($self, $set) = @_;
@@ -557,26 +579,36 @@ my %shapes = (
 
 	related => sub {
 		my ($self, $set) = @_;
-		my $span = $self->_pick(0, 2, 5, 10);
-		my ($left, $right) = @{ $self->_pick([ '{s}', '{s}' ], [ '{s}', '{r}' ], [ '{r}', '{s}' ]) };
-		my $kind = $self->_pick('JOIN', 'JOIN', 'LEFT JOIN', 'RIGHT JOIN', 'FULL JOIN');
-		my $on = $self->_pick('a.t = b.t AND ', 'a.t = b.t AND ', 'a.i > 0 AND a.t = b.t AND b.i < 5 AND ', '')
-		  . "b.ts BETWEEN a.ts - interval '1 s' AND a.ts + interval '$span s'";
-		my $now = sprintf "batch.watermark('%s')", $set->{name} . ("$left$right" =~ /r/ ? '_r' : '');
-		my ($text, $window);
-
-		return undef if $set->{kind} ne 'clean';
-		$on = "a.t = b.t AND b.ts >= a.ts - interval '1 s' AND b.ts - a.ts <= interval '$span s'"
-		  if $kind eq 'FULL JOIN';
-
-		# unmatched rows come when the watermark has passed what they match
-		$window = { view => '', batch => '', several => 1,
-			closed => "(a.id IS NOT NULL AND b.id IS NOT NULL OR a.ts + interval '$span s' < $now"
-			  . " OR b.ts + interval '1 s' < $now)" };
-		$text = $self->_chance(70) ? 'SELECT a.id, b.id AS other, a.i, b.n'
+		my $join = $self->_join($set) or return undef;
+		my $text = $self->_chance(70) ? 'SELECT a.id, b.id AS other, a.i, b.n'
 		  : 'SELECT a.t AS k, count(*) AS x1, count(b.id) AS x2, sum(a.i) AS x3';
-		return _render($set, 'related', "$text FROM $left a $kind $right b ON $on WHERE {closed}"
-			  . ($text =~ /count/ ? ' GROUP BY k' : ''), $window);
+
+		return _render($set, 'related', "$text $join->{from} WHERE {closed}"
+			  . ($text =~ /count/ ? ' GROUP BY k' : ''), $join);
+	},
+
+	# levels over a join
+	matched => sub {
+		my ($self, $set) = @_;
+		my $join = $self->_join($set) or return undef;
+		my ($key) = $self->_keys($set, 1);
+		my ($agg) = $self->_pick('count(*)', 'sum(b.i)', 'max(b.n)', 'count(b.id)', 'count(DISTINCT b.i)');
+		my $group = "(SELECT $key AS k, b.i > 0 AS o, $agg AS x $join->{from} WHERE {closed} GROUP BY k, o)";
+		my $rows = "(SELECT $key AS k, a.id, b.id AS other, b.i AS x $join->{from} WHERE {closed})";
+		my $text = $self->_pick(
+			"SELECT k, sum(x) AS x1, count(*) AS x2 FROM $group q GROUP BY k",
+			"SELECT o, max(x) AS x1, count(*) AS x2 FROM $group q GROUP BY o HAVING count(*) > 1",
+			"SELECT min(x) AS x1, max(x) AS x2, count(*) AS x3 FROM $group q",
+			"SELECT k, o, x, rank() OVER (PARTITION BY o ORDER BY x DESC NULLS LAST) AS r FROM $group q",
+			"SELECT k, o, x FROM $group q ORDER BY x DESC NULLS LAST, k, o LIMIT 3",
+			"SELECT DISTINCT x FROM $group q",
+			"SELECT DISTINCT ON (k) k, id, other, x FROM $rows q ORDER BY k, x DESC NULLS LAST, id, other",
+			"SELECT k, id, other FROM (SELECT *, row_number() OVER (PARTITION BY k ORDER BY x NULLS FIRST, id DESC, other) AS rn FROM $rows q) r WHERE rn <= 2",
+			"SELECT k, id, x, sum(x) OVER (PARTITION BY k ORDER BY id, other) AS x1 FROM $rows q",
+			"SELECT q.k, q.o, q.x, c.n FROM $group q LEFT JOIN (SELECT $key AS k, count(*) AS n FROM {s} a GROUP BY 1) c ON c.k = q.k",
+			"SELECT o, count(*) AS n FROM $group q WHERE x > (SELECT avg(x) FROM $group p) GROUP BY o");
+
+		return _render($set, 'matched', $text, $join);
 	},
 
 	nested => sub {

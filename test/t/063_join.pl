@@ -36,6 +36,16 @@ CREATE VIEW sums WITH (streamx.continuous) AS
 CREATE VIEW windows WITH (streamx.continuous, streamx.emit = 'final') AS
   SELECT tumble(l.ts, '10 s') AS w, count(*), count(r.n) AS matched, count(DISTINCT l.k) AS ks
   FROM l LEFT JOIN r ON l.k = r.k AND r.ts BETWEEN l.ts - interval '1 s' AND l.ts + interval '2 s' GROUP BY w;
+CREATE VIEW levels WITH (streamx.continuous) AS
+  SELECT matched, count(*) AS rows, sum(k) AS ks FROM (
+    SELECT l.n, l.k, count(r.n) AS matched
+    FROM l LEFT JOIN r ON l.k = r.k AND r.ts BETWEEN l.ts - interval '1 s' AND l.ts + interval '2 s' GROUP BY l.n, l.k) q
+  GROUP BY matched;
+CREATE VIEW top WITH (streamx.continuous) AS
+  SELECT k, l, r FROM (
+    SELECT l.k, l.n AS l, r.n AS r, row_number() OVER (PARTITION BY l.k ORDER BY r.ts DESC, l.n, r.n) AS rn
+    FROM l JOIN r ON l.k = r.k AND r.ts BETWEEN l.ts - interval '1 s' AND l.ts + interval '2 s') q
+  WHERE rn <= 3;
 SQL
 
 # rows of both streams, l or r first, in transactions of their own
@@ -66,7 +76,7 @@ sub check
 
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	subtest $what => sub {
-		$node->caught_up($_) foreach qw(pairs all_rows sums windows);
+		$node->caught_up($_) foreach qw(pairs all_rows sums windows levels top);
 		$node->same('TABLE pairs', "SELECT l.n, r.n FROM l_batch l JOIN r_batch r ON $on", 'pairs');
 		$node->same('TABLE all_rows',
 			"SELECT l.n, r.n FROM l_batch l FULL JOIN r_batch r ON $on
@@ -81,6 +91,14 @@ sub check
 			 HAVING tumble(max(l.ts), '10 s') + interval '10 s' <=
 			   (SELECT least($watermark, min(ts)) FROM l_batch WHERE ts + interval '2 s' >= $watermark)",
 			'windows that no row can come to any more');
+		$node->same('TABLE levels',
+			"SELECT matched, count(*), sum(k) FROM (SELECT l.n, l.k, count(r.n) AS matched
+			 FROM l_batch l LEFT JOIN r_batch r ON $on WHERE $sofar GROUP BY l.n, l.k) q GROUP BY matched",
+			'groups of groups');
+		$node->same('TABLE top',
+			"SELECT k, l, r FROM (SELECT l.k, l.n AS l, r.n AS r,
+			   row_number() OVER (PARTITION BY l.k ORDER BY r.ts DESC, l.n, r.n) AS rn
+			 FROM l_batch l JOIN r_batch r ON $on) q WHERE rn <= 3", 'the first of each');
 	};
 	return;
 }
