@@ -83,4 +83,5 @@ SELECT view, d.* FROM streamx.continuous_views v, LATERAL streamx.verify(v.view)
 SET client_min_messages = warning;
 DROP FOREIGN TABLE a_s, b_s CASCADE;
 SELECT relname FROM pg_class WHERE relnamespace = 'streamx_state'::regnamespace AND relname ~ '^[vsdh][0-9]';
-RESET client_min_messages;
+DROP SCHEMA joins CASCADE;
+DROP EXTENSION streamx;
