@@ -591,22 +591,22 @@ my %shapes = (
 	matched => sub {
 		my ($self, $set) = @_;
 		my $join = $self->_join($set) or return undef;
-		my ($key) = $self->_keys($set, 1);
+		my ($key) = $self->_chance(25) ? "tumble(a.ts, '10 s')" : $self->_keys($set, 1);
 		my ($agg) = $self->_pick('count(*)', 'sum(b.i)', 'max(b.n)', 'count(b.id)', 'count(DISTINCT b.i)');
-		my $group = "(SELECT $key AS k, b.i > 0 AS o, $agg AS x $join->{from} WHERE {closed} GROUP BY k, o)";
+		my $group = "(SELECT $key AS k, b.i > 0 AS p, $agg AS x $join->{from} WHERE {closed} GROUP BY k, p)";
 		my $rows = "(SELECT $key AS k, a.id, b.id AS other, b.i AS x $join->{from} WHERE {closed})";
 		my $text = $self->_pick(
 			"SELECT k, sum(x) AS x1, count(*) AS x2 FROM $group q GROUP BY k",
-			"SELECT o, max(x) AS x1, count(*) AS x2 FROM $group q GROUP BY o HAVING count(*) > 1",
+			"SELECT p, max(x) AS x1, count(*) AS x2 FROM $group q GROUP BY p HAVING count(*) > 1",
 			"SELECT min(x) AS x1, max(x) AS x2, count(*) AS x3 FROM $group q",
-			"SELECT k, o, x, rank() OVER (PARTITION BY o ORDER BY x DESC NULLS LAST) AS r FROM $group q",
-			"SELECT k, o, x FROM $group q ORDER BY x DESC NULLS LAST, k, o LIMIT 3",
+			"SELECT k, p, x, rank() OVER (PARTITION BY p ORDER BY x DESC NULLS LAST) AS r FROM $group q",
+			"SELECT k, p, x FROM $group q ORDER BY x DESC NULLS LAST, k, p LIMIT 3",
 			"SELECT DISTINCT x FROM $group q",
 			"SELECT DISTINCT ON (k) k, id, other, x FROM $rows q ORDER BY k, x DESC NULLS LAST, id, other",
 			"SELECT k, id, other FROM (SELECT *, row_number() OVER (PARTITION BY k ORDER BY x NULLS FIRST, id DESC, other) AS rn FROM $rows q) r WHERE rn <= 2",
 			"SELECT k, id, x, sum(x) OVER (PARTITION BY k ORDER BY id, other) AS x1 FROM $rows q",
-			"SELECT q.k, q.o, q.x, c.n FROM $group q LEFT JOIN (SELECT $key AS k, count(*) AS n FROM {s} a GROUP BY 1) c ON c.k = q.k",
-			"SELECT o, count(*) AS n FROM $group q WHERE x > (SELECT avg(x) FROM $group p) GROUP BY o");
+			"SELECT q.k, q.p, q.x, c.n FROM $group q LEFT JOIN (SELECT $key AS k, count(*) AS n FROM {s} a GROUP BY 1) c ON c.k = q.k",
+			"SELECT p, count(*) AS n FROM $group q WHERE x > (SELECT avg(x) FROM $group r) GROUP BY p");
 
 		return _render($set, 'matched', $text, $join);
 	},

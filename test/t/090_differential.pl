@@ -3,7 +3,8 @@
 # run as a batch over the rows fed so far, after each batch.  What the system
 # refuses, it refuses with SQLSTATE 0A000.
 #
-# STREAMX_SEED=n repeats a run.  The long form runs ten times as many queries
+# STREAMX_SEED=n repeats a run; STREAMX_SHAPES and STREAMX_KIND name shapes of
+# queries and the kind of rows.  The long form runs ten times as many queries
 # from a seed of its own.
 
 use strict;
@@ -74,7 +75,8 @@ sub quoted
 sub run_set
 {
 	my ($gen, $name) = @_;
-	my $kind = ('plain', 'clean', 'late')[ $gen->_below(3) ];
+	my $any = ('plain', 'clean', 'late')[ $gen->_below(3) ];
+	my $kind = $ENV{STREAMX_KIND} // $any;
 	my $set = $gen->dataset($name, $kind);
 	my @queries = map { $gen->query($set, @shapes) } 1 .. QUERIES_IN_A_SET;
 	my $options = quoted($set->options);
