@@ -4,20 +4,22 @@
  *		hash table; one thread of ours, no offsets, no output.
  *
  *	 ceiling consume	takes the messages out of librdkafka
- *	 ceiling decode		... and reads all six fields
+ *	 ceiling decode		... and reads all six fields, of JSON or of CSV
  *	 ceiling aggregate	... and does the workload: tumble, join or groups
  *
  * With --dump the aggregate's groups are written for PostgreSQL's COPY; they
  * are what bench/run compares a continuous view's table with.  Amounts are
  * kept in cents there, so that the comparison has no rounding of its own.
  *
- * Prints one line: events, seconds, events per second, CPU seconds, groups.
+ * Prints one line: events, seconds, events per second, CPU seconds, bytes,
+ * groups, peak memory.
  *-------------------------------------------------------------------------
  */
 #include <getopt.h>
 #include <sys/resource.h>
 #include <time.h>
 
+#include <charconv>
 #include <cinttypes>
 #include <cmath>
 #include <cstdint>
@@ -41,6 +43,10 @@ constexpr int POLL_TIMEOUT_MS = 10;
 enum class Mode
 {
 	CONSUME, DECODE, AGGREGATE
+};
+enum class Format
+{
+	JSON, CSV
 };
 enum class Workload
 {
@@ -71,16 +77,6 @@ seconds(clockid_t clock)
 
 	clock_gettime(clock, &ts);
 	return (double) ts.tv_sec + (double) ts.tv_nsec / 1e9;
-}
-
-double
-cpu_seconds()
-{
-	rusage		ru;
-
-	getrusage(RUSAGE_SELF, &ru);
-	return (double) (ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) +
-		(double) (ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1e6;
 }
 
 /* 2025-01-01T00:00:00.000100Z, any number of decimals up to six */
@@ -159,7 +155,39 @@ public:
 			object["amount"].get_double().get(f->amount) == simdjson::SUCCESS;
 	}
 
+	/* event_time, ad_id, page, user_id, event_type, amount, ip; nothing quoted */
+	bool
+	decode_csv(const char *payload, size_t len, Fields *f)
+	{
+		std::string_view fields[7];
+		const char *end = payload + len;
+		const char *p = payload;
+
+		for (size_t i = 0; i < 7; i++)
+		{
+			const char *to = (const char *) memchr(p, ',', (size_t) (end - p));
+
+			if ((to == nullptr) != (i == 6))
+				return false;
+			fields[i] = std::string_view(p, (size_t) ((to ? to : end) - p));
+			if (to)
+				p = to + 1;
+		}
+		f->page = fields[2];
+		f->event_type = fields[4];
+		return parse_time(fields[0], &f->time_us) && parse_number(fields[1], &f->ad_id) &&
+			parse_number(fields[3], &f->user_id) && parse_number(fields[5], &f->amount);
+	}
+
 private:
+	template <typename T> static bool
+	parse_number(std::string_view s, T *out)
+	{
+		auto		result = std::from_chars(s.data(), s.data() + s.size(), *out);
+
+		return result.ec == std::errc() && result.ptr == s.data() + s.size();
+	}
+
 	simdjson::ondemand::parser parser;
 	std::vector<char> buffer = std::vector<char>(4096);
 };
@@ -240,28 +268,25 @@ private:
 };
 
 void
-aggregate(Table *table, Workload workload, const Fields &f, int64_t campaigns)
+aggregate(Table *table, Workload workload, const Fields &f, int64_t size_us, int64_t campaigns)
 {
-	auto		window = [&](int64_t size_us)
-	{
-		return f.time_us - (f.time_us % size_us + size_us) % size_us;
-	};
+	int64_t		window_us = f.time_us - (f.time_us % size_us + size_us) % size_us;
 	Group	   *g;
 	int64_t		cents;
 
 	switch (workload)
 	{
 		case Workload::TUMBLE:
-			g = &table->find(window(60000000), 0, f.page);
+			g = &table->find(window_us, 0, f.page);
 			break;
 		case Workload::JOIN:
 			/* the table "ads" of bench/run: campaign of ad n is n modulo campaigns */
 			if (f.event_type != "view")
 				return;
-			g = &table->find(window(10000000), f.ad_id % campaigns, {});
+			g = &table->find(window_us, f.ad_id % campaigns, {});
 			break;
 		default:
-			g = &table->find(window(60000000), f.user_id, {});
+			g = &table->find(window_us, f.user_id, {});
 			break;
 	}
 	cents = llround(f.amount * 100);
@@ -289,7 +314,9 @@ dump(const Table &table, const char *path)
 
 const char	usage[] =
 "Usage: ceiling consume|decode|aggregate --brokers HOST:PORT --topic NAME [OPTION...]\n"
+"  --format F          json (default) or csv\n"
 "  --workload W        of aggregate: tumble (default), join or groups\n"
+"  --window US         its size (default 60000000)\n"
 "  --campaigns N       of the join (default 100)\n"
 "  --dump FILE         write the groups: window (us since 1970), number, text,\n"
 "                      count, sum, min and max of the amount in cents\n";
@@ -302,6 +329,8 @@ main(int argc, char **argv)
 	static const option options[] = {
 		{"brokers", required_argument, nullptr, 'b'},
 		{"topic", required_argument, nullptr, 't'},
+		{"format", required_argument, nullptr, 'f'},
+		{"window", required_argument, nullptr, 's'},
 		{"workload", required_argument, nullptr, 'w'},
 		{"campaigns", required_argument, nullptr, 'c'},
 		{"dump", required_argument, nullptr, 'd'},
@@ -312,6 +341,8 @@ main(int argc, char **argv)
 	const char *topic = nullptr;
 	const char *dump_to = nullptr;
 	int64_t		campaigns = 100;
+	int64_t		size_us = 60000000;
+	Format		format = Format::JSON;
 	Workload	workload = Workload::TUMBLE;
 	Mode		mode;
 	char		errstr[512];
@@ -326,6 +357,17 @@ main(int argc, char **argv)
 				break;
 			case 't':
 				topic = optarg;
+				break;
+			case 'f':
+				if (strcmp(optarg, "json") == 0)
+					format = Format::JSON;
+				else if (strcmp(optarg, "csv") == 0)
+					format = Format::CSV;
+				else
+					fail("no such format", optarg);
+				break;
+			case 's':
+				size_us = atoll(optarg);
 				break;
 			case 'w':
 				if (strcmp(optarg, "tumble") == 0)
@@ -351,7 +393,7 @@ main(int argc, char **argv)
 				return 2;
 		}
 	}
-	if (optind + 1 != argc || brokers == nullptr || topic == nullptr || campaigns <= 0)
+	if (optind + 1 != argc || brokers == nullptr || topic == nullptr || campaigns <= 0 || size_us <= 0)
 	{
 		fputs(usage, stderr);
 		return 2;
@@ -445,10 +487,11 @@ main(int argc, char **argv)
 				{
 					Fields		f;
 
-					if (!decoder.decode((const char *) msg->payload, msg->len, &f))
+					if (!(format == Format::JSON ? decoder.decode((const char *) msg->payload, msg->len, &f) :
+						  decoder.decode_csv((const char *) msg->payload, msg->len, &f)))
 						fail("not an event", std::string((const char *) msg->payload, msg->len).c_str());
 					if (mode == Mode::AGGREGATE)
-						aggregate(&table, workload, f, campaigns);
+						aggregate(&table, workload, f, size_us, campaigns);
 					else
 						checksum += f.amount + (double) (f.ad_id + f.user_id + f.time_us) +
 							(double) (f.page.size() + f.event_type.size());
@@ -459,7 +502,12 @@ main(int argc, char **argv)
 	}
 
 	double		elapsed = seconds(CLOCK_MONOTONIC) - start;
-	double		cpu = cpu_seconds();
+	rusage		ru;
+
+	getrusage(RUSAGE_SELF, &ru);
+
+	double		cpu = (double) (ru.ru_utime.tv_sec + ru.ru_stime.tv_sec) +
+		(double) (ru.ru_utime.tv_usec + ru.ru_stime.tv_usec) / 1e6;
 
 	rd_kafka_queue_destroy(queue);
 	rd_kafka_topic_destroy(rkt);
@@ -469,7 +517,8 @@ main(int argc, char **argv)
 		fail("the fields make no sense", "their sum is not finite");
 	if (dump_to != nullptr)
 		dump(table, dump_to);
-	printf("events=%" PRIu64 " seconds=%.3f events_per_s=%.0f cpu_s=%.2f bytes=%" PRIu64 " groups=%zu\n",
-		   events, elapsed, (double) events / elapsed, cpu, bytes, table.groups.size());
+	printf("events=%" PRIu64 " seconds=%.3f events_per_s=%.0f cpu_s=%.2f bytes=%" PRIu64 " groups=%zu rss_mb=%.1f\n",
+		   events, elapsed, (double) events / elapsed, cpu, bytes, table.groups.size(),
+		   (double) ru.ru_maxrss / 1024);
 	return 0;
 }

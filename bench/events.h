@@ -5,8 +5,12 @@
  * {"event_time":"2025-01-01T00:00:00.000100Z","ad_id":417,"page":"page-417",
  *	"user_id":83211,"event_type":"purchase","amount":123.45,"ip":"10.0.0.1"}
  *
+ * or, as CSV,
+ *
+ * 2025-01-01T00:00:00.000100Z,417,page-417,83211,purchase,123.45,10.0.0.1
+ *
  * Event time advances by step_us an event; disorder moves an event back by up
- * to disorder_ms.  About 140 bytes each.
+ * to disorder_ms.  About 140 bytes each, 70 as CSV.
  *-------------------------------------------------------------------------
  */
 #ifndef BENCH_EVENTS_H
@@ -163,6 +167,31 @@ events_print(char *buf, const Event *e)
 	*p++ = '.';
 	p = events_put_fixed(p, e->cents % 100, 2);
 	p = EVENTS_PUT(p, ",\"ip\":\"10.0.0.1\"}");
+	return (size_t) (p - buf);
+}
+
+static inline size_t
+events_print_csv(char *buf, const Event *e)
+{
+	char	   *p = buf;
+	const char *type = event_types[e->type];
+	size_t		len = strlen(type);
+
+	p = events_put_time(p, e->time_us);
+	*p++ = ',';
+	p = events_put_uint(p, e->ad_id);
+	p = EVENTS_PUT(p, ",page-");
+	p = events_put_uint(p, e->ad_id);
+	*p++ = ',';
+	p = events_put_uint(p, e->user_id);
+	*p++ = ',';
+	memcpy(p, type, len);
+	p += len;
+	*p++ = ',';
+	p = events_put_uint(p, e->cents / 100);
+	*p++ = '.';
+	p = events_put_fixed(p, e->cents % 100, 2);
+	p = EVENTS_PUT(p, ",10.0.0.1");
 	return (size_t) (p - buf);
 }
 

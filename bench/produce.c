@@ -2,7 +2,8 @@
  * produce.c
  *		Deterministic producer of the benchmark's events into a Kafka topic.
  *
- * The same options give the same messages in the same partitions.  Event i
+ * The same options give the same messages in the same partitions: ad events
+ * (events.h) as JSON or CSV, or those of Nexmark (nexmark.h).  Event i
  * goes to partition i modulo their number, or, with a key, to the one that
  * the key's number belongs to.  With --now the event time is the time of
  * sending instead (for latencies and for a stream to look at).
@@ -21,7 +22,7 @@
 
 #include <librdkafka/rdkafka.h>
 
-#include "events.h"
+#include "nexmark.h"
 
 #define BATCH 1000
 
@@ -31,6 +32,13 @@ typedef enum KeyKind
 	KEY_PAGE,
 	KEY_USER
 } KeyKind;
+
+typedef enum DataKind
+{
+	DATA_JSON,
+	DATA_CSV,
+	DATA_NEXMARK
+} DataKind;
 
 static volatile sig_atomic_t stopped = 0;
 static uint64_t failures = 0;	/* by delivery report */
@@ -88,6 +96,7 @@ static const char usage[] =
 "Usage: produce --brokers HOST:PORT --topic NAME [OPTION...]\n"
 "  --events N          how many (default 1000000; 0: until stopped)\n"
 "  --first N           number of the first one (default 0)\n"
+"  --data D            json (default), csv or nexmark\n"
 "  --partitions N      of the topic (default 4); the topic is made if missing\n"
 "  --compression C     none, lz4 (default), zstd, gzip or snappy\n"
 "  --disorder MS       events come up to so much late (default 0)\n"
@@ -109,7 +118,7 @@ main(int argc, char **argv)
 	{
 		OPT_BROKERS = 1, OPT_TOPIC, OPT_EVENTS, OPT_FIRST, OPT_PARTITIONS, OPT_COMPRESSION,
 		OPT_DISORDER, OPT_KEYS, OPT_PAGES, OPT_USERS, OPT_STEP, OPT_RATE, OPT_NOW, OPT_LINGER,
-		OPT_SEED, OPT_STDOUT, OPT_QUIET, OPT_HELP
+		OPT_SEED, OPT_DATA, OPT_STDOUT, OPT_QUIET, OPT_HELP
 	};
 	static const struct option options[] = {
 		{"brokers", required_argument, NULL, OPT_BROKERS},
@@ -127,6 +136,7 @@ main(int argc, char **argv)
 		{"now", no_argument, NULL, OPT_NOW},
 		{"linger", required_argument, NULL, OPT_LINGER},
 		{"seed", required_argument, NULL, OPT_SEED},
+		{"data", required_argument, NULL, OPT_DATA},
 		{"stdout", no_argument, NULL, OPT_STDOUT},
 		{"quiet", no_argument, NULL, OPT_QUIET},
 		{"help", no_argument, NULL, OPT_HELP},
@@ -142,6 +152,7 @@ main(int argc, char **argv)
 	uint64_t	partitions = 4;
 	uint64_t	rate = 0;
 	KeyKind		keys = KEY_NONE;
+	DataKind	data = DATA_JSON;
 	bool		now = false;
 	bool		to_stdout = false;
 	bool		quiet = false;
@@ -209,6 +220,16 @@ main(int argc, char **argv)
 				break;
 			case OPT_SEED:
 				spec.seed = number("seed", optarg);
+				break;
+			case OPT_DATA:
+				if (strcmp(optarg, "json") == 0)
+					data = DATA_JSON;
+				else if (strcmp(optarg, "csv") == 0)
+					data = DATA_CSV;
+				else if (strcmp(optarg, "nexmark") == 0)
+					data = DATA_NEXMARK;
+				else
+					fail("--data takes json, csv or nexmark, not", optarg);
 				break;
 			case OPT_STDOUT:
 				to_stdout = true;
@@ -287,7 +308,7 @@ main(int argc, char **argv)
 	start = now_us(CLOCK_MONOTONIC);
 	while ((events == 0 || sent < events) && !stopped)
 	{
-		char		buf[EVENTS_MAX_LEN];
+		char		buf[NEXMARK_MAX_LEN];
 		char		key[32];
 		size_t		keylen = 0;
 		size_t		len;
@@ -313,7 +334,14 @@ main(int argc, char **argv)
 		}
 		if (now)
 			e.time_us = now_us(CLOCK_REALTIME);
-		len = events_print(buf, &e);
+		if (data == DATA_NEXMARK)
+		{
+			len = nexmark_print(buf, spec.seed, first + sent);
+			if (!now)
+				e.time_us = nexmark_time_ms(first + sent) * 1000;
+		}
+		else
+			len = data == DATA_CSV ? events_print_csv(buf, &e) : events_print(buf, &e);
 		bytes += len;
 		sent++;
 
@@ -334,11 +362,20 @@ main(int argc, char **argv)
 			keylen = (size_t) (events_put_uint(key, e.user_id) - key);
 			part = e.user_id;
 		}
-		while (rd_kafka_produce(rkt, (int32_t) (part % partitions), RD_KAFKA_MSG_F_COPY,
-								buf, len, keylen ? key : NULL, keylen, NULL) == -1)
+		for (;;)
 		{
-			rd_kafka_resp_err_t err = rd_kafka_last_error();
+			rd_kafka_resp_err_t err;
 
+			/* Nexmark's event time is the message's */
+			err = rd_kafka_producev(rk, RD_KAFKA_V_RKT(rkt),
+									RD_KAFKA_V_PARTITION((int32_t) (part % partitions)),
+									RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
+									RD_KAFKA_V_VALUE(buf, len),
+									RD_KAFKA_V_KEY(keylen ? key : NULL, keylen),
+									RD_KAFKA_V_TIMESTAMP(data == DATA_NEXMARK ? e.time_us / 1000 : 0),
+									RD_KAFKA_V_END);
+			if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
+				break;
 			if (err != RD_KAFKA_RESP_ERR__QUEUE_FULL)
 				fail("could not produce", rd_kafka_err2str(err));
 			rd_kafka_poll(rk, 20);
