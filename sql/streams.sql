@@ -10,7 +10,7 @@ CREATE SCHEMA streams_test;
 GRANT ALL ON SCHEMA streams_test TO regress_streamx_streams;
 SET search_path = streams_test, public;
 
--- the wrapper and its own server are there for all
+-- its own server is there for all
 SELECT srvname, srvtype FROM pg_foreign_server s
   JOIN pg_foreign_data_wrapper w ON w.oid = srvfdw WHERE fdwname = 'streamx' AND srvname = 'streamx';
 SELECT has_server_privilege('regress_streamx_streams', 'streamx', 'USAGE') AS server,
@@ -46,6 +46,7 @@ CREATE USER MAPPING FOR CURRENT_USER SERVER broker OPTIONS (topic 'u');
 CREATE USER MAPPING FOR CURRENT_USER SERVER broker OPTIONS (sasl_username 'u', sasl_password 'p');
 
 -- settings that read files or load code are for superusers
+GRANT USAGE ON FOREIGN DATA WRAPPER streamx TO regress_streamx_streams;
 SET ROLE regress_streamx_streams;
 CREATE SERVER mine TYPE 'kafka' FOREIGN DATA WRAPPER streamx
   OPTIONS (bootstrap_servers 'localhost:1', "ssl.ca.location" '/etc/passwd');
@@ -161,5 +162,6 @@ DROP USER MAPPING FOR CURRENT_USER SERVER broker;
 DROP SERVER broker;
 DROP SERVER wire;
 DROP SERVER gen;
+DROP OWNED BY regress_streamx_streams;
 DROP ROLE regress_streamx_streams;
 DROP EXTENSION streamx;

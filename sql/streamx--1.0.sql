@@ -34,7 +34,6 @@ COMMENT ON FUNCTION streamx.fdw_validator(text[], oid) IS 'checks the options of
 
 CREATE FOREIGN DATA WRAPPER streamx
   HANDLER streamx.fdw_handler VALIDATOR streamx.fdw_validator;
-GRANT USAGE ON FOREIGN DATA WRAPPER streamx TO PUBLIC;
 COMMENT ON FOREIGN DATA WRAPPER streamx IS 'streams: Kafka topics, sockets, a generator, and native ones';
 
 CREATE SERVER streamx FOREIGN DATA WRAPPER streamx;

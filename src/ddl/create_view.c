@@ -35,6 +35,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "base/trusted.h"
 #include "catalog/stream.h"
 #include "checkpoint/checkpoint.h"
 #include "compat.h"
@@ -573,13 +574,10 @@ static void
 create_parts(SxView *view, Query *query, const SxShape *shape)
 {
 	Oid			schema = get_namespace_oid("streamx_state", false);
-	Oid			userid;
-	int			sec_context;
+	SxTrustedScope trusted;
 	ListCell   *lc;
 
-	GetUserIdAndSecContext(&userid, &sec_context);
-	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID,
-						   sec_context | SECURITY_LOCAL_USERID_CHANGE);
+	sx_trusted_enter(BOOTSTRAP_SUPERUSERID, &trusted);
 	EventTriggerInhibitCommandCollection();
 
 	view->query = create_stored_query(schema, psprintf("v%d", view->id), query,
@@ -624,7 +622,7 @@ create_parts(SxView *view, Query *query, const SxShape *shape)
 	}
 
 	EventTriggerUndoInhibitCommandCollection();
-	SetUserIdAndSecContext(userid, sec_context);
+	sx_trusted_leave(&trusted);
 }
 
 /* Rows on their way to a Kafka sink: likewise. */
@@ -634,14 +632,11 @@ create_outbox(SxView *view)
 	Oid			schema = get_namespace_oid("streamx_state", false);
 	char	   *name = psprintf("o%d", view->id);
 	IndexStmt  *index = makeNode(IndexStmt);
-	Oid			userid;
-	int			sec_context;
+	SxTrustedScope trusted;
 
 	if (view->sink_name == NULL)
 		return;
-	GetUserIdAndSecContext(&userid, &sec_context);
-	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID,
-						   sec_context | SECURITY_LOCAL_USERID_CHANGE);
+	sx_trusted_enter(BOOTSTRAP_SUPERUSERID, &trusted);
 	EventTriggerInhibitCommandCollection();
 
 	run_statement((Node *) sx_ddl_outbox_stmt(range_var(schema, name)));
@@ -658,7 +653,7 @@ create_outbox(SxView *view)
 	depend_internally(view->outbox, view->relid);
 
 	EventTriggerUndoInhibitCommandCollection();
-	SetUserIdAndSecContext(userid, sec_context);
+	sx_trusted_leave(&trusted);
 }
 
 /* The schemas that names were looked for in: "$user" is who it was then. */

@@ -76,6 +76,9 @@ extern ObjectAddress sx_ddl_create_view(const SxCreateView *stmt);
 /* ERROR unless it is a continuous view. */
 extern void sx_ddl_check_view(Oid relid);
 
+/* ERROR unless it is one and the user may read any of its columns, or owns it. */
+extern void sx_ddl_check_readable_view(Oid relid);
+
 /* ERROR unless it is one and the user may act as its owner. */
 extern void sx_ddl_check_owned_view(Oid relid);
 

@@ -219,13 +219,7 @@ streamx_explain(PG_FUNCTION_ARGS)
 	bool		first = true;
 
 	sx_worker_require_preloaded();
-	sx_ddl_check_view(relid);
-	if (pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK &&
-		!sx_class_ownercheck(relid, GetUserId()))
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
-				 errmsg("permission denied for continuous view \"%s\"", get_rel_name(relid)),
-				 errhint("Its owner, and who may SELECT from it, can have it explained.")));
+	sx_ddl_check_readable_view(relid);
 	rel = table_open(relid, AccessShareLock);
 	view = sx_view_get(relid);
 	if (view == NULL)

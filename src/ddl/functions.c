@@ -166,6 +166,20 @@ sx_ddl_check_owned_view(Oid relid)
 				 errhint("Ask its owner.")));
 }
 
+/* Who may read any of it may know how it is made and wait for it. */
+void
+sx_ddl_check_readable_view(Oid relid)
+{
+	sx_ddl_check_view(relid);
+	if (!sx_class_ownercheck(relid, GetUserId()) &&
+		pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) != ACLCHECK_OK &&
+		pg_attribute_aclcheck_all(relid, GetUserId(), ACL_SELECT, ACLMASK_ANY) != ACLCHECK_OK)
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied for continuous view \"%s\"", get_rel_name(relid)),
+				 errhint("Its owner can grant SELECT on it.")));
+}
+
 /* streamx.pause(view regclass) returns void */
 Datum
 streamx_pause(PG_FUNCTION_ARGS)

@@ -30,6 +30,7 @@
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
+#include "base/trusted.h"
 #include "catalog/stream.h"
 #include "catalog/view.h"
 #include "checkpoint/checkpoint.h"
@@ -101,16 +102,13 @@ empty(const SxView *view)
 	SxOwnerScope scope;
 	int64		dead_letters;
 	char	   *names;
-	Oid			userid;
-	int			sec_context;
+	SxTrustedScope trusted;
 
 	sx_owner_enter(view, &scope);
 	(void) execute(psprintf("DELETE FROM %s", table_name(view->relid)), InvalidOid);
 	sx_owner_leave(&scope);
 
-	GetUserIdAndSecContext(&userid, &sec_context);
-	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID,
-						   sec_context | SECURITY_LOCAL_USERID_CHANGE);
+	sx_trusted_enter(BOOTSTRAP_SUPERUSERID, &trusted);
 
 	/* states and what else is held; not what waits to be sent to a sink */
 	names = text_of(psprintf("SELECT string_agg(c.oid::pg_catalog.regclass::text, ', ')"
@@ -123,7 +121,7 @@ empty(const SxView *view)
 		(void) execute(psprintf("TRUNCATE %s", names), InvalidOid);
 	dead_letters = execute("DELETE FROM streamx.dead_letters WHERE view = $1", view->relid);
 	(void) execute("DELETE FROM streamx.late_rows WHERE view = $1", view->relid);
-	SetUserIdAndSecContext(userid, sec_context);
+	sx_trusted_leave(&trusted);
 	return dead_letters;
 }
 

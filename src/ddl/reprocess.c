@@ -32,6 +32,7 @@
 #include "utils/snapmgr.h"
 #include "utils/typcache.h"
 
+#include "base/trusted.h"
 #include "catalog/stream.h"
 #include "catalog/view.h"
 #include "checkpoint/checkpoint.h"
@@ -82,27 +83,15 @@ typedef struct Source
 
 /* ---- the table ---- */
 
+/* A stream that is named has to be the user's; of one's views, name these. */
 static void
-as_superuser(Oid *userid, int *sec_context)
+check_owned_stream(Oid relid)
 {
-	GetUserIdAndSecContext(userid, sec_context);
-	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID,
-						   *sec_context | SECURITY_LOCAL_USERID_CHANGE);
-}
-
-static bool
-may_reprocess(const Letter *letter, bool asked)
-{
-	Oid			relid = OidIsValid(letter->view) ? letter->view : letter->stream;
-
-	if (sx_class_ownercheck(relid, GetUserId()))
-		return true;
-	if (asked)
+	if (!sx_class_ownercheck(relid, GetUserId()))
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("must be owner of \"%s\" to reprocess its dead letters", get_rel_name(relid)),
-				 errhint("Ask its owner.")));
-	return false;
+				 errhint("Ask its owner, or name a continuous view of yours.")));
 }
 
 static bytea *
@@ -117,27 +106,30 @@ bytes_of(HeapTuple tuple, TupleDesc desc, int column, MemoryContext cxt)
 	return result;
 }
 
-/* Those asked for that there are now, locked against others. */
+/*
+ * Those asked for that there are now, as far as they are the user's, locked
+ * against others.
+ */
 static List *
 read_letters(Oid stream, Oid view)
 {
-	Oid			types[2] = {OIDOID, OIDOID};
-	Datum		values[2] = {ObjectIdGetDatum(stream), ObjectIdGetDatum(view)};
-	char		nulls[3] = {OidIsValid(stream) ? ' ' : 'n', OidIsValid(view) ? ' ' : 'n', '\0'};
+	Oid			types[3] = {OIDOID, OIDOID, OIDOID};
+	Datum		values[3] = {ObjectIdGetDatum(stream), ObjectIdGetDatum(view), ObjectIdGetDatum(GetUserId())};
+	char		nulls[4] = {OidIsValid(stream) ? ' ' : 'n', OidIsValid(view) ? ' ' : 'n', ' ', '\0'};
 	MemoryContext cxt = CurrentMemoryContext;
 	List	   *all = NIL;
-	Oid			userid;
-	int			sec_context;
+	SxTrustedScope trusted;
 	uint64		i;
 
-	as_superuser(&userid, &sec_context);
+	sx_trusted_enter(BOOTSTRAP_SUPERUSERID, &trusted);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
-	if (SPI_execute_with_args("SELECT id, stream, view, partition, position, arrived, key, payload"
-							  " FROM streamx.dead_letters"
-							  " WHERE ($1 IS NULL OR stream = $1) AND ($2 IS NULL OR view = $2)"
-							  " ORDER BY stream, id FOR UPDATE",
-							  2, types, values, nulls, false, 0) != SPI_OK_SELECT)
+	if (SPI_execute_with_args("SELECT d.id, d.stream, d.view, d.partition, d.position, d.arrived, d.key, d.payload"
+							  " FROM streamx.dead_letters d JOIN pg_class c ON c.oid = coalesce(d.view, d.stream)"
+							  " WHERE ($1 IS NULL OR d.stream = $1) AND ($2 IS NULL OR d.view = $2)"
+							  " AND pg_has_role($3, c.relowner, 'USAGE')"
+							  " ORDER BY d.stream, d.id FOR UPDATE OF d",
+							  3, types, values, nulls, false, 0) != SPI_OK_SELECT)
 		elog(ERROR, "could not read dead letters");
 	for (i = 0; i < SPI_processed; i++)
 	{
@@ -164,7 +156,7 @@ read_letters(Oid stream, Oid view)
 		MemoryContextSwitchTo(old);
 	}
 	SPI_finish();
-	SetUserIdAndSecContext(userid, sec_context);
+	sx_trusted_leave(&trusted);
 	return all;
 }
 
@@ -173,21 +165,20 @@ change_letter(const char *sql, const Letter *letter, const SxReject *reject)
 {
 	Oid			types[3] = {INT8OID, TEXTOID, TEXTOID};
 	Datum		values[3] = {Int64GetDatum(letter->id)};
-	Oid			userid;
-	int			sec_context;
+	SxTrustedScope trusted;
 
 	if (reject)
 	{
 		values[1] = CStringGetTextDatum(reject->sqlstate);
 		values[2] = CStringGetTextDatum(reject->error);
 	}
-	as_superuser(&userid, &sec_context);
+	sx_trusted_enter(BOOTSTRAP_SUPERUSERID, &trusted);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	if (SPI_execute_with_args(sql, reject ? 3 : 1, types, values, NULL, false, 0) < 0)
 		elog(ERROR, "could not execute: %s", sql);
 	SPI_finish();
-	SetUserIdAndSecContext(userid, sec_context);
+	sx_trusted_leave(&trusted);
 	CommandCounterIncrement();
 	UpdateActiveSnapshotCommandId();
 }
@@ -216,6 +207,7 @@ read_native(Source *source, const Letter *letter)
 	TupleDesc	desc = RelationGetDescr(rel);
 	Oid			types[1] = {TEXTOID};
 	Datum		values[1];
+	SxOwnerScope scope;
 	HeapTupleHeader row;
 	HeapTupleData tuple;
 	MemoryContext cxt = CurrentMemoryContext;
@@ -225,6 +217,9 @@ read_native(Source *source, const Letter *letter)
 
 	values[0] = PointerGetDatum(cstring_to_text_with_len(VARDATA_ANY(letter->payload),
 														 VARSIZE_ANY_EXHDR(letter->payload)));
+
+	/* checks of a domain are code of users: that of the stream's owner */
+	sx_owner_enter_role(source->def->owner, &scope);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	if (SPI_execute_with_args(psprintf("SELECT pg_catalog.json_populate_record(NULL::%s, $1::pg_catalog.json)",
@@ -236,6 +231,7 @@ read_native(Source *source, const Letter *letter)
 	row = DatumGetHeapTupleHeaderCopy(heap_getattr(SPI_tuptable->vals[0], 1, SPI_tuptable->tupdesc, &isnull));
 	MemoryContextSwitchTo(old);
 	SPI_finish();
+	sx_owner_leave(&scope);
 
 	tuple.t_len = HeapTupleHeaderGetDatumLength(row);
 	ItemPointerSetInvalid(&tuple.t_self);
@@ -536,6 +532,8 @@ streamx_reprocess(PG_FUNCTION_ARGS)
 				 errhint("streamx.streams lists the streams.")));
 	if (OidIsValid(view))
 		sx_ddl_check_owned_view(view);
+	else if (OidIsValid(stream))
+		check_owned_stream(stream);
 	if (IsolationUsesXactSnapshot())
 		ereport(ERROR,
 				(errcode(ERRCODE_ACTIVE_SQL_TRANSACTION),
@@ -552,8 +550,6 @@ streamx_reprocess(PG_FUNCTION_ARGS)
 		Letter	   *letter = lfirst(lc);
 
 		CHECK_FOR_INTERRUPTS();
-		if (!may_reprocess(letter, OidIsValid(stream) || OidIsValid(view)))
-			continue;
 		if (source == NULL || source->def->relid != letter->stream)
 		{
 			done -= finish_source(source);

@@ -172,7 +172,8 @@ ask_ends(const Wait *wait, Target *target)
 		edata = CopyErrorData();
 		FlushErrorState();
 		RollbackAndReleaseCurrentSubTransaction();
-		if (edata->sqlerrcode != ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION)
+		if (edata->sqlerrcode != ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION &&
+			may_see_error(target->stream))
 			ReThrowError(edata);
 		FreeErrorData(edata);
 	}

@@ -85,6 +85,28 @@ belongs_into_user_mapping(const char *name)
 					 quote_identifier(name))));
 }
 
+/*
+ * What a user mapping holds is for logging in: where to, and how the
+ * connection is made, is up to who may change the server.
+ */
+pg_noreturn static void
+belongs_to_server(const char *name)
+{
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+			 errmsg("option \"%s\" is not for user mappings", name),
+			 errdetail("A user mapping holds credentials."),
+			 errhint("Give it to the server: ALTER SERVER ... OPTIONS (%s '...').",
+					 quote_identifier(name))));
+}
+
+/* Statements that may hold a secret are not written to the server's log. */
+static void
+hide_statement(void *arg)
+{
+	errhidestmt(true);
+}
+
 /* One of librdkafka's settings, by its own name. */
 static void
 check_kafka_option(const char *name, const char *value, int where)
@@ -102,6 +124,8 @@ check_kafka_option(const char *name, const char *value, int where)
 	switch (sx_kafka_option_check(name, value, error, sizeof(error)))
 	{
 		case SX_KAFKA_OPTION_OK:
+			if (where == SX_ON_USER_MAPPING && !sx_kafka_option_is_login(name))
+				belongs_to_server(name);
 			break;
 		case SX_KAFKA_OPTION_UNKNOWN:
 			unknown_option(name, where);
@@ -128,6 +152,7 @@ streamx_fdw_validator(PG_FUNCTION_ARGS)
 	List	   *options = untransformRelOptions(PG_GETARG_DATUM(0));
 	Oid			catalog = PG_GETARG_OID(1);
 	int			where = 0;
+	ErrorContextCallback hide = {.callback = hide_statement};
 	ListCell   *lc;
 
 	if (catalog == ForeignServerRelationId)
@@ -139,6 +164,9 @@ streamx_fdw_validator(PG_FUNCTION_ARGS)
 	else if (catalog == AttributeRelationId)
 		where = SX_ON_COLUMN;
 
+	hide.previous = error_context_stack;
+	if (where == SX_ON_SERVER || where == SX_ON_USER_MAPPING)
+		error_context_stack = &hide;
 	foreach(lc, options)
 	{
 		DefElem    *def = lfirst_node(DefElem, lc);
@@ -150,11 +178,15 @@ streamx_fdw_validator(PG_FUNCTION_ARGS)
 		else if (where == SX_ON_SERVER &&
 				 sx_option_lookup(def->defname, SX_ON_USER_MAPPING) != NULL)
 			belongs_into_user_mapping(def->defname);
+		else if (where == SX_ON_USER_MAPPING &&
+				 sx_option_lookup(def->defname, SX_ON_SERVER) != NULL)
+			belongs_to_server(def->defname);
 		else if (where == SX_ON_SERVER || where == SX_ON_USER_MAPPING)
 			check_kafka_option(def->defname, value, where);
 		else
 			unknown_option(def->defname, where);
 	}
+	error_context_stack = hide.previous;
 	PG_RETURN_VOID();
 }
 

@@ -31,6 +31,7 @@
 #include "utils/typcache.h"
 #include "utils/uuid.h"
 
+#include "base/trusted.h"
 #include "compat.h"
 #include "result/key_index.h"
 
@@ -221,8 +222,7 @@ sx_key_index_widen(Oid result, const SxShape *shape)
 	char	   *schema = get_namespace_name(RelationGetNamespace(rel));
 	char	   *indexname = pstrdup(RelationGetRelationName(index));
 	StringInfoData sql;
-	Oid			userid;
-	int			sec;
+	SxTrustedScope trusted;
 	int			i;
 
 	index_close(index, NoLock);
@@ -249,9 +249,7 @@ sx_key_index_widen(Oid result, const SxShape *shape)
 	table_close(rel, NoLock);
 
 	/* the protection of the key index is for users, see ddl/ */
-	GetUserIdAndSecContext(&userid, &sec);
-	SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID,
-						   sec | SECURITY_LOCAL_USERID_CHANGE);
+	sx_trusted_enter(BOOTSTRAP_SUPERUSERID, &trusted);
 	sx_key_index_changing = true;
 	PG_TRY();
 	{
@@ -266,7 +264,7 @@ sx_key_index_widen(Oid result, const SxShape *shape)
 		sx_key_index_changing = false;
 	}
 	PG_END_TRY();
-	SetUserIdAndSecContext(userid, sec);
+	sx_trusted_leave(&trusted);
 	CommandCounterIncrement();
 }
 
@@ -290,8 +288,7 @@ sx_key_index_drop(Oid relid, const List *columns)
 {
 	Relation	rel = table_open(relid, AccessShareLock);
 	List	   *indexes = RelationGetIndexList(rel);
-	Oid			userid;
-	int			sec;
+	SxTrustedScope trusted;
 	ListCell   *lc;
 
 	table_close(rel, NoLock);
@@ -301,9 +298,7 @@ sx_key_index_drop(Oid relid, const List *columns)
 
 		if (!is_on(index, columns))
 			continue;
-		GetUserIdAndSecContext(&userid, &sec);
-		SetUserIdAndSecContext(BOOTSTRAP_SUPERUSERID,
-							   sec | SECURITY_LOCAL_USERID_CHANGE);
+		sx_trusted_enter(BOOTSTRAP_SUPERUSERID, &trusted);
 		if (SPI_connect() != SPI_OK_CONNECT)
 			elog(ERROR, "SPI_connect failed");
 		if (SPI_execute(psprintf("DROP INDEX %s",
@@ -312,7 +307,7 @@ sx_key_index_drop(Oid relid, const List *columns)
 						false, 0) < 0)
 			elog(ERROR, "could not drop index %u", index);
 		SPI_finish();
-		SetUserIdAndSecContext(userid, sec);
+		sx_trusted_leave(&trusted);
 		CommandCounterIncrement();
 	}
 }

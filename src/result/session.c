@@ -15,7 +15,9 @@
  */
 #include "postgres.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
+#include "catalog/pg_operator.h"
 #include "executor/spi.h"
 #include "lib/stringinfo.h"
 #include "miscadmin.h"
@@ -25,6 +27,8 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
+#include "utils/typcache.h"
 
 #include "compat.h"
 #include "result/session.h"
@@ -348,6 +352,26 @@ sx_session_close(SxResult *r, int64 closed_us)
 }
 
 /*
+ * AND a IS NOT DISTINCT FROM b, with the equality of their type: by its name
+ * alone another one may be found in the view's search path.
+ */
+static void
+append_same(StringInfo sql, const char *a, const char *b, Oid type)
+{
+	Oid			equal = lookup_type_cache(type, TYPECACHE_EQ_OPR)->eq_opr;
+	HeapTuple	tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(equal));
+	Form_pg_operator form;
+
+	if (!HeapTupleIsValid(tuple))
+		elog(ERROR, "type %u has no equality", type);
+	form = (Form_pg_operator) GETSTRUCT(tuple);
+	appendStringInfo(sql, " AND (%s OPERATOR(%s.%s) %s OR %s IS NULL AND %s IS NULL)",
+					 a, quote_identifier(get_namespace_name(form->oprnamespace)),
+					 NameStr(form->oprname), b, a, b);
+	ReleaseSysCache(tuple);
+}
+
+/*
  * Take away the rows of sessions that started long ago, by retention and gap,
  * unless they are open still.
  */
@@ -376,8 +400,9 @@ sx_session_remove_old(SxResult *r, int64 closed_us)
 	for (i = 0; i < r->shape->nkeys; i++)
 	{
 		if (i != session->key)
-			appendStringInfo(&sql, " AND s.k%d IS NOT DISTINCT FROM r.%s", i + 1,
-							 quote_identifier(get_attname(relid, r->shape->keys[i].resno, false)));
+			append_same(&sql, psprintf("s.k%d", i + 1),
+						psprintf("r.%s", quote_identifier(get_attname(relid, r->shape->keys[i].resno, false))),
+						r->shape->keys[i].typid);
 	}
 	appendStringInfoChar(&sql, ')');
 	CommandCounterIncrement();

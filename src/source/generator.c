@@ -840,7 +840,8 @@ generator_fill(SxSource *base, SxBatch *batch)
 	/* an error puts user and settings back with the transaction */
 	GetUserIdAndSecContext(&save_user, &save_sec);
 	SetUserIdAndSecContext(g->stream->owner,
-						   save_sec | SECURITY_RESTRICTED_OPERATION);
+						   save_sec | SECURITY_RESTRICTED_OPERATION |
+						   SECURITY_LOCAL_USERID_CHANGE);
 	save_nestlevel = NewGUCNestLevel();
 
 	if (g->columns == NULL)

@@ -64,6 +64,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "base/trusted.h"
 #include "catalog/option.h"
 #include "catalog/stream.h"
 #include "compat.h"
@@ -114,8 +115,7 @@ run_as_owner(const char *sql)
 	Oid			schema = get_namespace_oid("streamx_state", false);
 	HeapTuple	tup;
 	Oid			owner;
-	Oid			save_user;
-	int			save_sec;
+	SxTrustedScope trusted;
 
 	tup = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
 	if (!HeapTupleIsValid(tup))
@@ -124,14 +124,13 @@ run_as_owner(const char *sql)
 	ReleaseSysCache(tup);
 
 	/* an error puts the user back with the (sub)transaction */
-	GetUserIdAndSecContext(&save_user, &save_sec);
-	SetUserIdAndSecContext(owner, save_sec | SECURITY_LOCAL_USERID_CHANGE);
+	sx_trusted_enter(owner, &trusted);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	if (SPI_execute(sql, false, 0) < 0)
 		elog(ERROR, "SPI_execute failed: %s", sql);
 	SPI_finish();
-	SetUserIdAndSecContext(save_user, save_sec);
+	sx_trusted_leave(&trusted);
 }
 
 /*

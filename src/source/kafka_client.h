@@ -42,6 +42,9 @@ extern bool sx_kafka_option_needs_superuser(const char *name, const char *value)
 /* Is its value a secret, which belongs into a user mapping? */
 extern bool sx_kafka_option_is_secret(const char *name);
 
+/* Is it about logging in, so that a user mapping may have it? */
+extern bool sx_kafka_option_is_login(const char *name);
+
 /* The setting whose name is most like this one, palloc'd, or NULL. */
 extern char *sx_kafka_option_nearest(const char *name);
 

@@ -131,7 +131,9 @@ static const char *const superuser_prefixes[] = {
 	"ssl.engine.",
 };
 
+/* the name of a user is none, but belongs to the password */
 static const char *const secret_settings[] = {
+	"sasl.username",
 	"sasl.password",
 	"sasl.oauthbearer.client.secret",
 	"sasl.oauthbearer.config",
@@ -207,6 +209,15 @@ sx_kafka_option_is_secret(const char *name)
 	char		buf[SETTING_LEN];
 
 	return IS_LISTED(setting_name(name, buf), secret_settings);
+}
+
+bool
+sx_kafka_option_is_login(const char *name)
+{
+	char		buf[SETTING_LEN];
+
+	name = setting_name(name, buf);
+	return strncmp(name, "sasl.", 5) == 0 || strncmp(name, "ssl.", 4) == 0;
 }
 
 SxKafkaOptionCheck

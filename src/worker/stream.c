@@ -78,9 +78,12 @@ server_changed(Datum arg, int cacheid, uint32 hash)
 	relation_changed(arg, InvalidOid);
 }
 
-/* a function: views are planned anew */
+/*
+ * A function, or a role, on which row security depends: views are planned
+ * anew.
+ */
 static void
-function_changed(Datum arg, int cacheid, uint32 hash)
+plans_changed(Datum arg, int cacheid, uint32 hash)
 {
 	ListCell   *lc;
 
@@ -96,8 +99,10 @@ sx_streams_init(void)
 	CacheRegisterRelcacheCallback(relation_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, server_changed, (Datum) 0);
 	CacheRegisterSyscacheCallback(USERMAPPINGOID, server_changed, (Datum) 0);
-	CacheRegisterSyscacheCallback(PROCOID, function_changed, (Datum) 0);
-	CacheRegisterSyscacheCallback(AGGFNOID, function_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(PROCOID, plans_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(AGGFNOID, plans_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHOID, plans_changed, (Datum) 0);
+	CacheRegisterSyscacheCallback(AUTHMEMROLEMEM, plans_changed, (Datum) 0);
 }
 
 bool
