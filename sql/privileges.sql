@@ -132,6 +132,7 @@ INSERT INTO sums VALUES ('c', 1, 1);
 SET ROLE regress_sx_other;
 TABLE sums;
 TABLE named;
+-- nothing is learnt from waiting
 SELECT streamx.wait('sums');
 SELECT streamx.explain('sums');
 SELECT count(*) FROM streamx.dead_letters;
