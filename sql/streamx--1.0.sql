@@ -61,7 +61,8 @@ CREATE TABLE streamx.continuous_views (
   error          text,
   sink           regclass,               -- stream that the results are written to as well
   outbox         regclass,               -- rows that wait to be sent to it; NULL: no Kafka sink
-  parts          regclass[] NOT NULL DEFAULT '{}', -- of a derived view: per core its hidden table and its state table
+  parts          regclass[] NOT NULL DEFAULT '{}', -- of a derived view: per core its hidden table and its state table;
+                                         -- then, where it joins streams, per side the table of its rows
   sources        regclass[] NOT NULL DEFAULT '{}'  -- continuous views whose result tables it reads instead of streams
 );
 REVOKE ALL ON streamx.continuous_views FROM PUBLIC;

@@ -605,7 +605,7 @@ my %shapes = (
 			"SELECT DISTINCT ON (k) k, id, other, x FROM $rows q ORDER BY k, x DESC NULLS LAST, id, other",
 			"SELECT k, id, other FROM (SELECT *, row_number() OVER (PARTITION BY k ORDER BY x NULLS FIRST, id DESC, other) AS rn FROM $rows q) r WHERE rn <= 2",
 			"SELECT k, id, x, sum(x) OVER (PARTITION BY k ORDER BY id, other) AS x1 FROM $rows q",
-			"SELECT q.k, q.p, q.x, c.n FROM $group q LEFT JOIN (SELECT $key AS k, count(*) AS n FROM {s} a GROUP BY 1) c ON c.k = q.k",
+			"SELECT q.k, q.p, q.x, c.n FROM $group q LEFT JOIN (SELECT $key AS k, count(*) AS n FROM {s} a WHERE a.ts IS NOT NULL GROUP BY 1) c ON c.k = q.k",
 			"SELECT p, count(*) AS n FROM $group q WHERE x > (SELECT avg(x) FROM $group r) GROUP BY p");
 
 		return _render($set, 'matched', $text, $join);
