@@ -712,6 +712,7 @@ analyze_windows(SxShape *shape, Query *query, const SxGroupingSets *sets)
 {
 	bool		has_watermark = true;
 	int			window_side = -1;
+	FuncExpr  **calls = palloc0(sizeof(FuncExpr *) * Max(shape->nkeys, 1));
 	ListCell   *lc;
 	int			i;
 
@@ -766,9 +767,15 @@ analyze_windows(SxShape *shape, Query *query, const SxGroupingSets *sets)
 		if (is_window && partial)
 			sx_plan_leave_out_late(shape, query,
 								   linitial_node(CaseWhen, ((CaseExpr *) tle->expr)->args)->result);
-		if (sets == NULL && shape->panes == NULL && shape->session == NULL &&
+		calls[i] = call;
+	}
+
+	/* panes go as their windows close, not those of another key */
+	for (i = 0; i < shape->nkeys; i++)
+	{
+		if (calls[i] && sets == NULL && shape->panes == NULL && shape->session == NULL &&
 			(shape->window == NULL || shape->window_key == i))
-			sx_plan_panes(shape, query, i, call);
+			sx_plan_panes(shape, query, i, calls[i]);
 	}
 	shape->window_side = window_side;
 }
