@@ -11,6 +11,8 @@ CREATE FOREIGN TABLE e (ts timestamptz, k text, v int, n numeric, f float8) SERV
   OPTIONS (event_time 'ts', watermark '10 s', idle_timeout '0');
 CREATE TABLE e_t (ts timestamptz, k text, v int, n numeric, f float8);
 CREATE TABLE names (k text, name text);
+-- its states are expanded arrays
+CREATE AGGREGATE listed(int) (sfunc = array_append, stype = int[], combinefunc = array_cat, initcond = '{}', parallel = safe);
 CREATE FUNCTION threshold() RETURNS int LANGUAGE sql STABLE AS 'SELECT count(*)::int + 5 FROM names';
 INSERT INTO names VALUES ('a', 'A'), ('b', 'B');
 
@@ -23,6 +25,9 @@ INSERT INTO pairs (view, query, size) VALUES
  ('some', 'SELECT tumble(ts, ''30 s'') AS w, v % 3 AS r, count(k) AS c FROM {e} WHERE v > 2 GROUP BY w, r HAVING count(*) > 1', '30 s'),
  ('hops', 'SELECT hop(ts, ''20 s'', ''1 minute'') AS w, k, count(*) AS c, sum(n) AS s FROM {e} GROUP BY w, k', '1 minute'),
  ('grows', 'SELECT cumulate(ts, ''20 s'', ''1 minute'') AS w, count(*) AS c, max(v) AS m FROM {e} GROUP BY w', '0'),
+ ('slides', 'SELECT k, hop(ts, ''10 s'', ''45 s'') AS w, v % 3 AS r, avg(n) AS a, stddev(n) AS d, sum(v::bigint) AS b, min(k || v) AS t, count(*) FILTER (WHERE v > 6) AS f FROM {e} WHERE v <> 2 GROUP BY w, k, r HAVING count(*) <> 2', '45 s'),
+ ('steps', 'SELECT cumulate(ts, ''10 s'', ''2 minutes'') AS w, v % 2 AS r, sum(n) AS s, max(n) AS m, avg(v) AS a FROM {e} GROUP BY w, r', '0'),
+ ('lists', 'SELECT hop(ts, ''30 s'', ''2 minutes'') AS w, cardinality(listed(v)) AS c, listed(v) @> ''{3, 4}'' AS h FROM {e} GROUP BY w', '2 minutes'),
  ('months', 'SELECT tumble(ts, ''1 month'') AS w, count(*) AS c, sum(v) AS s FROM {e} GROUP BY w', '1 month'),
  -- these look at more than the rows: their open windows are in a table
  ('joined', 'SELECT tumble(ts, ''1 minute'') AS w, name, count(*) AS c FROM {e} JOIN names USING (k) GROUP BY w, name', '1 minute'),
@@ -148,9 +153,18 @@ INSERT INTO r VALUES ('2026-01-01 00:00Z', 1, 100), ('2026-01-01 00:00Z', 2, 100
 INSERT INTO s VALUES ('2026-01-01 00:00:10Z', 1, 1), ('2026-01-01 00:00:10Z', 1, 1),
                      ('2026-01-01 00:00:10Z', 2, 1),
                      ('2026-01-01 00:00:10Z', NULL, 1), ('2026-01-01 00:00:10Z', NULL, 1);
-INSERT INTO s VALUES ('2026-01-01 00:01:00Z', 7, 1);
+CREATE VIEW rh WITH (streamx.continuous, streamx.emit = 'final') AS
+  SELECT k, hop(ts, '30 s', '1 minute') AS w, count(*) AS c FROM s GROUP BY w, k HAVING count(*) > 1;
+INSERT INTO rh VALUES (8, '2026-01-01 00:00:30Z', 100), (9, '2026-01-01 00:00:30Z', 100);
+INSERT INTO s VALUES ('2026-01-01 00:01:00Z', 7, 1), ('2026-01-01 00:01:00Z', 8, 1);
 SELECT streamx.wait('r');
 SELECT * FROM r ORDER BY w, k;
+-- a window that two panes make, one without
+INSERT INTO s VALUES ('2026-01-01 00:00:45Z', 8, 1), ('2026-01-01 00:01:20Z', 9, 1), ('2026-01-01 00:01:21Z', 8, 1);
+SELECT streamx.wait('rh');
+INSERT INTO s VALUES ('2026-01-01 00:01:31Z', NULL, 1);
+SELECT streamx.wait('rh');
+SELECT * FROM rh ORDER BY w, k;
 
 -- what fails as states are combined: the row is a dead letter, its neighbours
 -- count, whichever batch they came in
@@ -169,6 +183,9 @@ CREATE VIEW p WITH (streamx.continuous, streamx.emit = 'final') AS
 -- a state that cannot be copied beside it: read again, with care
 CREATE VIEW q WITH (streamx.continuous, streamx.emit = 'final') AS
   SELECT tumble(ts, '1 minute') AS w, sum(k::numeric) AS n, picky(v) AS s, count(*) AS c FROM s GROUP BY w;
+-- of its windows some are made of what is stored and of what is not
+CREATE VIEW ph WITH (streamx.continuous, streamx.emit = 'final') AS
+  SELECT hop(ts, '30 s', '1 minute') AS w, k > 2 AS k, sum(k::numeric) AS n, picky(v) AS s, count(*) AS c FROM s GROUP BY 1, 2;
 INSERT INTO s VALUES ('2026-01-01 00:02:10Z', 1, 6);
 SELECT wait_all();
 INSERT INTO s VALUES ('2026-01-01 00:02:11Z', 2, 7);
@@ -179,10 +196,27 @@ SELECT view, sqlstate, error, count(*) FROM streamx.dead_letters GROUP BY 1, 2, 
 -- in the table from then on, until the window has closed
 SELECT * FROM stored();
 SELECT view, next_offset - replay_offset AS to_replay FROM streamx.progress ORDER BY view::text COLLATE "C";
+INSERT INTO s VALUES ('2026-01-01 00:02:40Z', 1, 0), ('2026-01-01 00:02:41Z', 9, 0);
+SELECT wait_all();
+SELECT * FROM stored();
 INSERT INTO s VALUES ('2026-01-01 00:03:00Z', 7, 1);
 SELECT wait_all();
 TABLE p;
 TABLE q;
+SELECT * FROM ph ORDER BY w, k;
+SELECT * FROM stored();
+-- a late row, in one of its windows
+INSERT INTO s VALUES ('2026-01-01 00:02:40Z', 8, 2), ('2026-01-01 00:03:20Z', 1, 5), ('2026-01-01 00:03:29Z', 9, 1);
+SELECT wait_all();
+SELECT * FROM stored();
+SELECT count(*), count(streamx.pause(view)) FROM streamx.views;
+SELECT count(*), count(streamx.resume(view)) FROM streamx.views;
+INSERT INTO s VALUES ('2026-01-01 00:03:30Z', 2, 1);
+SELECT wait_all();
+SELECT * FROM ph ORDER BY w, k;
+INSERT INTO s VALUES ('2026-01-01 00:04:30Z', 2, 1);
+SELECT wait_all();
+SELECT * FROM ph ORDER BY w, k;
 SELECT * FROM stored();
 SELECT view, state, dead_letters FROM streamx.views ORDER BY view::text COLLATE "C";
 
@@ -240,6 +274,7 @@ SET client_min_messages = warning;
 DROP FOREIGN TABLE s CASCADE;
 DROP FUNCTION told();
 DROP AGGREGATE picky(int);
+DROP AGGREGATE listed(int);
 DROP FUNCTION picky_step(int, int), picky_combine(int, int), differences(), wait_all(), threshold(), stored(), rows_of(int, int);
 DROP PROCEDURE again(), feed(int[]), feed(int, int[], boolean);
 DROP TABLE e_t, names, pairs;

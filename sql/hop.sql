@@ -154,6 +154,16 @@ INSERT INTO b VALUES (801, '2026-01-01 01:00:00Z', 'end', 1, (SELECT now FROM cl
 SELECT bool_and(streamx.wait(view)) FROM streamx.views;
 SELECT * FROM checks;
 
+-- another key closes: panes of local time, behind it by hours, stay
+SET TimeZone = 'America/New_York';
+CREATE TABLE l_in (id int, ts timestamptz, v int);
+INSERT INTO l_in SELECT i, '2026-01-01 00:00:00Z'::timestamptz + i * interval '40 s', i FROM generate_series(1, 400) i;
+CALL oracle.source('l', $$OPTIONS (event_time 'ts', watermark '10 s', idle_timeout '0')$$);
+CALL oracle.view('l', 'l_local', $$SELECT hop(ts::timestamp, '30 s', '2 minutes') AS w, tumble(ts, '1 hour') AS h, count(*), sum(v) FROM {s} GROUP BY w, h$$);
+CALL oracle.view('l', 'l_other', $$SELECT tumble(ts::timestamp, '2 minutes') AS w, hop(ts, '30 s', '2 minutes') AS h, count(*), sum(v) FROM {s} GROUP BY w, h$$);
+CALL oracle.run('l', '{1,2,100,101,250,400}');
+SET TimeZone = 'UTC';
+
 -- a row whose windows are out of range is a dead letter, as the batch fails
 CREATE FOREIGN TABLE far (ts timestamptz, v int) SERVER streamx
   OPTIONS (event_time 'ts', watermark '1 s');
@@ -167,8 +177,8 @@ SELECT view, sqlstate, error, count(*) FROM streamx.dead_letters GROUP BY 1, 2, 
 SELECT hop('4714-11-24 00:00:00Z BC'::timestamptz, '1 day', '10 days');
 
 SET client_min_messages = warning;
-DROP FOREIGN TABLE s, far, a_s CASCADE;
-DROP TABLE a_in, a_t, b CASCADE;
+DROP FOREIGN TABLE s, far, a_s, l_s CASCADE;
+DROP TABLE a_in, a_t, l_in, l_t, b CASCADE;
 DROP FUNCTION states, late, checked CASCADE;
 DROP PROCEDURE take(int, int);
 DROP EXTENSION streamx;

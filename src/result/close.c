@@ -118,7 +118,7 @@ close_open(SxResult *r, int64 closed_us)
 		next = r->next_end_us;
 	}
 	written += sx_open_close(r, closed_us);
-	r->next_end_us = Min(next, sx_open_next_end(r->open));
+	r->next_end_us = Min(next, sx_open_next_end(r));
 	return written;
 }
 

@@ -10,7 +10,8 @@
  *
  * States are live, as in an Agg node: each window has a hash table of its
  * groups in a memory context of its own, which goes as a whole when the
- * window has closed.
+ * window has closed.  Where windows are merged from panes (panes.c), a pane
+ * stands for a window here, which ends when the last of its windows does.
  *
  * What a transaction changes here has to be undone when it, or the
  * subtransaction at hand, does not come through.  A log keeps what the states
@@ -46,8 +47,9 @@
 #include "compat.h"
 #include "result/open_internal.h"
 
-#define FIRST_SLOTS		16
-#define FIRST_BLOCK		512
+/* a window with few groups takes a kB: there may be many */
+#define FIRST_SLOTS		8
+#define FIRST_BLOCK		256
 #define LAST_BLOCK		(256 * 1024)
 
 /* ---- making -------------------------------------------------------------- */
@@ -60,8 +62,7 @@ sx_open_suits(const SxView *view, const SxShape *shape)
 
 	if (!view->final || shape->strategy != SX_STRATEGY_MERGE ||
 		!shape->grouped || shape->window == NULL || shape->window_partial ||
-		shape->panes != NULL || shape->session != NULL ||
-		shape->sliding != NULL || shape->join != NULL ||
+		shape->session != NULL || shape->sliding != NULL || shape->join != NULL ||
 		(shape->window->kind != SX_WINDOW_FIXED &&
 		 shape->window->kind != SX_WINDOW_HOP &&
 		 shape->window->kind != SX_WINDOW_CUMULATE) ||
@@ -157,7 +158,8 @@ sx_open_create(const SxResult *r)
 	open->nstates = r->shape->npartials;
 	for (i = 0; i < open->nstates; i++)
 		open->internal |= r->aggs.partials[i].internal;
-	for (i = 0; i < r->shape->naggregates; i++)
+	/* what is merged from panes is a copy */
+	for (i = 0; r->shape->panes == NULL && i < r->shape->naggregates; i++)
 		open->scribbles |= final_function_scribbles(r->shape->aggregates[i].aggref->aggfnoid);
 	open->econtext = makeNode(ExprContext);
 	open->econtext->ecxt_per_query_memory = cxt;
@@ -175,6 +177,20 @@ sx_open_create(const SxResult *r)
 }
 
 /* ---- windows and groups -------------------------------------------------- */
+
+int64
+sx_open_end(const SxResult *r, int64 key)
+{
+	return r->shape->panes ? sx_pane_last_end(r->shape->panes, key) :
+		sx_window_end(r->shape->window, key);
+}
+
+uint64
+sx_open_hash(const SxResult *r, const Datum *keys, const bool *nulls)
+{
+	return r->shape->panes ? sx_panes_hash(r, keys, nulls) :
+		sx_keys_hash(r->keyops, r->shape->nkeys, keys, nulls);
+}
 
 static OpenWindow *
 find_window(SxOpen *open, int64 key, int64 end_us)
@@ -615,8 +631,7 @@ sx_open_find_floor(SxResult *r)
 		Datum		key = slot_getattr(state.slot, 2 + r->shape->window_key, &null);
 
 		CHECK_FOR_INTERRUPTS();
-		floor = Max(floor, null ? PG_INT64_MAX :
-					sx_window_end(r->shape->window, DatumGetInt64(key)));
+		floor = Max(floor, null ? PG_INT64_MAX : sx_open_end(r, DatumGetInt64(key)));
 	}
 	table_endscan(scan);
 	sx_state_end(&state);
@@ -647,8 +662,7 @@ sx_open_take(SxResult *r, SxRows *rows)
 		bool	   *nulls = rows->nulls + i * n;
 		int64		key = DatumGetInt64(values[r->shape->window_key]);
 		OpenWindow *w = open->last < open->nwindows ? open->windows[open->last] : NULL;
-		int64		end_us = w && w->key == key ? w->end_us :
-		sx_window_end(r->shape->window, key);
+		int64		end_us = w && w->key == key ? w->end_us : sx_open_end(r, key);
 		OpenGroup  *g;
 		uint64		hash;
 		bool		is_new;
@@ -666,7 +680,7 @@ sx_open_take(SxResult *r, SxRows *rows)
 		}
 		w = find_window(open, key, end_us);
 		open->batch_end_us = Max(open->batch_end_us, end_us);
-		hash = sx_keys_hash(r->keyops, open->nkeys, values, nulls);
+		hash = sx_open_hash(r, values, nulls);
 		g = find_group(r, w, hash, values, nulls, &is_new);
 		if (is_new || g->stamp != open->stamp)
 			log_group(r, w, g, hash, is_new);
@@ -678,8 +692,12 @@ sx_open_take(SxResult *r, SxRows *rows)
 void
 sx_result_refill(SxResult *r, SxRows *rows, int64 closed_us)
 {
-	sx_open_find_floor(r);
-	(void) sx_result_drop_closed(r, rows, Max(closed_us, r->open->floor_us));
+	if (r->shape->panes)
+		(void) sx_panes_drop_closed(r, rows, closed_us);
+	else
+		(void) sx_result_drop_closed(r, rows, closed_us);
+
+	/* leaves what is in the state table */
 	sx_open_take(r, rows);
 }
 

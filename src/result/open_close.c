@@ -6,19 +6,15 @@
  */
 #include "postgres.h"
 
-#include "access/table.h"
-#include "access/xact.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "storage/lmgr.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
-#include "utils/resowner.h"
-#include "utils/snapmgr.h"
 #include "utils/sortsupport.h"
 
 #include "base/guc.h"
 #include "compat.h"
+#include "result/final.h"
 #include "result/open_internal.h"
 
 static int
@@ -74,126 +70,21 @@ load_live(SxResult *r, OpenGroup *g)
 
 /* A group as the functions that write it know it. */
 static void
-as_group(SxResult *r, OpenGroup *from, SxGroup *g)
+as_group(SxResult *r, void *row, SxGroup *g, Datum **values, bool **nulls)
 {
-	memset(g, 0, sizeof(SxGroup));
+	OpenGroup  *from = row;
+
 	g->keys = from->data;
 	g->key_nulls = group_key_nulls(r->open, from);
-	ItemPointerSetInvalid(&g->result_tid);
 	load_live(r, from);
 }
 
-/* Write groups one by one, in the place of rows that are there already. */
-static int64
-store_groups(SxResult *r, OpenGroup **groups, uint64 n)
-{
-	SxWriter   *writer = sx_writer_begin(r->view->relid);
-	SxKeyIndex *index = sx_key_index_begin(writer, r->shape, r->keyops);
-	int64		written = 0;
-	uint64		i;
-
-	for (i = 0; i < n; i++)
-	{
-		SxGroup		g;
-
-		CHECK_FOR_INTERRUPTS();
-		as_group(r, groups[i], &g);
-		written += sx_result_store(r, writer, index, &g, NULL, NULL);
-		sx_aggregates_reset(&r->aggs);
-	}
-	sx_key_index_end(index);
-	sx_writer_end(writer);
-	return written;
-}
-
-/*
- * Append the rows of groups.  Those that HAVING excludes are moved to the
- * front of "groups", *nexcluded.
- */
-static int64
-append_groups(SxResult *r, OpenGroup **groups, uint64 n, uint64 *nexcluded)
-{
-	int64		written;
-	DestReceiver *dest = sx_result_appender(r, &written);
-	Relation	rel = table_open(r->view->relid, RowExclusiveLock);
-	TupleTableSlot *slot = MakeSingleTupleTableSlot(RelationGetDescr(rel),
-													&TTSOpsVirtual);
-	uint64		i;
-
-	*nexcluded = 0;
-	dest->rStartup(dest, CMD_INSERT, RelationGetDescr(rel));
-	for (i = 0; i < n; i++)
-	{
-		SxGroup		g;
-
-		CHECK_FOR_INTERRUPTS();
-		as_group(r, groups[i], &g);
-		if (sx_result_project(r, &g, NULL, NULL, slot))
-			dest->receiveSlot(slot, dest);
-		else
-			groups[(*nexcluded)++] = groups[i];
-		sx_aggregates_reset(&r->aggs);
-	}
-	dest->rShutdown(dest);
-	dest->rDestroy(dest);
-	ExecDropSingleTupleTableSlot(slot);
-	table_close(rel, NoLock);
-	return written;
-}
-
-/*
- * Rows of a window that has closed are new, as a rule: they are appended
- * without looking.  If that meets a row with the same key (a user's), it is
- * undone and they are written one by one.
- */
 static int64
 write_window(SxResult *r, const OpenWindow *w)
 {
-	MemoryContext old = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
 	OpenGroup **groups = list_groups(r, w, true);
-	ErrorData  *volatile edata = NULL;
-	volatile int64 written = -1;
-	uint64		nexcluded = 0;
+	int64		written = sx_final_write(r, (void *const *) groups, w->ngroups, as_group);
 
-	if (r->emit == NULL)
-	{
-		BeginInternalSubTransaction(NULL);
-		MemoryContextSwitchTo(old);
-		PG_TRY();
-		{
-			written = append_groups(r, groups, w->ngroups, &nexcluded);
-			ReleaseCurrentSubTransaction();
-		}
-		PG_CATCH();
-		{
-			MemoryContextSwitchTo(old);
-			edata = CopyErrorData();
-			FlushErrorState();
-			RollbackAndReleaseCurrentSubTransaction();
-			written = -1;
-		}
-		PG_END_TRY();
-		MemoryContextSwitchTo(old);
-		CurrentResourceOwner = owner;
-	}
-	if (edata != NULL)
-	{
-		if (edata->sqlerrcode != ERRCODE_UNIQUE_VIOLATION)
-			ReThrowError(edata);
-		FreeErrorData(edata);
-		pfree(groups);
-		groups = list_groups(r, w, true);
-	}
-	if (written < 0)
-		written = store_groups(r, groups, w->ngroups);
-	else if (nexcluded > 0)
-	{
-		/* what is there under their keys goes */
-		CommandCounterIncrement();
-		UpdateActiveSnapshotCommandId();
-		written += store_groups(r, groups, nexcluded);
-	}
 	pfree(groups);
 	return written;
 }
@@ -212,15 +103,75 @@ sx_open_close(SxResult *r, int64 closed_us)
 	return written;
 }
 
-int64
-sx_open_next_end(const SxOpen *open)
+static int
+by_hash_and_start(const void *pa, const void *pb)
 {
+	const SxOpenPane *a = pa;
+	const SxOpenPane *b = pb;
+
+	if (a->hash != b->hash)
+		return a->hash < b->hash ? -1 : 1;
+	return a->start < b->start ? -1 : a->start > b->start;
+}
+
+SxOpenPane *
+sx_open_list_panes(SxResult *r, int64 closed_us, int64 *n)
+{
+	SxOpen	   *open = r->open;
+	SxOpenPane *result;
+	int64		max = 0;
+	int			end;
+	int			i;
+
+	Assert(!open->lost);
+	open->closing_us = closed_us;
+	for (end = 0; end < open->nwindows &&
+		 sx_pane_next_end(r->shape->panes, open->windows[end]->key, r->closed_us) <= closed_us; end++)
+		max += open->windows[end]->ngroups;
+	result = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(SxOpenPane) * Max(max, 1));
+	*n = 0;
+	for (i = 0; i < end; i++)
+	{
+		const OpenWindow *w = open->windows[i];
+		uint64		k;
+
+		for (k = 0; k < w->nslots; k++)
+		{
+			if (w->slots[k].group == NULL)
+				continue;
+			result[*n].hash = (int64) w->slots[k].hash;
+			result[*n].start = w->key;
+			result[(*n)++].group = w->slots[k].group;
+		}
+	}
+	qsort(result, *n, sizeof(SxOpenPane), by_hash_and_start);
+	return result;
+}
+
+void
+sx_open_get_pane(const SxResult *r, const SxOpenPane *from, SxPane *pane)
+{
+	memset(pane, 0, sizeof(SxPane));
+	pane->start = from->start;
+	pane->live = true;
+	pane->keys = from->group->data;
+	pane->key_nulls = group_key_nulls(r->open, from->group);
+	pane->states = group_states(r->open, from->group);
+	pane->state_nulls = group_nulls(r->open, from->group);
+}
+
+int64
+sx_open_next_end(const SxResult *r)
+{
+	const SxOpen *open = r->open;
 	int			i;
 
 	for (i = 0; i < open->nwindows; i++)
 	{
 		if (open->windows[i]->end_us > open->closing_us)
-			return open->windows[i]->end_us;
+			return r->shape->panes ?
+				sx_pane_next_end(r->shape->panes, open->windows[i]->key, open->closing_us) :
+				open->windows[i]->end_us;
 	}
 	return PG_INT64_MAX;
 }
@@ -261,8 +212,7 @@ spill(SxResult *r)
 			CHECK_FOR_INTERRUPTS();
 			ExecClearTuple(slot);
 			slot->tts_values[0] =
-				Int64GetDatum((int64) sx_keys_hash(r->keyops, open->nkeys,
-												   groups[k]->data, key_nulls));
+				Int64GetDatum((int64) sx_open_hash(r, groups[k]->data, key_nulls));
 			slot->tts_isnull[0] = false;
 			for (c = 0; c < open->nkeys; c++)
 			{
@@ -292,7 +242,7 @@ sx_result_settle(SxResult *r, bool store)
 		!(store || open->unfit || open->spill_due ||
 		  sx_open_memory(open) > (int64) sx_state_memory_kb * 1024))
 		return;
-	if (sx_open_next_end(open) != PG_INT64_MAX)
+	if (sx_open_next_end(r) != PG_INT64_MAX)
 	{
 		sx_open_find_floor(r);
 		spill(r);

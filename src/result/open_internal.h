@@ -25,8 +25,8 @@ typedef struct Slot
 
 typedef struct OpenWindow
 {
-	int64		key;			/* the window's column */
-	int64		end_us;
+	int64		key;			/* the window's column, or a pane */
+	int64		end_us;			/* of a pane: of its last window */
 	MemoryContext cxt;			/* this and all of its groups */
 	uint64		nslots;			/* a power of two */
 	uint64		ngroups;
@@ -116,6 +116,12 @@ group_nulls(const SxOpen *open, OpenGroup *g)
 {
 	return group_key_nulls(open, g) + open->nkeys;
 }
+
+/* When what has this key is not needed any more. */
+extern int64 sx_open_end(const SxResult *result, int64 key);
+
+/* The hash of a group as the state table has it. */
+extern uint64 sx_open_hash(const SxResult *result, const Datum *keys, const bool *nulls);
 
 /* The last window that the state table has is the floor. */
 extern void sx_open_find_floor(SxResult *result);

@@ -48,9 +48,11 @@ SQL
 my %query = (
 	minutes => q(SELECT tumble(ts, '1 minute') AS w, g, count(*) AS c, sum(v) AS s, min(t) AS t, avg(v) AS a FROM {s} GROUP BY w, g),
 	hours => q(SELECT tumble(ts, '15 minutes') AS w, g % 10 AS g, sum(v::numeric) AS s, max(t) AS t, stddev(v) AS d FROM {s} GROUP BY 1, 2),
+	hops => q(SELECT hop(ts, '1 minute', '10 minutes') AS w, g, count(*) AS c, sum(v::numeric) AS s, min(t) AS t FROM {s} GROUP BY w, g),
+	steps => q(SELECT cumulate(ts, '1 minute', '5 minutes') AS w, g % 10 AS g, avg(v) AS a, max(t) AS t, stddev(v) AS d FROM {s} GROUP BY 1, 2 HAVING count(*) > 2),
 	grows => q(SELECT date_trunc('minute', ts) AS w, count(*) AS c, count(*) FILTER (WHERE v > 50) AS f FROM {s} WHERE g < 50 GROUP BY w HAVING count(*) > 3),
 );
-my %size = (minutes => '1 minute', hours => '15 minutes', grows => '1 minute');
+my %size = (minutes => '1 minute', hours => '15 minutes', hops => '10 minutes', steps => '0', grows => '1 minute');
 
 foreach my $s ('k', 'n')
 {
@@ -107,7 +109,7 @@ produce(1, 2_000);
 $node->caught_up($_) foreach map { ("k_$_", "n_$_") } sort keys %query;
 same('at first');
 is(sql("SELECT count(*) FILTER (WHERE replay_offset < next_offset), count(*) FROM streamx.progress WHERE replay_offset IS NOT NULL"),
-	"12|12", 'open windows can be had again');
+	"20|20", 'open windows can be had again');
 
 is(sql(q(SELECT sum(pg_relation_size(state)) FROM streamx.continuous_views)), 0, 'nothing is in state tables');
 
@@ -161,10 +163,10 @@ foreach my $round (1 .. $rounds)
 	}
 	elsif ($kind == 3)
 	{
-		sql("SELECT streamx.pause('$_')") foreach 'k_minutes', 'n_hours';
+		sql("SELECT streamx.pause('$_')") foreach 'k_minutes', 'k_hops', 'n_hours', 'n_steps';
 		produce($last + 1, $last + 300);
 		$last += 300;
-		sql("SELECT streamx.resume('$_')") foreach 'k_minutes', 'n_hours';
+		sql("SELECT streamx.resume('$_')") foreach 'k_minutes', 'k_hops', 'n_hours', 'n_steps';
 		$paused++;
 	}
 	else
@@ -217,7 +219,7 @@ produce($last + 1, $last + 30_000);
 $last += 30_000;
 $node->caught_up($_) foreach map { ("k_$_", "n_$_") } sort keys %query;
 same('more memory again');
-is(sql("SELECT count(*) FROM streamx.progress WHERE replay_offset IS NOT NULL"), 12, 'later windows are in memory again');
+is(sql("SELECT count(*) FROM streamx.progress WHERE replay_offset IS NOT NULL"), 20, 'later windows are in memory again');
 $node->stop('immediate');
 $node->start;
 $node->caught_up($_) foreach map { ("k_$_", "n_$_") } sort keys %query;
@@ -239,7 +241,7 @@ sql("ALTER FOREIGN TABLE k OPTIONS (ADD on_data_loss 'continue'); SELECT streamx
 produce($last + 1, $last + 30_000);
 $node->caught_up($_) foreach map { ("k_$_", "n_$_") } sort keys %query;
 is(sql(q(SELECT count(*) > 0 FROM k_minutes WHERE w > (SELECT max(w) - interval '5 minutes' FROM k_minutes))), 't', 'it goes on');
-$node->same("TABLE n_$_", "TABLE k_$_", "on with the others: $_") foreach qw(hours grows);
+$node->same("TABLE n_$_", "TABLE k_$_", "on with the others: $_") foreach qw(hours hops steps grows);
 
 $node->log_is_clean($killed);
 $node->stop;
