@@ -611,6 +611,59 @@ my %shapes = (
 		return _render($set, 'matched', $text, $join);
 	},
 
+	# a view over the result of another; {v} is the name of that
+	cascaded => sub {
+		my ($self, $set) = @_;
+		my ($key) = $self->_keys($set, 1);
+		my ($agg) = $self->_pick('count(*)', 'sum(a.i)', 'max(a.i)', 'min(a.n)', 'count(DISTINCT a.t)');
+		my $kind = $self->_pick('groups', 'groups', 'window', 'window', 'rows', 'first');
+		my $where = $self->_where($set);
+		my ($source, $outer, %query);
+
+		if ($kind eq 'window')
+		{
+			my $window = $self->_window($set);
+			my %more;
+
+			%more = (options => ", emit => 'final'",
+				only => "w + $window->{end} <= batch.watermark('$set->{name}')")
+			  if $set->{kind} ne 'plain' && $self->_chance(40);
+			$source = _render($set, 'source', "SELECT {w} AS w, $key AS k, $agg AS x FROM {s} a$where GROUP BY w, k"
+				  . $self->_having, $window, %more);
+		}
+		elsif ($kind eq 'groups')
+		{
+			$source = _render($set, 'source', "SELECT a.i % 3 AS w, $key AS k, $agg AS x FROM {s} a$where GROUP BY 1, 2"
+				  . $self->_having);
+		}
+		elsif ($kind eq 'rows')
+		{
+			$source = _render($set, 'source', "SELECT a.id AS w, $key AS k, a.i AS x FROM {s} a$where");
+		}
+		else
+		{
+			$source = _render($set, 'source', "SELECT DISTINCT ON ($key) a.id AS w, $key AS k, a.i AS x FROM {s} a$where"
+				  . " ORDER BY $key, a.i, a.id");
+		}
+		$outer = $self->_pick(
+			'SELECT w, max(x) AS x1, count(*) AS x2 FROM {v} q GROUP BY w',
+			'SELECT k, sum(x) AS x1, avg(x) AS x2, count(DISTINCT w) AS x3 FROM {v} q GROUP BY k HAVING count(*) > 1',
+			'SELECT max(x) AS x1, count(*) AS x2 FROM {v} q',
+			'SELECT w, k, x FROM {v} q WHERE x > 0',
+			'SELECT w, k, x, row_number() OVER (PARTITION BY k ORDER BY x DESC NULLS LAST, w) AS rn FROM {v} q',
+			'SELECT w, k, x FROM (SELECT w, k, x, rank() OVER (PARTITION BY w ORDER BY x DESC) AS rn FROM {v} q) r WHERE rn <= 2',
+			'SELECT DISTINCT ON (k) w, k, x FROM {v} q ORDER BY k, x DESC NULLS LAST, w',
+			'SELECT DISTINCT k, x FROM {v} q',
+			'SELECT w, k, x FROM {v} q ORDER BY x DESC NULLS LAST, w, k LIMIT 3',
+			'SELECT q.k, count(*) AS n, max(p.x) AS x1 FROM {v} q LEFT JOIN {v} p ON p.k = q.k AND p.x < q.x GROUP BY q.k',
+			'SELECT k, n, count(*) AS x1 FROM (SELECT k, w, count(x) AS n FROM {v} q GROUP BY k, w) r GROUP BY k, n',
+			'SELECT w, k, x FROM {v} q WHERE x >= (SELECT avg(x) FROM {v} p)',
+			"SELECT q.k, q.x, m.v FROM {v} q LEFT JOIN $set->{name}_dim m ON m.v > q.x");
+		%query = (shape => 'cascaded', view => $outer, batch => $outer, source => $source);
+		$query{batch} =~ s/\{v\}/($source->{batch})/g;
+		return \%query;
+	},
+
 	nested => sub {
 		my ($self, $set) = @_;
 		my ($key) = $self->_keys($set, 1);

@@ -78,8 +78,8 @@ BEGIN
     SELECT string_agg(format('%s has %s of %s rows, %s %s', v.view, w.rows_in, v.expected, w.state, w.error), E'\n')
     INTO behind
     FROM oracle.views v JOIN streamx.view_counters c ON c.view = v.view::regclass
-      JOIN streamx.views w ON w.view = c.view
-    WHERE v.source = x AND c.rows_in < v.expected;
+      JOIN streamx.views w ON w.view = c.view JOIN streamx.continuous_views cv ON cv.view = c.view
+    WHERE v.source = x AND c.rows_in < v.expected AND cv.sources = '{}';  -- others follow their sources
     EXIT WHEN behind IS NULL;
     IF clock_timestamp() > started + interval '30 s' THEN
       RAISE EXCEPTION 'not there after 30 s' USING

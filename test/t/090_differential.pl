@@ -94,6 +94,12 @@ sub run_set
 	foreach my $query (@queries)
 	{
 		$n++;
+		if (my $source = $query->{source})
+		{
+			$query->{view} =~ s/\{v\}/${name}_v${n}_source/g;
+			$script .= sprintf "CALL batch.view('%s', '%s_v%d_source', %s, %s, '%s');\n", $name, $name, $n,
+			  quoted($source->{view}), quoted($source->{batch}), $source->{options} ? 'final' : 'update';
+		}
 		$script .= sprintf "CALL batch.view('%s', '%s_v%d', %s, %s, '%s');\n", $name, $name, $n,
 		  quoted($query->{view}), quoted($query->{batch}), $query->{options} ? 'final' : 'update';
 	}
@@ -159,7 +165,8 @@ SQL
 		$wrong .= join "\n", $stderr, '';
 		for my $i (1 .. @queries)
 		{
-			next unless $wrong =~ /${name}_v$i\b/;
+			next unless $wrong =~ /${name}_v$i(?:_source)?\b/;
+			$wrong .= "${name}_v${i}_source: $queries[$i - 1]{source}{view}\n" if $queries[ $i - 1 ]{source};
 			$wrong .= "${name}_v$i ($queries[$i - 1]{shape}): $queries[$i - 1]{view}\n  batch: $queries[$i - 1]{batch}\n";
 		}
 	}
