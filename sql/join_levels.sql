@@ -148,6 +148,25 @@ SELECT * FROM final ORDER BY w;
 SELECT * FROM marked ORDER BY w;
 SELECT v.view, kept(v.view, 'h') AS held, kept(v.view, 'd') AS hidden FROM streamx.views v ORDER BY view::text COLLATE "C";
 
+-- windows of the join wait for what is held, sessions beside it do not
+CREATE VIEW beside WITH (streamx.continuous) AS
+  SELECT a.w, a.key, a.n, b.s, b.m FROM
+    (SELECT tumble(l.ts, '10 s') AS w, l.key, count(*) AS n
+     FROM l JOIN r ON l.key = r.k AND r.ts BETWEEN l.ts AND l.ts + interval '1 minute' GROUP BY w, l.key) a
+    JOIN (SELECT session(ts, '5 s') AS s, key, count(*) AS m FROM l GROUP BY s, key) b ON b.key = a.key;
+INSERT INTO l VALUES (21, '2026-01-01 00:10:00Z', 1, 1);
+INSERT INTO r VALUES (31, '2026-01-01 00:10:01Z', 1, 1);
+SELECT wait_all();
+INSERT INTO l VALUES (22, '2026-01-01 00:10:40Z', 2, 1);
+INSERT INTO r VALUES (32, '2026-01-01 00:10:40Z', 9, 1);
+SELECT wait_all();
+INSERT INTO l VALUES (23, '2026-01-01 00:10:04Z', 1, 1);
+INSERT INTO r VALUES (33, '2026-01-01 00:10:39Z', 1, 1);
+SELECT wait_all();
+SELECT * FROM beside;
+SELECT rows_in, rows_late FROM streamx.views WHERE view = 'beside'::regclass;
+SELECT kept('beside', 'h') AS held, kept('beside', 's') AS states;
+
 -- ---- what is refused ----
 CREATE VIEW bad WITH (streamx.continuous) AS SELECT DISTINCT ON (l.key) l.key, r.id FROM l JOIN r ON l.key < r.k ORDER BY l.key, r.id;
 CREATE VIEW bad WITH (streamx.continuous) AS SELECT n, count(*) FROM (SELECT l.key, count(r.id) AS n FROM l LEFT JOIN r ON l.key = r.k GROUP BY l.key) q GROUP BY n;

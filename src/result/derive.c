@@ -709,6 +709,22 @@ closed_rows(SxDerived *v, CoreRun *core, int64 closed_us, int64 *next, int64 *n)
 	return tids;
 }
 
+void
+sx_result_close_unjoined(SxResult *r, int64 closed_us)
+{
+	SxDerived  *v = r->derived;
+	int			i;
+
+	for (i = 0; v && i < v->d->nkept; i++)
+	{
+		SxResult   *core = v->cores[i].result;
+
+		if (core->shape->strategy != SX_STRATEGY_APPEND && core->shape->join == NULL &&
+			sx_result_can_close(core, closed_us))
+			(void) sx_result_close(core, closed_us);
+	}
+}
+
 int64
 sx_derived_close(SxResult *r, int64 closed_us)
 {

@@ -129,6 +129,12 @@ extern void sx_result_lock(const SxResult *result);
 extern int64 sx_result_close(SxResult *result, int64 closed_us);
 
 /*
+ * Of a derived view: those of cores that join no streams, for which nothing is
+ * waited for.
+ */
+extern void sx_result_close_unjoined(SxResult *result, int64 closed_us);
+
+/*
  * Is there possibly a window to close?  Cheap; true while it has not looked.
  */
 extern bool sx_result_can_close(const SxResult *result, int64 closed_us);

@@ -255,6 +255,10 @@ close_windows(SxViewRun *run, int64 closed_before)
 		return;
 	sx_owner_enter(run->view, &scope);
 	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	if (run->pairs)
+		sx_result_close_unjoined(run->result, closed);
+	PopActiveSnapshot();
 	closed = windows_closed(run, run->next_watermark_us);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	sx_result_closed_before(run->result, closed_before);

@@ -140,6 +140,8 @@ sx_pairs_apply(SxViewRun *run, SxTask *task, const SxScanInput *input,
 	int64		closed = sx_watermark_closed(run, run->watermark_us);
 	int64		nrows = input->end_row - input->first_row;
 	bool	   *late = palloc0(sizeof(bool) * Max(nrows, 1));
+	SxLateRows	others = {0};
+	int64		nlate = 0;
 	int64		row;
 	int			i;
 	ListCell   *lc;
@@ -148,13 +150,9 @@ sx_pairs_apply(SxViewRun *run, SxTask *task, const SxScanInput *input,
 		sx_result_derive_begin(run->result);
 	if (derived && expired == NULL)
 	{
-		SxLateRows	others;
-
 		sx_result_derive_rows(run->result, input, closed, &others);
-		if (others.rows == NULL)
-			run->counters.rows_late += others.nrows;
-		for (i = 0; others.rows && i < others.nrows; i++)
-			late[others.rows[i] - input->first_row] = true;
+		for (row = 0; others.rows && row < others.nrows; row++)
+			late[others.rows[row] - input->first_row] = true;
 	}
 	foreach(lc, run->pairs)
 	{
@@ -176,9 +174,14 @@ sx_pairs_apply(SxViewRun *run, SxTask *task, const SxScanInput *input,
 	{
 		if (!late[row])
 			continue;
-		run->counters.rows_late++;
+		nlate++;
 		if (run->view->keep_late)
 			sx_late_keep(run, task->stream->def, input, input->first_row + row);
 	}
+
+	/* of sessions it is not known which: likely the same */
+	if (others.rows == NULL)
+		nlate = Max(nlate, others.nrows);
+	run->counters.rows_late += nlate;
 	pfree(late);
 }
