@@ -271,13 +271,12 @@ sx_difference_write(const SxDifferenceScope *v, const SxRows *old, const SxRows 
 	}
 	for (i = 0; i < diff.nnew; i++)
 	{
-		ItemPointerData tid;
 
 		CHECK_FOR_INTERRUPTS();
 		if (diff.new[i].done)
 			continue;
 		fill_slot(v, w, new, diff.new[i].row);
-		sx_writer_insert(w, &tid);
+		sx_writer_add(w, NULL);
 		written++;
 	}
 	sx_writer_end(w);

@@ -294,6 +294,7 @@ sx_groups_add(SxGroups *groups, uint64 hash, const Datum *keys,
 	g = palloc(MAXALIGN(sizeof(SxGroup)) + (sizeof(Datum) + sizeof(bool)) * (nk + ns));
 	g->hash = g->state_hash = hash;
 	g->used = groups->batch;
+	g->cached = true;
 	g->fresh = false;
 	g->gathered = false;
 	ItemPointerSetInvalid(&g->state_tid);

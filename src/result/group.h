@@ -32,6 +32,7 @@ typedef struct SxGroup
 	uint64		state_hash;		/* in the state table: the same, for panes
 								 * that of the other keys */
 	uint32		used;			/* number of the batch that touched it last */
+	bool		cached;			/* it stays; false: a caller's own */
 	bool		fresh;			/* not looked for in the state table yet */
 	bool		gathered;		/* to be written at the end of the batch */
 	ItemPointerData state_tid;	/* invalid: not in the state table */

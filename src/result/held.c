@@ -184,7 +184,6 @@ held_receive(TupleTableSlot *in, DestReceiver *self)
 	TupleTableSlot *slot = r->writer->slot;
 	int			attno = 1;
 	int64		time_us = 0;
-	ItemPointerData tid;
 	int32		partition;
 	int64		position;
 	int64		expires;
@@ -222,7 +221,7 @@ held_receive(TupleTableSlot *in, DestReceiver *self)
 		slot->tts_isnull[SX_HELD_FIRST - 1 + i] = in->tts_isnull[attno - 1 + i];
 	}
 	ExecStoreVirtualTuple(slot);
-	sx_writer_insert(r->writer, &tid);
+	sx_writer_add(r->writer, NULL);
 	return true;
 }
 

@@ -537,7 +537,7 @@ state_write(SxStateTable *st, SxResult *r, SxGroup *g)
 	if (ItemPointerIsValid(&g->state_tid))
 		sx_writer_update(st->writer, &g->state_tid);
 	else
-		sx_writer_insert(st->writer, &g->state_tid);
+		sx_writer_add(st->writer, &g->state_tid);
 }
 
 /*
@@ -646,7 +646,7 @@ sx_result_store(SxResult *r, SxWriter *w, SxKeyIndex *index, SxGroup *g,
 	if (exists)
 		sx_writer_update(w, &g->result_tid);
 	else
-		sx_writer_insert(w, &g->result_tid);
+		sx_writer_add(w, g->cached ? &g->result_tid : NULL);
 	return 1;
 }
 

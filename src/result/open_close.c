@@ -206,7 +206,6 @@ spill(SxResult *r)
 		{
 			TupleTableSlot *slot = state.writer->slot;
 			const bool *key_nulls = group_key_nulls(open, groups[k]);
-			ItemPointerData tid;
 			int			c;
 
 			CHECK_FOR_INTERRUPTS();
@@ -224,7 +223,7 @@ spill(SxResult *r)
 				slot->tts_values[1 + open->nkeys + c] =
 					sx_aggregates_store(&r->aggs, c, &slot->tts_isnull[1 + open->nkeys + c]);
 			ExecStoreVirtualTuple(slot);
-			sx_writer_insert(state.writer, &tid);
+			sx_writer_add(state.writer, NULL);
 			sx_aggregates_reset(&r->aggs);
 		}
 		pfree(groups);

@@ -199,7 +199,6 @@ sx_recompute_hold(SxResult *r, const SxRows *rows, int64 *hashes)
 		const Datum *values = rows->values + i * rows->ncols;
 		const bool *nulls = rows->nulls + i * rows->ncols;
 		TupleTableSlot *slot = state.writer->slot;
-		ItemPointerData tid;
 
 		CHECK_FOR_INTERRUPTS();
 		hashes[i] = (int64) sx_keys_hash(r->keyops, shape->nkeys, values, nulls);
@@ -212,7 +211,7 @@ sx_recompute_hold(SxResult *r, const SxRows *rows, int64 *hashes)
 			slot->tts_isnull[1 + c] = nulls[c];
 		}
 		ExecStoreVirtualTuple(slot);
-		sx_writer_insert(state.writer, &tid);
+		sx_writer_add(state.writer, NULL);
 		if (shape->sliding)
 			sx_sliding_note(r, DatumGetInt64(values[shape->nkeys + shape->sliding->held]));
 	}

@@ -70,7 +70,6 @@ static void
 hold(SxSessionTable *st, const SxPiece *piece, int ncols)
 {
 	TupleTableSlot *slot = st->writer->slot;
-	ItemPointerData tid;
 
 	ExecClearTuple(slot);
 	slot->tts_values[0] = Int64GetDatum((int64) piece->hash);
@@ -78,7 +77,7 @@ hold(SxSessionTable *st, const SxPiece *piece, int ncols)
 	memcpy(slot->tts_values + 1, piece->values, sizeof(Datum) * ncols);
 	memcpy(slot->tts_isnull + 1, piece->nulls, sizeof(bool) * ncols);
 	ExecStoreVirtualTuple(slot);
-	sx_writer_insert(st->writer, &tid);
+	sx_writer_add(st->writer, NULL);
 }
 
 /* The chains of a batch's rows, which are in order; *n: how many. */

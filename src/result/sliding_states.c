@@ -225,7 +225,6 @@ sx_sliding_merge(SxResult *r, const SxRows *rows)
 		TupleTableSlot *slot = st.writer->slot;
 		int64		time = timed ? DatumGetInt64(values[shape->nkeys]) : DT_NOEND;
 		int			states = shape->nkeys + (timed ? 1 : 0);
-		ItemPointerData tid;
 
 		CHECK_FOR_INTERRUPTS();
 		hashes[i] = (int64) sx_keys_hash(r->keyops, shape->nkeys, values, nulls);
@@ -245,7 +244,7 @@ sx_sliding_merge(SxResult *r, const SxRows *rows)
 		slot->tts_values[time_attno - 1] = Int64GetDatum(time);
 		slot->tts_isnull[time_attno - 1] = false;
 		ExecStoreVirtualTuple(slot);
-		sx_writer_insert(st.writer, &tid);
+		sx_writer_add(st.writer, NULL);
 		sx_sliding_note(r, time);
 	}
 	sx_state_end(&st);

@@ -4,7 +4,8 @@
  *
  * The same way as the apply worker of logical replication: an executor state
  * with one range table entry and one result relation, AFTER triggers queued
- * and fired at the end.
+ * and fired at the end.  Rows that are new go in many at a time, by
+ * table_multi_insert, where nothing has to look at each one before.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -20,6 +21,9 @@
 #include "compat.h"
 #include "result/emit.h"
 #include "result/writer.h"
+
+#define ADDED_ROWS		1000	/* that go in together */
+#define ADDED_BYTES		65536
 
 static List *watches = NIL;		/* SxWatch of all tables */
 
@@ -86,6 +90,10 @@ sx_writer_begin(Oid relid)
 									 &TTSOpsVirtual);
 	w->old = table_slot_create(w->rel, &estate->es_tupleTable);
 	w->emit = sx_emit_of(relid);
+	w->one_by_one = (w->rri->ri_TrigDesc &&
+					 (w->rri->ri_TrigDesc->trig_insert_before_row ||
+					  w->rri->ri_TrigDesc->trig_insert_instead_row)) ||
+		(w->rel->rd_att->constr && w->rel->rd_att->constr->has_generated_stored);
 	foreach(lc, watches)
 	{
 		if (((SxWatch *) lfirst(lc))->relid == relid)
@@ -102,6 +110,12 @@ sx_writer_end(SxWriter *w)
 	EState	   *estate = w->estate;
 	Relation	rel = w->rel;
 
+	sx_writer_flush(w);
+	if (w->bulk)
+	{
+		FreeBulkInsertState(w->bulk);
+		table_finish_bulk_insert(rel, 0);
+	}
 	AfterTriggerEndQuery(estate);
 	EvalPlanQualEnd(&w->epqstate);
 	ExecCloseIndices(w->rri);
@@ -177,6 +191,81 @@ sx_writer_insert(SxWriter *w, ItemPointer tid)
 	if (w->watches && ItemPointerIsValid(tid))
 		sx_writer_tell(w, w->slot);
 	ResetPerTupleExprContext(w->estate);
+}
+
+void
+sx_writer_add(SxWriter *w, ItemPointer tid)
+{
+	TupleTableSlot *slot;
+	ItemPointerData nowhere;
+	int			i;
+
+	if (w->one_by_one)
+	{
+		sx_writer_insert(w, tid ? tid : &nowhere);
+		return;
+	}
+	if (w->nadded == ADDED_ROWS || w->added_bytes > ADDED_BYTES)
+		sx_writer_flush(w);
+	if (w->added == NULL)
+	{
+		w->added = MemoryContextAllocZero(w->estate->es_query_cxt, sizeof(TupleTableSlot *) * ADDED_ROWS);
+		w->places = MemoryContextAlloc(w->estate->es_query_cxt, sizeof(ItemPointer) * ADDED_ROWS);
+	}
+	if (w->added[w->nadded] == NULL)
+	{
+		MemoryContext old = MemoryContextSwitchTo(w->estate->es_query_cxt);
+
+		w->added[w->nadded] = table_slot_create(w->rel, &w->estate->es_tupleTable);
+		MemoryContextSwitchTo(old);
+	}
+	slot = w->added[w->nadded];
+	ExecCopySlot(slot, w->slot);
+	slot->tts_tableOid = RelationGetRelid(w->rel);
+	if (w->rel->rd_att->constr)
+		ExecConstraints(w->rri, slot, w->estate);
+	for (i = 0; i < w->slot->tts_nvalid; i++)
+	{
+		if (!w->slot->tts_isnull[i] && TupleDescAttr(w->slot->tts_tupleDescriptor, i)->attlen == -1)
+			w->added_bytes += VARSIZE_ANY(DatumGetPointer(w->slot->tts_values[i]));
+	}
+	w->places[w->nadded++] = tid;
+	if (tid)
+		ItemPointerSetInvalid(tid);
+}
+
+void
+sx_writer_flush(SxWriter *w)
+{
+	int			n = w->nadded;
+	int			i;
+
+	if (n == 0)
+		return;
+	w->nadded = 0;
+	w->added_bytes = 0;
+	table_multi_insert(w->rel, w->added, n, w->estate->es_output_cid, 0, w->bulk);
+	for (i = 0; i < n; i++)
+	{
+		TupleTableSlot *slot = w->added[i];
+		List	   *recheck = NIL;
+
+		if (w->rri->ri_NumIndices > 0)
+			recheck = sx_insert_index_tuples(w->rri, slot, w->estate);
+		if (w->rri->ri_TrigDesc &&
+			(w->rri->ri_TrigDesc->trig_insert_after_row ||
+			 w->rri->ri_TrigDesc->trig_insert_new_table))
+			ExecARInsertTriggers(w->estate, w->rri, slot, recheck, NULL);
+		list_free(recheck);
+		if (w->places[i])
+			*w->places[i] = slot->tts_tid;
+		if (w->emit)
+			sx_emit_row(w->emit, slot, NULL, &slot->tts_tid);
+		if (w->watches)
+			sx_writer_tell(w, slot);
+		ExecClearTuple(slot);
+		ResetPerTupleExprContext(w->estate);
+	}
 }
 
 void

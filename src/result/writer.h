@@ -9,6 +9,7 @@
 
 #include "postgres.h"
 
+#include "access/heapam.h"
 #include "executor/executor.h"
 #include "utils/rel.h"
 
@@ -43,6 +44,12 @@ typedef struct SxWriter
 	TupleTableSlot *old;		/* as the table's own slots: a row found */
 	struct SxEmit *emit;		/* hears of what is written, or NULL */
 	List	   *watches;		/* SxWatch that want to know what changes */
+	bool		one_by_one;		/* each row has to be looked at as it goes in */
+	int			nadded;			/* rows that wait to go in together */
+	Size		added_bytes;
+	TupleTableSlot **added;		/* made as needed, kept */
+	ItemPointer *places;		/* where to say where they are, or NULLs */
+	BulkInsertState bulk;		/* NULL: the table's pages are used again soon */
 } SxWriter;
 
 /* Opens and locks (RowExclusiveLock, kept until the transaction's end). */
@@ -57,6 +64,13 @@ extern void sx_writer_end(SxWriter *writer);
 extern void sx_writer_insert(SxWriter *writer, ItemPointer tid);
 extern void sx_writer_update(SxWriter *writer, ItemPointer tid);
 extern void sx_writer_delete(SxWriter *writer, ItemPointer tid);
+
+/*
+ * Insert as well, but many rows at a time: *tid, which may be NULL, is set by
+ * sx_writer_flush() or sx_writer_end().
+ */
+extern void sx_writer_add(SxWriter *writer, ItemPointer tid);
+extern void sx_writer_flush(SxWriter *writer);
 
 /* Those who watch hear of a row that was written by other means. */
 extern void sx_writer_tell(SxWriter *writer, TupleTableSlot *row);
