@@ -24,8 +24,9 @@ A part of the rows goes to a second stream as well.
 
 A query is given twice: as it stands in the continuous view, over the stream,
 and as the batch that has to give the same, over a table with the rows that
-have been fed.  That table has one column more, wm: the watermark when the
-row's batch began.  The batch leaves out what the watermark shuts out.
+have been fed.  That table has two columns more, wm: the watermark when the
+row's batch began, and cut: which batch that was.  The batch query leaves out
+what the watermark shuts out.
 
 Expressions raise no errors and have no result that depends on the order of
 rows, so that a difference is a fault.
@@ -488,6 +489,36 @@ my %shapes = (
 			  . join(', ', 'w', _names('k', scalar @keys))
 			  . ($final ? ' HAVING {closed}' : $self->_having), $window,
 			$final ? (options => ", emit => 'final'") : ());
+	},
+
+	# sessions of rows that come late: which count, and in which session, the
+	# batch has to be told
+	late_session => sub {
+		my ($self, $set) = @_;
+		my $gap = $self->_pick(2, 3, 5, 10, 40);
+		my @keys = $self->_some($self->_below(2), 'a.t', 'a.i > 0', 'a.i % 3');
+		my @aggs = $self->_aggregates($set, 1 + $self->_below(3));
+		my $condition = $self->_chance(40) ? $self->_condition($set) : 'true';
+		my $names = join ', ', _names('k', scalar @keys);
+		my $columns = join ', ', _columns('k', @keys), _columns('x', @aggs);
+		my $final = $self->_chance(40);
+		my $having = $final ? '' : $self->_having;
+		my (%query, $sessions);
+
+		return undef if $set->{kind} ne 'late' || grep { !defined $_->[1] } @{ $set->{rows} };
+		$sessions = sprintf "batch.sessions('%s', '%d s', \$k\$%s\$k\$, \$c\$%s\$c\$, %s)", $set->{name}, $gap,
+		  @keys ? $keys[0] : "''", $condition, $final ? 'true' : 'false';
+		%query = (shape => 'late_session',
+			view => "SELECT session(a.ts, '$gap s') AS w, $columns FROM $set->{name}_s a WHERE $condition GROUP BY "
+			  . join(', ', 'w', $names || ()) . $having,
+			batch => "SELECT min(a.ts) AS w, $columns FROM $set->{name}_t a JOIN $sessions z ON z.id = a.id GROUP BY "
+			  . join(', ', 'z.session', $names || ()) . $having);
+		if ($final)
+		{
+			$query{options} = ", emit => 'final'";
+			$query{batch} .= " HAVING max(a.ts) + interval '$gap s' <= batch.watermark('$set->{name}')";
+		}
+		return \%query;
 	},
 
 	sets => sub {

@@ -45,6 +45,42 @@ $$ SELECT w FROM hop(ts, slide, size) w WHERE w + size > wm $$;
 CREATE FUNCTION batch.cumulate(ts timestamptz, step interval, size interval, wm timestamptz)
 RETURNS SETOF timestamptz LANGUAGE sql STABLE AS
 $$ SELECT w FROM cumulate(ts, step, size) w WHERE w > wm $$;
+-- The rows of a source that count in sessions, with the number of theirs.  A
+-- batch's rows make sessions of their own first; each takes in the open ones
+-- that it touches, and is late if there are none and it has ended.
+CREATE FUNCTION batch.sessions(source name, gap interval, key text, condition text, final boolean,
+                               OUT id int, OUT session int)
+RETURNS SETOF record LANGUAGE plpgsql AS $$
+DECLARE
+  r record;
+  piece int[];
+  piece_first timestamptz;
+  piece_last timestamptz;
+  taken int;
+BEGIN
+  CREATE TEMP TABLE IF NOT EXISTS open_sessions (
+    session int GENERATED ALWAYS AS IDENTITY, key text, first timestamptz, last timestamptz, ids int[], closed boolean);
+  DELETE FROM open_sessions;
+  FOR r IN EXECUTE format(
+    'WITH i AS (SELECT a.id, a.ts, a.wm, a.cut, (%s)::text AS key FROM %I a WHERE %s),
+          p AS (SELECT *, coalesce(ts > lag(ts) OVER w + $1, true) AS is_first FROM i WINDOW w AS (PARTITION BY cut, key ORDER BY ts)),
+          n AS (SELECT *, count(*) FILTER (WHERE is_first) OVER (PARTITION BY cut, key ORDER BY ts) AS n FROM p)
+     SELECT cut, wm, key, n, min(ts) AS first, max(ts) AS last, array_agg(id) AS ids FROM n
+     GROUP BY cut, wm, key, n ORDER BY cut, key, first', key, source || '_t', condition) USING gap
+  LOOP
+    UPDATE open_sessions o SET closed = true
+    WHERE NOT o.closed AND (o.last + gap < r.wm OR final AND o.last + gap = r.wm);
+    SELECT coalesce(array_agg(x), '{}') || r.ids, least(min(o.first), r.first), greatest(max(o.last), r.last), count(DISTINCT o.session)
+    INTO piece, piece_first, piece_last, taken
+    FROM open_sessions o, unnest(o.ids) AS x
+    WHERE NOT o.closed AND o.key IS NOT DISTINCT FROM r.key AND o.first <= r.last + gap AND o.last >= r.first - gap;
+    CONTINUE WHEN taken = 0 AND r.last + gap <= r.wm;
+    DELETE FROM open_sessions o
+    WHERE NOT o.closed AND o.key IS NOT DISTINCT FROM r.key AND o.first <= r.last + gap AND o.last >= r.first - gap;
+    INSERT INTO open_sessions VALUES (DEFAULT, r.key, piece_first, piece_last, piece, false);
+  END LOOP;
+  RETURN QUERY SELECT x, o.session FROM open_sessions o, unnest(o.ids) AS x;
+END $$;
 -- a view that was refused
 CREATE TABLE batch.refused (view name, sqlstate text, error text);
 
@@ -83,7 +119,7 @@ sub run_set
 	my $second = $set->second;
 	my $script = "SET client_min_messages = notice;\n" . $set->ddl
 	  . "CALL oracle.source('$name', $options);\n"
-	  . "ALTER TABLE ${name}_t ADD COLUMN wm timestamptz;\n"
+	  . "ALTER TABLE ${name}_t ADD COLUMN wm timestamptz, ADD COLUMN cut int;\n"
 	  . "CREATE VIEW ${name}_rt AS SELECT * FROM ${name}_t WHERE $second;\n"
 	  . $set->second_ddl;
 	my $previous = 0;
@@ -119,7 +155,7 @@ sub run_set
 		$script .= <<"SQL";
 BEGIN;
 SELECT FROM oracle.feed('$name', $previous, $cut);
-UPDATE ${name}_t SET wm = $before WHERE id > $previous AND id <= $cut;
+UPDATE ${name}_t SET wm = $before, cut = $cut WHERE id > $previous AND id <= $cut;
 UPDATE batch.watermarks SET watermark = $after WHERE source = '$name';
 UPDATE batch.watermarks SET watermark = $after_second WHERE source = '${name}_r';
 WITH fed AS (INSERT INTO ${name}_r SELECT * FROM ${name}_in WHERE id > $previous AND id <= $cut AND $second RETURNING 1)
