@@ -9,6 +9,7 @@ CREATE ROLE regress_sx_reader;
 CREATE ROLE regress_sx_other;
 CREATE ROLE regress_sx_group;
 CREATE SCHEMA work;
+CREATE SCHEMA others AUTHORIZATION regress_sx_other;
 GRANT USAGE, CREATE ON SCHEMA work TO regress_sx_owner;
 GRANT USAGE ON SCHEMA work TO regress_sx_reader, regress_sx_other;
 SET search_path = work, public;
@@ -84,7 +85,7 @@ CREATE VIEW failing WITH (streamx.continuous, streamx.late = 'keep', streamx.emi
 GRANT SELECT ON s, sums TO regress_sx_reader;
 SET ROLE regress_sx_other;
 CREATE FOREIGN TABLE mine (n int) SERVER streamx;
-CREATE FOREIGN TABLE public.mine (n int) SERVER broker OPTIONS (topic 't');
+CREATE FOREIGN TABLE others.mine (n int) SERVER broker OPTIONS (topic 't');
 CREATE USER MAPPING FOR CURRENT_USER SERVER broker OPTIONS (sasl_username 'u', sasl_password 'p');
 SELECT srvname, umoptions FROM pg_user_mappings WHERE srvname = 'broker';
 RESET ROLE;
@@ -204,6 +205,7 @@ BEGIN
 END $$;
 RESET ROLE;
 SET client_min_messages = warning;
+DROP SCHEMA others;
 DROP SCHEMA work CASCADE;
 DROP SERVER broker CASCADE;
 DROP EXTENSION streamx CASCADE;
