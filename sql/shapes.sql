@@ -137,6 +137,8 @@ CALL oracle.view('g', 'g_all', $$SELECT sum(v), count(*) FROM {s} HAVING count(*
 CALL oracle.view('g', 'g_never', $$SELECT k, count(*) FROM {s} GROUP BY k HAVING false$$);
 CALL oracle.view('g', 'g_null', $$SELECT k, count(*) FROM {s} GROUP BY k HAVING nullif(sum(v), 3) <> 0$$);
 CALL oracle.view('g', 'g_key', $$SELECT k, count(*) FROM {s} GROUP BY k HAVING k > 1 OR bool_or(v > 100)$$);
+CALL oracle.view('g', 'g_least', $$SELECT min(k), max(k) FROM {s} WHERE k = 1$$);
+CALL oracle.view('g', 'g_greatest', $$SELECT max(v) FROM {s} WHERE v = 3$$);
 CALL oracle.view('g', 'g_other', $$SELECT k FROM {s} GROUP BY k HAVING max(v) - min(v) = 10$$);
 CALL oracle.view('g', 'g_grouping', $$SELECT k, grouping(k) AS none, count(*) FROM {s} GROUP BY k HAVING grouping(k) = 0$$);
 CALL oracle.run('g', '{1,2,3,4,5,6,7,8,9,10,11,12,13,14,15,16,17,18,19,20,33,60}');

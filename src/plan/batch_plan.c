@@ -10,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/planner.h"
@@ -30,6 +31,33 @@ mark_partial_walker(Node *node, void *context)
 	return expression_tree_walker(node, mark_partial_walker, context);
 }
 
+static bool
+filter_first_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Aggref))
+	{
+		if (((Aggref *) node)->aggfilter == NULL)
+			((Aggref *) node)->aggfilter = (Expr *) makeBoolConst(true, false);
+		return true;
+	}
+	return expression_tree_walker(node, filter_first_walker, context);
+}
+
+/*
+ * min() and max() of a whole batch are not to become the first row of an
+ * ordered scan, which has no state: they do not where one has a FILTER.
+ */
+static Query *
+keep_aggregation(Query *query)
+{
+	query = copyObject(query);
+	if (query->hasAggs && query->groupClause == NIL && query->groupingSets == NIL)
+		(void) filter_first_walker((Node *) query->targetList, NULL);
+	return query;
+}
+
 PlannedStmt *
 sx_plan_for_batch(Query *query, double rows)
 {
@@ -43,7 +71,7 @@ sx_plan_for_batch(Query *query, double rows)
 	sx_fdw_batch_rows = rows;
 	PG_TRY();
 	{
-		stmt = planner(copyObject(query), NULL, 0, NULL);
+		stmt = planner(keep_aggregation(query), NULL, 0, NULL);
 	}
 	PG_FINALLY();
 	{
