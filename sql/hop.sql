@@ -43,7 +43,7 @@ CALL oracle.view('a', 'a_months', $$SELECT hop(ts, '1 month', '3 months') AS w, 
 CALL oracle.view('a', 'a_measure', $$SELECT hop(ts, '59.999 s', '2 minutes') AS w, count(*) FROM {s} GROUP BY w$$);
 CALL oracle.view('a', 'a_two', $$SELECT hop(ts, '30 s', '1 minute') AS w, hop(ts, '20 s', '1 minute') AS w2, count(*) FROM {s} GROUP BY w, w2$$);
 CALL oracle.view('a', 'a_below', $$SELECT w, count(*) FROM (SELECT hop(ts, '30 s', '1 minute') AS w FROM {s}) q GROUP BY w$$);
-CALL oracle.view('a', 'a_held', $$SELECT hop(ts, '30 s', '1 minute') AS w, count(DISTINCT v) FROM {s} GROUP BY w$$);
+CALL oracle.view('a', 'a_held', $$SELECT hop(ts, '30 s', '1 minute') AS w, array_agg(DISTINCT v) AS vs FROM {s} GROUP BY w$$);
 CALL oracle.view('a', 'a_tumble', $$SELECT tumble(ts, '1 minute') AS w, hop(ts, '30 s', '1 minute') AS w2, count(*) FROM {s} GROUP BY w, w2$$);
 CALL oracle.run('a', '{1,2,3,50,51,300,301,899,930,940}');
 SELECT oracle.found('a', $$UPDATE a_hop SET n = n + 1 WHERE w = '2026-01-01 00:03:00Z' AND k = 'k1'$$),

@@ -61,7 +61,7 @@ INSERT INTO shapes VALUES
   ('i_hop', '', $$SELECT hop(b.ts, '10 s', '30 s') AS w, b.k, count(*), max(a.v) FROM {a} a JOIN {b} b ON a.k = b.k AND b.ts BETWEEN a.ts - interval '8 s' AND a.ts + interval '17 s' GROUP BY w, b.k$$),
   ('x_window', 'emit => ''final''', $$SELECT tumble(a.ts, '30 s') AS w, a.k, count(*) FROM {a} a JOIN {b} b ON a.k = b.k AND tumble(a.ts, '30 s') = tumble(b.ts, '30 s') GROUP BY w, a.k$$),
   ('x_left', 'emit => ''final''', $$SELECT tumble(a.ts, '30 s') AS w, count(*), count(b.id) AS nb FROM {a} a LEFT JOIN {b} b ON a.k = b.k AND b.ts BETWEEN a.ts - interval '5 s' AND a.ts + interval '13 s' GROUP BY w$$),
-  ('x_recompute', 'emit => ''final''', $$SELECT tumble(b.ts, '1 minute') AS w, count(DISTINCT a.id) FROM {a} a JOIN {b} b ON a.k = b.k AND a.ts BETWEEN b.ts - interval '1 minute' AND b.ts GROUP BY w$$);
+  ('x_recompute', 'emit => ''final''', $$SELECT tumble(b.ts, '1 minute') AS w, array_agg(a.id ORDER BY a.id) AS ids FROM {a} a JOIN {b} b ON a.k = b.k AND a.ts BETWEEN b.ts - interval '1 minute' AND b.ts GROUP BY w$$);
 
 SET client_min_messages = notice;
 CALL run('{{120,0},{120,80}}');

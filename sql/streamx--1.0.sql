@@ -63,7 +63,8 @@ CREATE TABLE streamx.continuous_views (
   outbox         regclass,               -- rows that wait to be sent to it; NULL: no Kafka sink
   parts          regclass[] NOT NULL DEFAULT '{}', -- of a derived view: per core its hidden table and its state table;
                                          -- then, where it joins streams, per side the table of its rows
-  sources        regclass[] NOT NULL DEFAULT '{}'  -- continuous views whose result tables it reads instead of streams
+  sources        regclass[] NOT NULL DEFAULT '{}', -- continuous views whose result tables it reads instead of streams
+  value_sets     regclass[] NOT NULL DEFAULT '{}'  -- values that its DISTINCT aggregates, or those of its hidden tables, have seen
 );
 REVOKE ALL ON streamx.continuous_views FROM PUBLIC;
 COMMENT ON TABLE streamx.continuous_views IS 'catalog of continuous views: result table, stored query, options';
@@ -320,7 +321,7 @@ SELECT c.view,
        f.latency,
        n.watermark,
        coalesce(f.state_bytes, 0) + coalesce(pg_catalog.pg_total_relation_size(c.state), 0) +
-         coalesce((SELECT sum(pg_catalog.pg_total_relation_size(p))::bigint FROM pg_catalog.unnest(c.parts) p), 0) AS state_bytes,
+         coalesce((SELECT sum(pg_catalog.pg_total_relation_size(p))::bigint FROM pg_catalog.unnest(c.parts || c.value_sets) p), 0) AS state_bytes,
        c.sqlstate,
        f.last_batch,
        p.lag_rows,
@@ -424,6 +425,24 @@ COMMENT ON FUNCTION streamx.is_late(anyelement) IS 'used while a batch runs: had
 CREATE FUNCTION streamx.is_closed(window_key anyelement) RETURNS boolean
 AS 'MODULE_PATHNAME', 'streamx_is_closed' LANGUAGE C STABLE STRICT PARALLEL UNSAFE COST 1000;
 COMMENT ON FUNCTION streamx.is_closed(anyelement) IS 'used while a batch runs: was this window closed before';
+
+-- Of DISTINCT aggregates: the values in a batch, those of equal bytes once.
+CREATE FUNCTION streamx.distinct_values_add(internal, VARIADIC "any") RETURNS internal
+AS 'MODULE_PATHNAME', 'streamx_distinct_values_add' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streamx.distinct_values_combine(internal, internal) RETURNS internal
+AS 'MODULE_PATHNAME', 'streamx_distinct_values_combine' LANGUAGE C IMMUTABLE PARALLEL SAFE;
+CREATE FUNCTION streamx.distinct_values_serialize(internal) RETURNS bytea
+AS 'MODULE_PATHNAME', 'streamx_distinct_values_serialize' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION streamx.distinct_values_deserialize(bytea, internal) RETURNS internal
+AS 'MODULE_PATHNAME', 'streamx_distinct_values_deserialize' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE FUNCTION streamx.distinct_values_final(internal) RETURNS bytea
+AS 'MODULE_PATHNAME', 'streamx_distinct_values_serialize' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
+CREATE AGGREGATE streamx.distinct_values(VARIADIC "any") (
+  SFUNC = streamx.distinct_values_add, STYPE = internal, SSPACE = 512,
+  FINALFUNC = streamx.distinct_values_final, COMBINEFUNC = streamx.distinct_values_combine,
+  SERIALFUNC = streamx.distinct_values_serialize, DESERIALFUNC = streamx.distinct_values_deserialize,
+  PARALLEL = SAFE);
+COMMENT ON AGGREGATE streamx.distinct_values(VARIADIC "any") IS 'used while a batch runs: the values that a DISTINCT aggregate takes';
 
 -- in the key index of a result table whose keys are long
 CREATE FUNCTION streamx.key_digest(value anyelement) RETURNS uuid

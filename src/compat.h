@@ -326,4 +326,22 @@ sx_remove_nulling(Query *query, int rtindex, Node *except)
 #define sx_flatten_join_aliases(query, node) flatten_join_alias_vars(query, node)
 #endif
 
+/* 18 can leave room before it */
+#if PG_VERSION_NUM >= 180000
+#define sx_form_minimal_tuple(desc, values, nulls) \
+	heap_form_minimal_tuple(desc, values, nulls, 0)
+#else
+#define sx_form_minimal_tuple(desc, values, nulls) \
+	heap_form_minimal_tuple(desc, values, nulls)
+#endif
+
+/* 16 has one function for all kinds of objects */
+#if PG_VERSION_NUM >= 160000
+#include "catalog/pg_proc.h"
+#define sx_proc_aclcheck(oid, role, mode) \
+	object_aclcheck(ProcedureRelationId, oid, role, mode)
+#else
+#define sx_proc_aclcheck(oid, role, mode) pg_proc_aclcheck(oid, role, mode)
+#endif
+
 #endif							/* SX_COMPAT_H */

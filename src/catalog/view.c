@@ -100,7 +100,8 @@ enum
 	VIEWS_OUTBOX,
 	VIEWS_PARTS,
 	VIEWS_SOURCES,
-	VIEWS_NATTS = VIEWS_SOURCES
+	VIEWS_VALUE_SETS,
+	VIEWS_NATTS = VIEWS_VALUE_SETS
 };
 
 /* columns of view_streams */
@@ -599,6 +600,7 @@ sx_view_get(Oid relid)
 		view->error = STRING(VIEWS_ERROR);
 		view->parts = parse_oids(DatumGetArrayTypeP(VALUE(VIEWS_PARTS)));
 		view->sources = parse_oids(DatumGetArrayTypeP(VALUE(VIEWS_SOURCES)));
+		view->value_sets = parse_oids(DatumGetArrayTypeP(VALUE(VIEWS_VALUE_SETS)));
 #undef STRING
 #undef VALUE
 		pfree(values);
@@ -702,10 +704,12 @@ sx_view_of_part(Oid relid)
 		bool		no_outbox;
 		Datum		outbox = heap_getattr(tuple, VIEWS_OUTBOX, desc, &no_outbox);
 		Datum		parts = heap_getattr(tuple, VIEWS_PARTS, desc, &isnull);
+		Datum		value_sets = heap_getattr(tuple, VIEWS_VALUE_SETS, desc, &isnull);
 
 		if (query == relid || (!no_state && DatumGetObjectId(state) == relid) ||
 			(!no_outbox && DatumGetObjectId(outbox) == relid) ||
-			list_member_oid(parse_oids(DatumGetArrayTypeP(parts)), relid))
+			list_member_oid(parse_oids(DatumGetArrayTypeP(parts)), relid) ||
+			list_member_oid(parse_oids(DatumGetArrayTypeP(value_sets)), relid))
 		{
 			result = DatumGetObjectId(heap_getattr(tuple, VIEWS_VIEW, desc, &isnull));
 			break;
@@ -813,6 +817,7 @@ sx_view_insert(const SxView *view)
 	nulls[VIEWS_OUTBOX - 1] = !OidIsValid(view->outbox);
 	SET(VIEWS_PARTS, form_oids(view->parts));
 	SET(VIEWS_SOURCES, form_oids(view->sources));
+	SET(VIEWS_VALUE_SETS, form_oids(view->value_sets));
 #undef SET_STRING
 #undef SET
 	insert_row(TABLE_VIEWS, values, nulls);

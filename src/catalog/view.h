@@ -25,6 +25,9 @@ typedef struct SxView
 								 * hidden table and state table, or
 								 * InvalidOid; then, where it joins streams,
 								 * per side the table of its rows */
+	List	   *value_sets;		/* Oids: tables of the values that DISTINCT
+								 * aggregates have seen; of a derived view:
+								 * those of its cores, one after the other */
 	Oid			owner;			/* of the result table */
 	char	   *name;			/* qualified, quoted: for messages */
 	bool		final;			/* emit = 'final' */

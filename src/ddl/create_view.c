@@ -311,6 +311,17 @@ create_stored_query(Oid schema, const char *name, Query *query, Oid owner)
 }
 
 static void
+depend_internally(Oid part, Oid result)
+{
+	ObjectAddress part_address;
+	ObjectAddress result_address;
+
+	ObjectAddressSet(part_address, RelationRelationId, part);
+	ObjectAddressSet(result_address, RelationRelationId, result);
+	recordDependencyOn(&part_address, &result_address, DEPENDENCY_INTERNAL);
+}
+
+static void
 create_state_index(Oid schema, const char *table, const char *first,
 				   const char *second)
 {
@@ -400,6 +411,58 @@ create_state(Oid schema, const char *name, const SxShape *shape, Oid owner)
 	ATExecChangeOwner(relid, owner, true, AccessExclusiveLock);
 	CommandCounterIncrement();
 	return relid;
+}
+
+/*
+ * The values that DISTINCT aggregates have seen, see result/distinct.c: hash of
+ * the key, that of the value, the key, the value.
+ */
+static void
+create_value_sets(SxView *view, Oid schema, const char *name, const SxShape *shape)
+{
+	for (int i = 0; i < shape->nsets; i++)
+	{
+		const SxValueSet *set = &shape->sets[i];
+		char	   *table = psprintf("%s_%d", name, i + 1);
+		CreateStmt *create = makeNode(CreateStmt);
+		ColumnDef  *key_hash = makeColumnDef("h", INT8OID, -1, InvalidOid);
+		ColumnDef  *value_hash = makeColumnDef("v", INT8OID, -1, InvalidOid);
+		Oid			relid;
+
+		key_hash->is_not_null = value_hash->is_not_null = true;
+		create->relation = range_var(schema, table);
+		create->tableElts = list_make2(key_hash, value_hash);
+		for (int k = 0; k < shape->nkeys; k++)
+		{
+			const SxKey *key = &shape->keys[k];
+
+			create->tableElts = lappend(create->tableElts,
+										makeColumnDef(psprintf("k%d", k + 1), key->typid,
+													  key->typmod, key->collation));
+		}
+		for (int k = 0; k < set->nvalues; k++)
+		{
+			const SxHeld *value = &set->values[k];
+
+			create->tableElts = lappend(create->tableElts,
+										makeColumnDef(psprintf("c%d", k + 1), value->typid,
+													  value->typmod, value->collation));
+		}
+
+		/* rows are never updated */
+		create->options = list_make3(string_option("autovacuum_vacuum_scale_factor", "0.1"),
+									 string_option("autovacuum_vacuum_cost_delay", "0"),
+									 string_option("autovacuum_analyze_scale_factor", "1"));
+		create->oncommit = ONCOMMIT_NOOP;
+		run_statement((Node *) create);
+		set_replica_identity(schema, table);
+		create_state_index(schema, table, "h", "v");
+		relid = get_relname_relid(table, schema);
+		ATExecChangeOwner(relid, view->owner, true, AccessExclusiveLock);
+		CommandCounterIncrement();
+		view->value_sets = lappend_oid(view->value_sets, relid);
+		depend_internally(relid, view->relid);
+	}
 }
 
 /*
@@ -558,17 +621,6 @@ tell_held_for_ever(const SxShape *shape, const char *viewname)
 	}
 }
 
-static void
-depend_internally(Oid part, Oid result)
-{
-	ObjectAddress part_address;
-	ObjectAddress result_address;
-
-	ObjectAddressSet(part_address, RelationRelationId, part);
-	ObjectAddressSet(result_address, RelationRelationId, result);
-	recordDependencyOn(&part_address, &result_address, DEPENDENCY_INTERNAL);
-}
-
 /* Makes the parts in streamx_state, as superuser. */
 static void
 create_parts(SxView *view, Query *query, const SxShape *shape)
@@ -600,6 +652,7 @@ create_parts(SxView *view, Query *query, const SxShape *shape)
 				depend_internally(state, view->relid);
 			}
 			view->parts = lappend_oid(lappend_oid(view->parts, hidden), state);
+			create_value_sets(view, schema, psprintf("u%d_%d", view->id, i + 1), core->shape);
 		}
 	}
 	else if (shape->strategy != SX_STRATEGY_APPEND || shape->sliding)
@@ -607,6 +660,7 @@ create_parts(SxView *view, Query *query, const SxShape *shape)
 		view->state = create_state(schema, psprintf("s%d", view->id), shape,
 								   view->owner);
 		depend_internally(view->state, view->relid);
+		create_value_sets(view, schema, psprintf("u%d", view->id), shape);
 	}
 	foreach(lc, sx_plan_joined(shape))
 	{

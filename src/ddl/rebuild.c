@@ -113,7 +113,7 @@ empty(const SxView *view)
 	/* states and what else is held; not what waits to be sent to a sink */
 	names = text_of(psprintf("SELECT string_agg(c.oid::pg_catalog.regclass::text, ', ')"
 							 " FROM pg_catalog.pg_class c JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace"
-							 " WHERE n.nspname = 'streamx_state' AND c.relkind = 'r' AND c.relname ~ '^[sdh]%d(_[0-9]+)?$'",
+							 " WHERE n.nspname = 'streamx_state' AND c.relkind = 'r' AND c.relname ~ '^[sdhu]%d(_[0-9]+)*$'",
 							 view->id));
 
 	/* a new file also tells a worker what it has in memory of it */

@@ -239,7 +239,7 @@ follow_owner(Oid relid)
 		ATExecChangeOwner(view->state, view->owner, true, AccessExclusiveLock);
 	if (OidIsValid(view->outbox) && owner_of(view->outbox) != view->owner)
 		ATExecChangeOwner(view->outbox, view->owner, true, AccessExclusiveLock);
-	foreach(lc, view->parts)
+	foreach(lc, list_concat_copy(view->parts, view->value_sets))
 	{
 		if (OidIsValid(lfirst_oid(lc)) && owner_of(lfirst_oid(lc)) != view->owner)
 			ATExecChangeOwner(lfirst_oid(lc), view->owner, true, AccessExclusiveLock);

@@ -41,6 +41,7 @@
 #include "compat.h"
 #include "plan/derive.h"
 #include "plan/describe.h"
+#include "plan/distinct.h"
 #include "plan/grouping_sets.h"
 #include "plan/late.h"
 #include "plan/panes.h"
@@ -468,13 +469,13 @@ same_partial(const SxPartial *a, const SxPartial *b)
 		a->deserialfn == b->deserialfn && a->transtype == b->transtype &&
 		a->aggref->inputcollid == b->aggref->inputcollid &&
 		a->aggref->aggvariadic == b->aggref->aggvariadic &&
-		a->aggref->aggstar == b->aggref->aggstar &&
+		a->aggref->aggstar == b->aggref->aggstar && a->set == b->set &&
 		equal(a->aggref->args, b->aggref->args) &&
 		equal(a->aggref->aggfilter, b->aggref->aggfilter);
 }
 
 const char *
-sx_plan_not_mergeable(const Aggref *aggref)
+sx_plan_not_mergeable(const SxShape *shape, const Aggref *aggref)
 {
 	HeapTuple	tuple;
 	Form_pg_aggregate form;
@@ -492,8 +493,6 @@ sx_plan_not_mergeable(const Aggref *aggref)
 											inputtypes, nargs);
 	if (form->aggkind != AGGKIND_NORMAL)
 		reason = "it needs all rows in order";
-	else if (aggref->aggdistinct)
-		reason = "which values were there cannot be told from a state";
 	else if (aggref->aggorder)
 		reason = "the order of the rows is not in a state";
 	else if (!OidIsValid(form->aggcombinefn))
@@ -502,6 +501,11 @@ sx_plan_not_mergeable(const Aggref *aggref)
 			 !OidIsValid(form->aggserialfn) || !OidIsValid(form->aggdeserialfn) :
 			 get_typtype(transtype) == TYPTYPE_PSEUDO)
 		reason = "its state cannot be stored";
+	else if (aggref->aggdistinct && (shape->session || shape->sliding))
+		reason = shape->session ? "sessions that join may have values in common" :
+			"which values are still there when rows leave cannot be told from a state";
+	else if (aggref->aggdistinct)
+		reason = sx_plan_not_a_set(aggref);
 	ReleaseSysCache(tuple);
 	return reason;
 }
@@ -540,6 +544,8 @@ analyze_partial(SxShape *shape, Aggref *aggref)
 	}
 	else
 		partial.stored_type = partial.transtype;
+	partial.set = aggref->aggdistinct ? sx_plan_value_set(shape, aggref) : -1;
+	partial.transfn = form->aggtransfn;
 
 	agg->aggref = aggref;
 	agg->finalfn = form->aggfinalfn;
@@ -549,6 +555,8 @@ analyze_partial(SxShape *shape, Aggref *aggref)
 	/* the same transitions from the same start over the same input? */
 	initval = SysCacheGetAttr(AGGFNOID, tuple, Anum_pg_aggregate_agginitval,
 							  &initnull);
+	if (!initnull)
+		partial.initval = TextDatumGetCString(initval);
 	for (i = 0; i < shape->npartials; i++)
 	{
 		Form_pg_aggregate other;
@@ -791,6 +799,7 @@ analyze_grouping(AnalyzeContext *cxt, SxShape *shape, Query *query)
 	int			i;
 
 	sx_plan_find_session(shape, query, cxt->viewname);
+	sx_plan_drop_distinct(query);
 	if (query->groupingSets)
 		sets = sx_plan_grouping_sets(query, cxt->viewname);
 	shape->strategy = SX_STRATEGY_MERGE;
@@ -833,7 +842,7 @@ analyze_grouping(AnalyzeContext *cxt, SxShape *shape, Query *query)
 		shape->strategy = SX_STRATEGY_RECOMPUTE;
 	foreach(lc, aggrefs)
 	{
-		if (sx_plan_not_mergeable(lfirst_node(Aggref, lc)))
+		if (sx_plan_not_mergeable(shape, lfirst_node(Aggref, lc)))
 			shape->strategy = SX_STRATEGY_RECOMPUTE;
 	}
 	foreach(lc, aggrefs)
@@ -890,7 +899,8 @@ analyze_grouping(AnalyzeContext *cxt, SxShape *shape, Query *query)
 										psprintf("c%d", i + 1), false));
 	for (i = 0; i < shape->npartials; i++)
 		tlist = lappend(tlist,
-						makeTargetEntry((Expr *) shape->partials[i].aggref,
+						makeTargetEntry(shape->partials[i].set >= 0 ? sx_plan_set_of_batch(shape, i) :
+										(Expr *) shape->partials[i].aggref,
 										shape->nkeys + shape->nheld + i + 1,
 										psprintf("p%d", i + 1), false));
 	query->targetList = tlist;

@@ -116,12 +116,14 @@ describe_strategy(StringInfo text, const SxShape *shape)
 				sx_describe(text, "Strategy", "merge: the first row of a group makes its row, later ones change nothing");
 			else
 				sx_describe(text, "Strategy", "merge: a batch is aggregated by itself, its states are merged with those that are kept");
+			if (shape->nsets > 0)
+				sx_describe(text, "", "DISTINCT: the values of a group are kept, those that are new go into its states");
 			break;
 		case SX_STRATEGY_RECOMPUTE:
 			sx_describe(text, "Strategy", "recompute: rows are kept, the groups that a batch touches are computed again");
 			for (i = 0; i < shape->naggregates; i++)
 			{
-				const char *reason = sx_plan_not_mergeable(shape->aggregates[i].aggref);
+				const char *reason = sx_plan_not_mergeable(shape, shape->aggregates[i].aggref);
 				String	   *line;
 
 				if (reason == NULL)

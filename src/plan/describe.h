@@ -25,7 +25,10 @@ extern char *sx_describe_interval(int64 us);
 extern void sx_plan_describe(StringInfo text, const SxView *view,
 							 const SxShape *shape);
 
-/* Why an aggregate, as it is called, has no state that can be merged; NULL */
-extern const char *sx_plan_not_mergeable(const Aggref *aggref);
+/*
+ * Why an aggregate, as it is called, has no state that can be merged in such a
+ * view (keys and session are known); NULL: it has.
+ */
+extern const char *sx_plan_not_mergeable(const SxShape *shape, const Aggref *aggref);
 
 #endif							/* SX_PLAN_DESCRIBE_H */

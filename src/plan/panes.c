@@ -6,6 +6,8 @@
  * expand each row below the aggregation.  Where partial states can be merged
  * the rows are grouped by pane instead, a fixed window of its own, and the
  * states of a window's panes are merged when it is written (result/panes.c).
+ * What panes have of DISTINCT aggregates cannot be added up, as they may have
+ * values in common: there the rows stay expanded.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -51,7 +53,7 @@ sx_plan_panes(SxShape *shape, Query *query, int key, const FuncExpr *call)
 	SxPanes    *panes;
 	Interval   *pane;
 
-	if (shape->strategy != SX_STRATEGY_MERGE || shape->sliding || !call->funcretset || tle->expr != (Expr *) call ||
+	if (shape->strategy != SX_STRATEGY_MERGE || shape->nsets > 0 || shape->sliding || !call->funcretset || tle->expr != (Expr *) call ||
 		slide == NULL || size == NULL ||
 		(list_length(call->args) > 3 && origin == NULL))
 		return;

@@ -48,6 +48,9 @@ typedef struct SxPartial
 	Oid			combinefn;
 	Oid			serialfn;		/* InvalidOid unless transtype is internal */
 	Oid			deserialfn;
+	int			set;			/* with DISTINCT: index into sets; -1: without */
+	Oid			transfn;		/* by which values of the set get into it */
+	char	   *initval;		/* the state before; NULL: none */
 } SxPartial;
 
 /* What an aggregate needs of a row, held for recomputing. */
@@ -58,6 +61,16 @@ typedef struct SxHeld
 	int32		typmod;
 	Oid			collation;
 } SxHeld;
+
+/* The different values that aggregates with DISTINCT take, see distinct.c */
+typedef struct SxValueSet
+{
+	int			nvalues;		/* columns of a value */
+	SxHeld	   *values;			/* expr: as in the query */
+	Expr	   *filter;
+	int			partial;		/* the first that takes them: in its place a
+								 * batch gives the set */
+} SxValueSet;
 
 /*
  * A row is in the result while its time > now() - back_us (at_end: >=), see
@@ -106,6 +119,10 @@ struct SxShape
 	SxPartial  *partials;
 	int			naggregates;
 	SxAggregate *aggregates;
+
+	/* merge only: values that are kept beside the states */
+	int			nsets;
+	SxValueSet *sets;
 
 	/*
 	 * recompute only: beside the keys, and the query over them, see

@@ -20,6 +20,7 @@
 #include "utils/snapmgr.h"
 
 #include "compat.h"
+#include "result/distinct.h"
 #include "result/merge.h"
 #include "result/open.h"
 #include "result/session.h"
@@ -164,6 +165,7 @@ close_groups(SxResult *r, int64 closed_us)
 	SxStateTable state;
 	SxWriter   *writer = NULL;
 	SxKeyIndex *index = NULL;
+	SxDistinctRemoval *values = r->distinct ? sx_distinct_remove_begin(r) : NULL;
 	TableScanDesc scan;
 	int64		next = PG_INT64_MAX;
 	int64		written = 0;
@@ -199,6 +201,8 @@ close_groups(SxResult *r, int64 closed_us)
 				sx_aggregates_reset(&r->aggs);
 			}
 			sx_writer_delete(state.writer, &tid);
+			if (values)
+				sx_distinct_remove(values, g);
 			sx_groups_remove(r->groups, g->hash, g->keys, g->key_nulls);
 		}
 		MemoryContextSwitchTo(old);
@@ -206,6 +210,8 @@ close_groups(SxResult *r, int64 closed_us)
 	}
 	table_endscan(scan);
 	sx_state_end(&state);
+	if (values)
+		sx_distinct_remove_end(values);
 	if (writer)
 	{
 		sx_key_index_end(index);

@@ -816,6 +816,7 @@ sx_derived_open(SxResult *r)
 	const SxShape *shape = r->shape;
 	const SxDerivation *d = shape->derivation;
 	ListCell   *lc;
+	int			nsets = 0;
 	int			i;
 
 	if (list_length(r->view->parts) != sx_plan_count_parts(shape))
@@ -850,6 +851,8 @@ sx_derived_open(SxResult *r)
 		core->view.final = core->view.has_retention = false;
 		core->view.final_column = NULL;
 		core->view.sink = InvalidOid;
+		core->view.value_sets = list_copy_tail(r->view->value_sets, nsets);
+		nsets += d->cores[i].shape->nsets;
 		core->result = sx_result_open(&core->view, d->cores[i].shape);
 		if (d->cores[i].shape->join)
 			continue;			/* has plans by side, see pairs.c */

@@ -96,6 +96,11 @@ sx_result_describe(StringInfo text, const SxView *view, const SxShape *shape)
 		sx_describe(text, "", "about %.0f rows, %s", estimated_rows(view->state),
 					relation_size(view->state));
 	}
+	for (int i = 0; i < list_length(view->value_sets); i++)
+		sx_describe(text, i == 0 ? "Values" : "", "%s: a row for each value that a DISTINCT aggregate has seen in a group, about %.0f rows, %s",
+					get_rel_name(list_nth_oid(view->value_sets, i)),
+					estimated_rows(list_nth_oid(view->value_sets, i)),
+					relation_size(list_nth_oid(view->value_sets, i)));
 	if (sx_open_suits(view, shape))
 		sx_describe(text, "", "open windows are kept in memory where they can be read again after a restart");
 	sx_describe(text, "Result", "about %.0f rows, %s", estimated_rows(view->relid), relation_size(view->relid));

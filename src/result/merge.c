@@ -41,6 +41,7 @@
 
 #include "base/guc.h"
 #include "compat.h"
+#include "result/distinct.h"
 #include "result/group.h"
 #include "result/key_index.h"
 #include "result/merge.h"
@@ -695,6 +696,8 @@ sx_result_open(const SxView *view, const SxShape *shape)
 	}
 	if (sx_open_suits(view, shape))
 		r->open = sx_open_create(r);
+	if (shape->nsets > 0)
+		r->distinct = sx_distinct_open(r);
 	return r;
 }
 
@@ -992,6 +995,8 @@ sx_result_merge(SxResult *r, SxRows *rows, int64 closed_us, int64 *dropped)
 	if (!r->gathered)
 		r->groups->batch++;
 	LockRelationOid(r->view->relid, RowExclusiveLock);
+	if (r->distinct)
+		sx_distinct_take(r, rows);
 	groups = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(SxGroup *) * rows->nrows);
 	n = merge_states(r, rows, groups);
 	if (r->gathered)
@@ -1019,6 +1024,8 @@ sx_result_forget(SxResult *r)
 	sx_gathered_forget(r);
 	if (r->groups)
 		sx_groups_reset(r->groups);
+	if (r->distinct)
+		sx_distinct_forget(r);
 }
 
 int64
@@ -1027,7 +1034,8 @@ sx_result_memory(const SxResult *r)
 	if (r->derived)
 		return sx_derived_memory(r);
 	return (r->groups ? MemoryContextMemAllocated(r->groups->cxt, true) : 0) +
-		(r->open ? sx_open_memory(r->open) : 0);
+		(r->open ? sx_open_memory(r->open) : 0) +
+		(r->distinct ? sx_distinct_memory(r) : 0);
 }
 
 void
@@ -1037,6 +1045,8 @@ sx_result_trim(SxResult *r)
 
 	if (r->derived)
 		sx_derived_trim(r);
+	if (r->distinct)
+		sx_distinct_trim(r);
 	if (r->groups == NULL || r->groups->bytes <= limit)
 		return;
 	sx_groups_evict(r->groups, r->groups->batch);

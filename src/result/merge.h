@@ -97,6 +97,7 @@ struct SxResult
 	struct SxEmit *emit;		/* to the view's sink; NULL: none, or not yet */
 	bool		closing;		/* rows are written as their window closes */
 	struct SxDerived *derived;	/* or NULL, see derive.c */
+	struct SxDistinct *distinct;	/* or NULL, see distinct.h */
 	PlannedStmt *recompute;		/* made when first needed */
 	struct SxSessionKeys *session;	/* or NULL, see session.h */
 	int64		closed_us;		/* what ended by then was closed before */

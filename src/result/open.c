@@ -62,7 +62,8 @@ sx_open_suits(const SxView *view, const SxShape *shape)
 
 	if (!view->final || shape->strategy != SX_STRATEGY_MERGE ||
 		!shape->grouped || shape->window == NULL || shape->window_partial ||
-		shape->session != NULL || shape->sliding != NULL || shape->join != NULL ||
+		shape->nsets > 0 || shape->session != NULL ||
+		shape->sliding != NULL || shape->join != NULL ||
 		(shape->window->kind != SX_WINDOW_FIXED &&
 		 shape->window->kind != SX_WINDOW_HOP &&
 		 shape->window->kind != SX_WINDOW_CUMULATE) ||

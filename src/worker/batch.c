@@ -193,6 +193,8 @@ open_view(SxViewRun *run, BatchInput *in)
 		sx_result_lock(run->result);
 	if (OidIsValid(run->view->state))
 		LockRelationOid(run->view->state, RowExclusiveLock);
+	foreach(lc, run->view->value_sets)
+		LockRelationOid(lfirst_oid(lc), RowExclusiveLock);
 	sx_pairs_lock(run);
 	check_current(run, in);
 

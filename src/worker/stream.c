@@ -335,6 +335,7 @@ sx_view_open(Oid relid)
 	run->behind = true;
 	if (OidIsValid(run->view->state))
 		run->relations = lappend_oid(run->relations, run->view->state);
+	run->relations = list_concat(run->relations, run->view->value_sets);
 	if (OidIsValid(run->view->sink))
 		run->relations = lappend_oid(run->relations, run->view->sink);
 	MemoryContextSwitchTo(streams_cxt);

@@ -285,7 +285,11 @@ sub _aggregates
 		'max(a.i)', 'min(a.n)', 'sum(a.i::bigint)', 'bool_and(a.i > 0)', 'bool_or(a.i > 10)',
 		'bit_and(a.i)', 'bit_xor(a.i)', 'stddev(a.i)', 'var_pop(a.n)', 'max(a.ts)', 'min(a.id)',
 		'coalesce(sum(a.i), 0) + count(*)', "max(a.n) - min(a.n)", 'count(*) > 2');
-	my @hold = ('count(DISTINCT a.t)', 'sum(DISTINCT a.i)', "string_agg(a.t, ',' ORDER BY a.id)",
+	my @distinct = ('count(DISTINCT a.t)', 'sum(DISTINCT a.i)', 'count(DISTINCT a.i)', 'avg(DISTINCT a.i)',
+		'count(DISTINCT a.n)', 'sum(DISTINCT a.n)', 'count(DISTINCT a.ts)', 'count(DISTINCT (a.t, a.i))',
+		'regr_count(DISTINCT a.i, a.id % 7)', 'max(DISTINCT a.t)', 'bit_xor(DISTINCT a.i)',
+		'count(DISTINCT a.t) + sum(DISTINCT a.i)', 'stddev(DISTINCT a.i)', 'count(DISTINCT a.i % 3)');
+	my @hold = ("string_agg(a.t, ',' ORDER BY a.id)",
 		'array_agg(a.i ORDER BY a.id DESC)', 'percentile_cont(0.5) WITHIN GROUP (ORDER BY a.i)',
 		'percentile_disc(0.25) WITHIN GROUP (ORDER BY a.n)', 'mode() WITHIN GROUP (ORDER BY a.t)',
 		'array_agg(DISTINCT a.i ORDER BY a.i)', 'jsonb_agg(a.t ORDER BY a.id)',
@@ -296,7 +300,12 @@ sub _aggregates
 	push @merge, 'bool_and(a.o)' if _has($set, 'o');
 	push @merge, 'max(a.d)' if _has($set, 'd');
 	push @hold, "jsonb_object_agg(a.id, a.j ORDER BY a.id)" if _has($set, 'j');
-	push @from, @hold if $self->_chance(25);
+	foreach my $column ('b', 'f', 'o', 'd', 'z', 'j', 'r')
+	{
+		push @distinct, "count(DISTINCT a.$column)" if _has($set, $column);
+	}
+	push @from, $self->_some(5, @distinct) if $self->_chance(40);
+	push @from, @hold if $self->_chance(20);
 	return map {
 		# a filter binds to a call that stands alone
 		/^\w+\([^()]*\)$/ && $self->_chance(20)
@@ -565,7 +574,7 @@ my %shapes = (
 		my $window = $windowed ? $self->_window($set) : undef;
 		my ($inner) = $windowed ? '{w}' : $self->_keys($set, 1);
 		my ($key) = $self->_keys($set, 1);
-		my ($agg) = $self->_pick('count(*)', 'sum(a.i)', 'max(a.i)');
+		my ($agg) = $self->_pick('count(*)', 'sum(a.i)', 'max(a.i)', 'count(DISTINCT a.i)');
 		my $outer = $self->_pick(
 			'SELECT w, max(x) AS x1, count(*) AS x2 FROM {q} q GROUP BY w',
 			'SELECT k, sum(x) AS x1, avg(x) AS x2 FROM {q} q GROUP BY k HAVING count(*) > 1',
