@@ -250,7 +250,7 @@ insert(ValueTable *t, uint64 h, uint64 v, SxGroup *value)
 	memcpy(slot->tts_values + 2, value->keys, sizeof(Datum) * t->set->ncols);
 	memcpy(slot->tts_isnull + 2, value->key_nulls, sizeof(bool) * t->set->ncols);
 	ExecStoreVirtualTuple(slot);
-	sx_writer_insert(t->writer, &value->state_tid);
+	sx_writer_add(t->writer, &value->state_tid);
 }
 
 /* ---- a batch ------------------------------------------------------------- */

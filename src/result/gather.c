@@ -28,7 +28,7 @@ struct SxGathered
 };
 
 static void *
-grow(SxGathered * d, void *array, Size size, int64 *max, int64 need)
+grow(SxGathered *d, void *array, Size size, int64 *max, int64 need)
 {
 	if (need <= *max)
 		return array;
@@ -65,7 +65,7 @@ sx_result_gathering(const SxResult *r)
 int64
 sx_result_gathered_bytes(const SxResult *r)
 {
-	const		SxGathered *d = r->gathered;
+	const SxGathered *d = r->gathered;
 
 	if (d == NULL)
 		return 0;
