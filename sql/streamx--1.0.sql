@@ -212,14 +212,18 @@ COMMENT ON FUNCTION streamx.explain(regclass) IS 'how a continuous view is maint
 CREATE FUNCTION streamx.view_figures(
   OUT view regclass, OUT catching_up boolean, OUT rows_per_second float8,
   OUT latency interval, OUT state_bytes bigint, OUT last_batch timestamptz,
-  OUT sink_sent bigint, OUT sink_sqlstate text, OUT sink_error text)
+  OUT sink_sent bigint, OUT sink_sqlstate text, OUT sink_error text,
+  OUT execute interval, OUT merge interval, OUT last_dead_letter timestamptz,
+  OUT phase text, OUT behind_since timestamptz, OUT behind_done bigint,
+  OUT behind_left bigint, OUT behind_rate float8)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'streamx_view_figures' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION streamx.view_figures() IS 'what workers have told of their views; see streamx.views';
 
 CREATE FUNCTION streamx.stream_figures(
   OUT stream regclass, OUT state text, OUT sqlstate text, OUT error text,
-  OUT workers int, OUT rows_in bigint, OUT last_row timestamptz)
+  OUT workers int, OUT rows_in bigint, OUT last_row timestamptz,
+  OUT lag_rate float8, OUT lag_since timestamptz)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'streamx_stream_figures' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION streamx.stream_figures() IS 'what workers have told of their streams; see streamx.streams';
@@ -271,7 +275,9 @@ SELECT t.ftrelid::pg_catalog.regclass AS stream,
        CASE WHEN p.lag_rows = 0 THEN interval '0'
             WHEN p.lag_rows > 0 THEN greatest(pg_catalog.clock_timestamp() - f.last_row, interval '0') END AS lag,
        p.watermark,
-       CASE WHEN v.active > 0 THEN f.sqlstate END AS sqlstate
+       CASE WHEN v.active > 0 THEN f.sqlstate END AS sqlstate,
+       CASE WHEN v.active > 0 THEN f.lag_since END AS lag_growing_since,
+       CASE WHEN v.active > 0 THEN f.lag_rate END AS lag_growth
 FROM pg_catalog.pg_foreign_table t
      JOIN pg_catalog.pg_foreign_server s ON s.oid = t.ftserver
      JOIN pg_catalog.pg_foreign_data_wrapper w ON w.oid = s.srvfdw AND w.fdwname = 'streamx'
@@ -300,6 +306,8 @@ COMMENT ON VIEW streamx.streams IS 'every stream: whether and how it is read, ho
 COMMENT ON COLUMN streamx.streams.state IS 'unread: no view reads it; idle: its views are paused or have stopped; starting: no worker has it yet; connecting; running; down: out of reach, tried again; failed: goes on only after a change';
 COMMENT ON COLUMN streamx.streams.error IS 'what is wrong with its source, for those who may read the stream';
 COMMENT ON COLUMN streamx.streams.rows_in IS 'rows taken in by the view that has taken most, or, if that reads other streams too, positions that it is past';
+COMMENT ON COLUMN streamx.streams.lag_growing_since IS 'since when it has been falling behind; NULL: it does not';
+COMMENT ON COLUMN streamx.streams.lag_growth IS 'rows per second by which it falls behind';
 COMMENT ON COLUMN streamx.streams.lag IS 'age of the newest row taken in, while there are others to read';
 
 CREATE VIEW streamx.views AS
@@ -329,7 +337,10 @@ SELECT c.view,
        CASE WHEN c.outbox IS NOT NULL AND f.sink_sent IS NOT NULL
             THEN greatest(n.outbox - f.sink_sent, 0) END AS sink_lag,
        CASE WHEN NOT c.paused AND c.sqlstate IS NULL THEN f.sink_error END AS sink_error,
-       CASE WHEN NOT c.paused AND c.sqlstate IS NULL THEN f.sink_sqlstate END AS sink_sqlstate
+       CASE WHEN NOT c.paused AND c.sqlstate IS NULL THEN f.sink_sqlstate END AS sink_sqlstate,
+       f.execute,
+       f.merge,
+       f.last_dead_letter
 FROM streamx.continuous_views c
      JOIN pg_catalog.pg_class r ON r.oid = c.view
      LEFT JOIN streamx.view_counters n ON n.view = c.view
@@ -349,9 +360,291 @@ COMMENT ON COLUMN streamx.views.state IS 'running; catching up: behind other vie
 COMMENT ON COLUMN streamx.views.lag_rows IS 'rows that its streams still have for it; NULL: not known';
 COMMENT ON COLUMN streamx.views.sink_lag IS 'rows written and not yet sent to the Kafka topic of its sink; NULL: not known, or no such sink';
 COMMENT ON COLUMN streamx.views.sink_error IS 'why rows are not being sent to the sink now, for those who may read the view; the view goes on meanwhile';
+COMMENT ON COLUMN streamx.views.execute IS 'time spent on running its query over batches since the server started';
+COMMENT ON COLUMN streamx.views.merge IS 'time spent on writing states and results, and closing windows, since the server started';
+COMMENT ON COLUMN streamx.views.last_dead_letter IS 'when a row was last missed; NULL: not since the server started';
 COMMENT ON COLUMN streamx.views.rows_per_second IS 'smoothed over some ten seconds';
 COMMENT ON COLUMN streamx.views.latency IS 'of the newest batch: from the timestamp of its newest row to the commit';
 COMMENT ON COLUMN streamx.views.state_bytes IS 'table of states and cache of groups, not the result table';
+
+/* ---- the recent past ---------------------------------------------------- */
+
+CREATE FUNCTION streamx.batch_history(
+  OUT id bigint, OUT stream regclass, OUT worker int, OUT views int, OUT catching_up boolean,
+  OUT committed timestamptz, OUT rows bigint, OUT rows_out bigint, OUT rows_late bigint,
+  OUT dead_letters bigint, OUT decode interval, OUT execute interval, OUT merge interval,
+  OUT commit interval, OUT duration interval, OUT latency interval)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'streamx_batch_history' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION streamx.batch_history() IS 'the batches that shared memory remembers; see streamx.batches';
+
+CREATE FUNCTION streamx.error_history(
+  OUT kind text, OUT stream regclass, OUT view regclass, OUT first timestamptz,
+  OUT last timestamptz, OUT times bigint, OUT sqlstate text, OUT error text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME', 'streamx_error_history' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION streamx.error_history() IS 'the errors that shared memory remembers; see streamx.errors';
+
+CREATE VIEW streamx.batches AS
+SELECT b.id, b.stream, b.committed, b.rows, b.rows_out, b.rows_late, b.dead_letters,
+       b.decode, b.execute, b.merge, b.commit, b.duration, b.latency,
+       b.views, b.catching_up, b.worker
+FROM streamx.batch_history() b
+WHERE EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = b.stream);
+GRANT SELECT ON streamx.batches TO PUBLIC;
+COMMENT ON VIEW streamx.batches IS 'the last batches (setting streamx.batch_history), one transaction each, since the server started';
+COMMENT ON COLUMN streamx.batches.id IS 'counts the batches of the whole server';
+COMMENT ON COLUMN streamx.batches.dead_letters IS 'messages that did not decode, and rows that failed in views';
+COMMENT ON COLUMN streamx.batches.decode IS 'reading and decoding; of Kafka streams in a thread beside the batch before';
+COMMENT ON COLUMN streamx.batches.execute IS 'the views'' queries over the batch';
+COMMENT ON COLUMN streamx.batches.merge IS 'states and results of the views, windows that close';
+COMMENT ON COLUMN streamx.batches.commit IS 'dead letters, progress, counters, and the COMMIT';
+COMMENT ON COLUMN streamx.batches.duration IS 'of the transaction';
+COMMENT ON COLUMN streamx.batches.latency IS 'from the timestamp of the newest row to the commit; NULL: there was no row';
+COMMENT ON COLUMN streamx.batches.views IS 'views that took it in';
+COMMENT ON COLUMN streamx.batches.catching_up IS 'of views that are behind others of the stream';
+COMMENT ON COLUMN streamx.batches.worker IS 'process id';
+
+CREATE VIEW streamx.errors AS
+SELECT e.kind, e.stream, e.view, e.first, e.last, e.times, e.sqlstate, e.error
+FROM streamx.error_history() e
+WHERE (e.stream IS NULL OR EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = e.stream))
+  AND (e.view IS NULL OR EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = e.view));
+GRANT SELECT ON streamx.errors TO PUBLIC;
+COMMENT ON VIEW streamx.errors IS 'the last errors of views, streams, sinks and workers since the server started; the same one of an object counts up';
+COMMENT ON COLUMN streamx.errors.kind IS 'view stopped; view retried; batch retried; source; sink; worker: a process could not be started';
+COMMENT ON COLUMN streamx.errors.error IS 'for those who may read the view or stream';
+
+CREATE VIEW streamx.catch_up AS
+SELECT v.view, f.phase, f.behind_since AS since, f.behind_done AS rows_done, f.behind_left AS rows_left,
+       f.behind_done::float8 / greatest(f.behind_done + f.behind_left, 1) AS done,
+       f.behind_rate AS rows_per_second,
+       CASE WHEN f.behind_left = 0 THEN pg_catalog.clock_timestamp()
+            WHEN f.behind_rate > 0 AND f.behind_left / f.behind_rate < 1e9
+            THEN pg_catalog.clock_timestamp() + pg_catalog.make_interval(secs => f.behind_left / f.behind_rate)
+       END AS estimated_end
+FROM streamx.views v JOIN streamx.view_figures() f ON f.view = v.view
+WHERE f.phase IS NOT NULL AND v.state IN ('running', 'catching up');
+GRANT SELECT ON streamx.catch_up TO PUBLIC;
+COMMENT ON VIEW streamx.catch_up IS 'views that are behind: how far they have come since, and when they will be there';
+COMMENT ON COLUMN streamx.catch_up.phase IS 'catching up; reading open windows again: after a restart, of views with emit = ''final''';
+COMMENT ON COLUMN streamx.catch_up.done IS 'share of the rows, 0 to 1';
+COMMENT ON COLUMN streamx.catch_up.rows_per_second IS 'by which the rows left get fewer: those read less those that arrive meanwhile';
+COMMENT ON COLUMN streamx.catch_up.estimated_end IS 'at the pace of the last seconds; NULL: never, or not known';
+
+/* ---- for monitoring ------------------------------------------------------ */
+
+CREATE FUNCTION streamx.server_state(
+  OUT library text, OUT preloaded boolean, OUT enabled boolean, OUT scheduler boolean,
+  OUT workers int, OUT refused timestamptz, OUT full_up boolean)
+AS 'MODULE_PATHNAME', 'streamx_server_state' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION streamx.server_state() IS 'whether the server runs what this database needs; see streamx.health()';
+
+CREATE FUNCTION streamx.metric_label(name text, value text) RETURNS text
+LANGUAGE sql IMMUTABLE STRICT PARALLEL SAFE
+RETURN name || '="' || pg_catalog.replace(pg_catalog.replace(pg_catalog.replace(value, '\', '\\'), '"', '\"'), E'\n', '\n') || '"';
+COMMENT ON FUNCTION streamx.metric_label(text, text) IS 'a label in the Prometheus text format';
+
+CREATE FUNCTION streamx.health_checks(preloaded boolean,
+  OUT severity text, OUT object text, OUT problem text, OUT cure text)
+RETURNS SETOF record
+LANGUAGE sql VOLATILE STRICT PARALLEL SAFE SET search_path = pg_catalog
+BEGIN ATOMIC
+-- the server
+SELECT 'warning', 'streamx', 'streamx.enabled is off: no view is kept up to date',
+       'ALTER SYSTEM SET streamx.enabled = on, then SELECT pg_reload_conf().'
+FROM streamx.server_state() s WHERE NOT s.enabled
+UNION ALL
+SELECT 'error', 'streamx',
+       format('no process could be started for this database at %s: all of max_worker_processes = %s are taken',
+              s.refused::timestamptz(0), current_setting('max_worker_processes')),
+       'Raise max_worker_processes and restart the server, or use fewer streamx.workers.'
+FROM streamx.server_state() s WHERE s.enabled AND s.refused IS NOT NULL
+UNION ALL
+SELECT 'warning', 'streamx', 'shared memory is full of figures: some streams, partitions or views are not watched, and views of streams without room are not kept up to date',
+       'Raise streamx.max_streams or streamx.max_views and restart the server.'
+FROM streamx.server_state() s WHERE s.full_up
+UNION ALL
+SELECT CASE WHEN s.newer THEN 'warning' ELSE 'error' END, 'streamx',
+       CASE WHEN s.newer THEN format('the library (%s) is newer than the extension''s SQL in this database (%s)', s.library, s.extversion)
+            ELSE format('the extension''s SQL in this database (%s) is newer than the library that the server has loaded (%s)', s.extversion, s.library) END,
+       CASE WHEN s.newer THEN 'ALTER EXTENSION streamx UPDATE.'
+            ELSE format('Install version %s and restart the server.', s.extversion) END
+FROM (SELECT l.library, e.extversion,
+             string_to_array(l.library, '.')::int[] > string_to_array(e.extversion, '.')::int[] AS newer
+      FROM streamx.server_state() l, pg_extension e
+      WHERE e.extname = 'streamx' AND e.extversion <> l.library) s
+UNION ALL
+SELECT 'warning', 'streamx', format('version %s is installed, the server runs the library of %s', a.default_version, s.library),
+       'Restart the server.'
+FROM streamx.server_state() s, pg_available_extensions() a
+WHERE a.name = 'streamx' AND a.default_version <> s.library
+-- views
+UNION ALL
+SELECT 'error', v.view::text, format('the view has stopped: %s', coalesce(v.error, 'SQLSTATE ' || v.sqlstate)),
+       format('Mend the cause, then SELECT streamx.resume(%L).', v.view)
+FROM streamx.views v WHERE v.state = 'stopped'
+UNION ALL
+SELECT 'notice', v.view::text, 'the view is paused', format('SELECT streamx.resume(%L).', v.view)
+FROM streamx.views v WHERE v.state = 'paused'
+UNION ALL
+SELECT 'warning', coalesce(e.view, e.stream)::text,
+       format('%s is tried again and again (%s times since %s): %s',
+              CASE WHEN e.view IS NULL THEN 'a batch' ELSE 'the view' END, e.times, e.first::timestamptz(0),
+              coalesce(e.error, 'SQLSTATE ' || e.sqlstate)),
+       'It goes on by itself once the cause is gone.'
+FROM streamx.errors e LEFT JOIN streamx.views v ON v.view = e.view
+WHERE e.kind IN ('view retried', 'batch retried') AND e.times > 1
+  AND e.last > clock_timestamp() - interval '30 s' AND v.state IS DISTINCT FROM 'stopped'
+UNION ALL
+SELECT 'warning', v.view::text,
+       format('rows are missing in the view: %s dead letters, the last one at %s%s', v.dead_letters, v.last_dead_letter::timestamptz(0),
+              (SELECT ': ' || d.error FROM streamx.dead_letters d
+               WHERE d.id = (SELECT max(m.id) FROM streamx.dead_letters m
+                             WHERE m.view = v.view
+                                OR m.view IS NULL AND m.stream IN (SELECT g.stream FROM streamx.progress g WHERE g.view = v.view)))),
+       format('Look at them in streamx.dead_letters and mend the cause; then SELECT streamx.reprocess(view => %L), or without arguments for messages that did not decode.', v.view)
+FROM streamx.views v WHERE v.last_dead_letter > clock_timestamp() - interval '10 min'
+UNION ALL
+SELECT 'warning', v.view::text,
+       format('the view waits for the watermark of stream %s (%s); another one of its streams is at %s', s.stream, coalesce(s.watermark::text, 'none yet'), o.watermark),
+       format('Let rows come to %s, or set its option idle_timeout.', s.stream)
+FROM streamx.views v
+     JOIN (SELECT DISTINCT g.view, g.stream FROM streamx.progress g) p ON p.view = v.view
+     JOIN streamx.streams s ON s.stream = p.stream,
+     LATERAL (SELECT max(o.watermark) AS watermark FROM streamx.streams o JOIN streamx.progress g ON g.stream = o.stream
+              WHERE g.view = v.view AND o.stream <> s.stream) o
+WHERE v.state IN ('running', 'catching up') AND s.lag_rows = 0
+  AND (s.watermark IS NULL AND o.watermark IS NOT NULL OR s.watermark < o.watermark - interval '1 min')
+-- streams
+UNION ALL
+SELECT 'error', s.stream::text, format('the stream cannot be read: %s', coalesce(s.error, s.state)),
+       CASE WHEN s.state = 'down' THEN format('See that its source is up and can be reached with the options of the stream and its server %s; reading goes on by itself.', f.srvname)
+            ELSE format('Mend the options of the stream or of its server %s; reading goes on by itself.', f.srvname) END
+FROM streamx.streams s JOIN pg_foreign_table t ON t.ftrelid = s.stream JOIN pg_foreign_server f ON f.oid = t.ftserver
+WHERE s.state IN ('down', 'failed')
+UNION ALL
+SELECT 'warning', s.stream::text,
+       format('the stream falls behind: %s rows to read, %s more each second since %s', s.lag_rows, round(s.lag_growth), s.lag_growing_since::timestamptz(0)),
+       format('Most of the time of its last batches goes to %s, see streamx.batches; %s.', b.part,
+              CASE b.part WHEN 'decode' THEN 'fewer columns in the stream cost less'
+                          WHEN 'execute' THEN 'streamx.explain() shows the plan of each view'
+                          WHEN 'merge' THEN 'a longer batch_interval or larger streamx.state_memory means fewer and cheaper writes'
+                          ELSE 'a longer batch_interval means fewer commits' END)
+FROM streamx.streams s,
+     LATERAL (SELECT u.part FROM streamx.batches h,
+                LATERAL (VALUES ('decode', h.decode), ('execute', h.execute), ('merge', h.merge), ('commit', h.commit)) u (part, spent)
+              WHERE h.stream = s.stream AND h.committed > clock_timestamp() - interval '1 min'
+              GROUP BY u.part ORDER BY sum(u.spent) DESC LIMIT 1) b
+WHERE s.lag_growing_since < clock_timestamp() - interval '10 s'
+UNION ALL
+SELECT 'warning', p.stream::text,
+       format('partition %s holds the watermark back: it is at %s, another partition at %s', p.partition, coalesce(p.watermark::text, 'none yet'), o.watermark),
+       'Let rows come to it, or set the stream''s option idle_timeout to a time after which silent partitions do not count.'
+FROM streamx.partitions p,
+     LATERAL (SELECT max(o.watermark) AS watermark FROM streamx.partitions o WHERE o.stream = p.stream) o
+WHERE NOT p.idle AND p.lag_rows = 0
+  AND (p.watermark IS NULL AND o.watermark IS NOT NULL OR p.watermark < o.watermark - interval '1 min')
+-- sinks
+UNION ALL
+SELECT CASE WHEN v.sink_error IS NULL THEN 'warning' ELSE 'error' END, v.view::text,
+       format('%s rows wait to be sent to sink %s%s', coalesce(v.sink_lag::text, 'an unknown number of'), v.sink, ': ' || v.sink_error),
+       'See that the topic''s broker is up, reachable, and takes what the view''s owner sends; sending goes on by itself.'
+FROM streamx.views v
+WHERE v.state IN ('running', 'catching up') AND (v.sink_sqlstate IS NOT NULL OR v.sink_lag > greatest(10000, 10 * v.rows_per_second));
+END;
+COMMENT ON FUNCTION streamx.health_checks(boolean) IS 'what streamx.health() says where the library is preloaded';
+
+CREATE FUNCTION streamx.health(
+  OUT severity text, OUT object text, OUT problem text, OUT cure text)
+RETURNS SETOF record
+LANGUAGE sql VOLATILE PARALLEL SAFE SET search_path = pg_catalog
+BEGIN ATOMIC
+SELECT 'error', 'streamx', 'streamx is not in shared_preload_libraries: no view is kept up to date',
+       'Add streamx to shared_preload_libraries and restart the server.'
+FROM streamx.server_state() s WHERE NOT s.preloaded
+UNION ALL
+(SELECT h.severity, h.object, h.problem, h.cure
+ FROM streamx.server_state() s, LATERAL streamx.health_checks(s.preloaded) h
+ WHERE s.preloaded
+ ORDER BY pg_catalog.array_position(ARRAY['error', 'warning', 'notice'], h.severity), h.object COLLATE "C", h.problem COLLATE "C");
+END;
+COMMENT ON FUNCTION streamx.health() IS 'what is wrong, in words, and how to cure it: error, warning, notice; no rows: nothing';
+
+CREATE FUNCTION streamx.metrics() RETURNS text
+LANGUAGE sql VOLATILE PARALLEL SAFE SET search_path = pg_catalog
+BEGIN ATOMIC
+SELECT string_agg(block, '' ORDER BY n)
+FROM (
+  SELECT m.n,
+         '# HELP ' || m.name || ' ' || m.help || E'\n# TYPE ' || m.name || ' ' || m.type || E'\n' ||
+         string_agg(m.name || '{' || m.labels || '} ' || m.value || E'\n', '' ORDER BY m.labels COLLATE "C") AS block
+  FROM (
+    SELECT s.*, streamx.metric_label('database', current_database()::text) || ',' || streamx.metric_label('view', v.view::text) || coalesce(',' || s.label, '') AS labels
+    FROM streamx.views v LEFT JOIN streamx.catch_up c ON c.view = v.view,
+      LATERAL (VALUES
+        (100, 'streamx_view_state', 'gauge', 'One for the state that the view is in, else zero.', 'state="running"', (v.state = 'running')::int::text),
+        (100, 'streamx_view_state', 'gauge', 'One for the state that the view is in, else zero.', 'state="catching up"', (v.state = 'catching up')::int::text),
+        (100, 'streamx_view_state', 'gauge', 'One for the state that the view is in, else zero.', 'state="paused"', (v.state = 'paused')::int::text),
+        (100, 'streamx_view_state', 'gauge', 'One for the state that the view is in, else zero.', 'state="stopped"', (v.state = 'stopped')::int::text),
+        (101, 'streamx_view_rows_in_total', 'counter', 'Rows taken in.', NULL, v.rows_in::text),
+        (102, 'streamx_view_rows_out_total', 'counter', 'Rows written to the result.', NULL, v.rows_out::text),
+        (103, 'streamx_view_late_rows_total', 'counter', 'Rows that came after their windows had closed.', NULL, v.rows_late::text),
+        (104, 'streamx_view_dead_letters_total', 'counter', 'Rows missing in the view: not decoded, or failed in its expressions.', NULL, v.dead_letters::text),
+        (105, 'streamx_view_batches_total', 'counter', 'Batches with rows.', NULL, v.batches::text),
+        (106, 'streamx_view_execute_seconds_total', 'counter', 'Time spent on running the query over batches.', NULL, extract(epoch FROM v.execute)::text),
+        (107, 'streamx_view_merge_seconds_total', 'counter', 'Time spent on writing states and results.', NULL, extract(epoch FROM v.merge)::text),
+        (108, 'streamx_view_rows_per_second', 'gauge', 'Rows taken in per second, smoothed over some ten seconds.', NULL, v.rows_per_second::text),
+        (109, 'streamx_view_latency_seconds', 'gauge', 'From the timestamp of the newest row to its commit.', NULL, extract(epoch FROM v.latency)::text),
+        (110, 'streamx_view_watermark_timestamp_seconds', 'gauge', 'Event time that no older row is expected behind.', NULL, extract(epoch FROM v.watermark)::text),
+        (111, 'streamx_view_state_bytes', 'gauge', 'Table of states and cache of groups.', NULL, v.state_bytes::text),
+        (112, 'streamx_view_lag_rows', 'gauge', 'Rows that the streams still have for the view.', NULL, v.lag_rows::text),
+        (113, 'streamx_view_sink_lag_rows', 'gauge', 'Rows not yet sent to the sink.', NULL, v.sink_lag::text),
+        (114, 'streamx_view_catch_up_ratio', 'gauge', 'Share of the rows read since the view is behind; one: it is not.', NULL, coalesce(c.done, 1)::text),
+        (115, 'streamx_view_catch_up_seconds', 'gauge', 'Time that catching up still takes at the pace of the last seconds.', NULL,
+         CASE WHEN c.view IS NULL THEN '0'
+              WHEN c.estimated_end IS NOT NULL THEN greatest(extract(epoch FROM c.estimated_end - clock_timestamp()), 0)::text END)
+      ) s (n, name, type, help, label, value)
+    UNION ALL
+    SELECT s.*, streamx.metric_label('database', current_database()::text) || ',' || streamx.metric_label('stream', v.stream::text) || ',' || streamx.metric_label('kind', v.kind) || coalesce(',' || s.label, '')
+    FROM streamx.streams v,
+      LATERAL (VALUES
+        (200, 'streamx_stream_up', 'gauge', 'One while the stream is read, zero while views want it and it is not.', NULL,
+         CASE WHEN v.state NOT IN ('unread', 'idle') THEN (v.state = 'running')::int::text END),
+        (201, 'streamx_stream_rows_in_total', 'counter', 'Rows taken in by the view that has taken most.', NULL, v.rows_in::text),
+        (202, 'streamx_stream_lag_rows', 'gauge', 'Rows still to be read.', NULL, v.lag_rows::text),
+        (203, 'streamx_stream_lag_seconds', 'gauge', 'Age of the newest row read while there are others to read.', NULL, extract(epoch FROM v.lag)::text),
+        (204, 'streamx_stream_watermark_timestamp_seconds', 'gauge', 'Event time that no older row is expected behind.', NULL, extract(epoch FROM v.watermark)::text)
+      ) s (n, name, type, help, label, value)
+    UNION ALL
+    SELECT s.*, streamx.metric_label('database', current_database()::text) || ',' || streamx.metric_label('stream', v.stream::text) || ',partition="' || v.partition || '"'
+    FROM streamx.partitions v,
+      LATERAL (VALUES
+        (300, 'streamx_partition_next_offset', 'gauge', 'Offset that is read next.', NULL, v.next_offset::text),
+        (301, 'streamx_partition_end_offset', 'gauge', 'First offset that is not there yet.', NULL, v.end_offset::text),
+        (302, 'streamx_partition_lag_rows', 'gauge', 'Rows still to be read.', NULL, v.lag_rows::text),
+        (303, 'streamx_partition_watermark_timestamp_seconds', 'gauge', 'Event time that no older row is expected behind.', NULL, extract(epoch FROM v.watermark)::text),
+        (304, 'streamx_partition_idle', 'gauge', 'One while the partition is silent and does not count.', NULL, v.idle::int::text)
+      ) s (n, name, type, help, label, value)
+    UNION ALL
+    SELECT s.*, streamx.metric_label('database', current_database()::text) || coalesce(',' || s.label, '')
+    FROM streamx.server_state() v,
+      LATERAL (VALUES
+        (1, 'streamx_server_info', 'gauge', 'Version of the library.', streamx.metric_label('version', v.library), '1'),
+        (2, 'streamx_server_scheduler_up', 'gauge', 'One while the database has its scheduler.', NULL, v.scheduler::int::text),
+        (3, 'streamx_server_workers', 'gauge', 'Worker processes of the database.', NULL, v.workers::text)
+      ) s (n, name, type, help, label, value)
+    UNION ALL
+    SELECT 4, 'streamx_health_problems', 'gauge', 'Problems that streamx.health() names.', NULL, count(h.severity)::text,
+           streamx.metric_label('database', current_database()::text) || ',' || streamx.metric_label('severity', l.severity)
+    FROM (VALUES ('error'), ('warning'), ('notice')) l (severity)
+         LEFT JOIN streamx.health() h ON h.severity = l.severity
+    GROUP BY l.severity
+  ) m (n, name, type, help, label, value, labels)
+  WHERE m.value IS NOT NULL
+  GROUP BY m.n, m.name, m.type, m.help) b;
+END;
+COMMENT ON FUNCTION streamx.metrics() IS 'the status views in the Prometheus text format';
 
 /* ---- windows: in the extension's own schema ---------------------------- */
 

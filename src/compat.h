@@ -200,6 +200,15 @@ sx_collation_is_deterministic(Oid collation)
 #define sx_create_wait_event_set(n) CreateWaitEventSet(TopMemoryContext, n)
 #endif
 
+#include "utils/wait_event.h"
+
+/* 17 lets extensions name what they wait for */
+#if PG_VERSION_NUM >= 170000
+#define sx_new_wait_event(name) WaitEventExtensionNew(name)
+#else
+#define sx_new_wait_event(name) ((void) (name), PG_WAIT_EXTENSION)
+#endif
+
 /* index entries of a new row; 16 adds an argument for BRIN-only updates */
 #if PG_VERSION_NUM >= 160000
 #define sx_insert_index_tuples(rri, slot, estate) \

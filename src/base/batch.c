@@ -175,6 +175,7 @@ sx_batch_reset(SxBatch *batch)
 	batch->ndeferred = 0;
 	batch->nrejects = 0;
 	batch->npositions = 0;
+	batch->decode_us = 0;
 	batch->next = NULL;
 	sx_arena_reset(&batch->arena);
 }

@@ -206,6 +206,8 @@ typedef struct SxBatch
 	int			maxpositions;
 	SxPosition *positions;
 
+	int64		decode_us;		/* what it took to fill it */
+
 	SxArena		arena;
 	struct SxBatch *next;		/* for queues and free lists */
 } SxBatch;

@@ -19,6 +19,7 @@ int			sx_max_batch_kb = 128 * 1024;
 int			sx_state_memory_kb = 256 * 1024;
 int			sx_max_streams = 1024;
 int			sx_max_views = 1024;
+int			sx_batch_history = 5000;
 
 void
 sx_guc_init(void)
@@ -57,6 +58,11 @@ sx_guc_init(void)
 							"Continuous views whose figures shared memory has room for, in all databases.",
 							NULL,
 							&sx_max_views, 1024, 16, 1000000,
+							PGC_POSTMASTER, 0, NULL, NULL, NULL);
+	DefineCustomIntVariable("streamx.batch_history",
+							"Batches that streamx.batches shows, of all databases.",
+							"Each takes some 130 bytes of shared memory.",
+							&sx_batch_history, 5000, 1, 10000000,
 							PGC_POSTMASTER, 0, NULL, NULL, NULL);
 	MarkGUCPrefixReserved("streamx");
 }

@@ -15,6 +15,7 @@ extern int	sx_max_batch_kb;	/* bytes that one transaction takes in */
 extern int	sx_state_memory_kb; /* cache of groups, per view */
 extern int	sx_max_streams;		/* slots in shared memory */
 extern int	sx_max_views;		/* slots in shared memory */
+extern int	sx_batch_history;	/* batches that shared memory remembers */
 
 extern void sx_guc_init(void);
 

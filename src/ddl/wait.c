@@ -23,8 +23,8 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
-#include "utils/wait_event.h"
 
+#include "base/wait_event.h"
 #include "catalog/stream.h"
 #include "checkpoint/checkpoint.h"
 #include "compat.h"
@@ -122,7 +122,7 @@ sleep_for(const Wait *wait)
 
 	if (ms > 0)
 		(void) ConditionVariableTimedSleep(sx_stats_progress_cv(), ms,
-										   PG_WAIT_EXTENSION);
+										   sx_wait_event(SX_WAIT_PROGRESS));
 	CHECK_FOR_INTERRUPTS();
 }
 

@@ -11,8 +11,10 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "base/clock.h"
 #include "compat.h"
 #include "exec/exec.h"
+#include "stats/history.h"
 
 typedef struct Collector
 {
@@ -129,6 +131,9 @@ sx_exec_query(PlannedStmt *plan, ParamListInfo params, DestReceiver *dest)
 void
 sx_exec_run(PlannedStmt *plan, const SxScanInput *input, DestReceiver *dest)
 {
+	int64		begin = sx_clock_us();
+	int64		written = sx_spent.write_us;
+
 	sx_fdw_bind(input);
 	PG_TRY();
 	{
@@ -137,6 +142,7 @@ sx_exec_run(PlannedStmt *plan, const SxScanInput *input, DestReceiver *dest)
 	PG_FINALLY();
 	{
 		sx_fdw_bind(NULL);
+		sx_spent.execute_us += sx_clock_us() - begin - (sx_spent.write_us - written);
 	}
 	PG_END_TRY();
 }

@@ -18,9 +18,11 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "base/clock.h"
 #include "compat.h"
 #include "result/emit.h"
 #include "result/writer.h"
+#include "stats/history.h"
 
 #define ADDED_ROWS		1000	/* that go in together */
 #define ADDED_BYTES		65536
@@ -238,10 +240,12 @@ void
 sx_writer_flush(SxWriter *w)
 {
 	int			n = w->nadded;
+	int64		begin;
 	int			i;
 
 	if (n == 0)
 		return;
+	begin = sx_clock_us();
 	w->nadded = 0;
 	w->added_bytes = 0;
 	table_multi_insert(w->rel, w->added, n, w->estate->es_output_cid, 0, w->bulk);
@@ -266,6 +270,7 @@ sx_writer_flush(SxWriter *w)
 		ExecClearTuple(slot);
 		ResetPerTupleExprContext(w->estate);
 	}
+	sx_spent.write_us += sx_clock_us() - begin;
 }
 
 void

@@ -17,9 +17,9 @@
 #include "pgstat.h"
 #include "storage/latch.h"
 #include "utils/timestamp.h"
-#include "utils/wait_event.h"
 
 #include "base/handle.h"
+#include "base/wait_event.h"
 #include "source/kafka_scan.h"
 
 #define CHUNK_MSGS		1024
@@ -279,7 +279,7 @@ wait_for_queue(SxKafkaScan *scan, int timeout_ms)
 	events = WaitLatchOrSocket(MyLatch,
 							   WL_LATCH_SET | WL_SOCKET_READABLE | WL_TIMEOUT |
 							   WL_EXIT_ON_PM_DEATH,
-							   scan->pipe[0], timeout_ms, PG_WAIT_EXTENSION);
+							   scan->pipe[0], timeout_ms, sx_wait_event(SX_WAIT_KAFKA));
 	if (events & WL_LATCH_SET)
 	{
 		ResetLatch(MyLatch);

@@ -12,6 +12,7 @@
 #include "utils/hsearch.h"
 
 #include "base/guc.h"
+#include "stats/history.h"
 #include "stats/stats.h"
 
 #define PARTITIONS_PER_STREAM 16	/* on average */
@@ -37,6 +38,7 @@ sx_stats_request(void)
 	size = add_size(size, hash_estimate_size((long) sx_max_streams * PARTITIONS_PER_STREAM,
 											 sizeof(SxPartitionFigures)));
 	size = add_size(size, hash_estimate_size(sx_max_views, sizeof(SxViewFigures)));
+	size = add_size(size, sx_history_size());
 	RequestAddinShmemSpace(size);
 	RequestNamedLWLockTranche("streamx", 1);
 }
@@ -67,6 +69,7 @@ sx_stats_startup(void)
 							   (long) sx_max_streams * PARTITIONS_PER_STREAM,
 							   (long) sx_max_streams * PARTITIONS_PER_STREAM,
 							   &ctl, HASH_ELEM | HASH_BLOBS);
+	sx_history_startup();
 }
 
 ConditionVariable *
@@ -204,7 +207,21 @@ sx_stats_forget_database(Oid dbid)
 		if (v->key.dbid == dbid)
 			hash_search(views, &v->key, HASH_REMOVE, NULL);
 	}
+	sx_history_forget_database(dbid);
 	sx_stats_unlock();
+}
+
+bool
+sx_stats_full(void)
+{
+	bool		full;
+
+	sx_stats_lock(false);
+	full = hash_get_num_entries(streams) >= sx_max_streams ||
+		hash_get_num_entries(views) >= sx_max_views ||
+		hash_get_num_entries(partitions) >= (long) sx_max_streams * PARTITIONS_PER_STREAM;
+	sx_stats_unlock();
+	return full;
 }
 
 SxStreamFigures *

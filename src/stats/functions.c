@@ -28,6 +28,15 @@ PG_FUNCTION_INFO_V1(streamx_view_figures);
 
 #define SMOOTH_S 10.0			/* time constant of rows_per_second */
 
+static Datum
+interval_of(int64 us)
+{
+	Interval   *interval = palloc0(sizeof(Interval));
+
+	interval->time = us;
+	return IntervalPGetDatum(interval);
+}
+
 static const char *
 conn_word(SxConnState conn)
 {
@@ -45,16 +54,18 @@ conn_word(SxConnState conn)
 	return NULL;
 }
 
-static bool
-may_see_errors(Oid relid)
+bool
+sx_stats_may_see_errors(Oid relid)
 {
-	return pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK ||
-		sx_class_ownercheck(relid, GetUserId());
+	return SearchSysCacheExists1(RELOID, ObjectIdGetDatum(relid)) &&
+		(pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK ||
+		 sx_class_ownercheck(relid, GetUserId()));
 }
 
 /*
  * streamx.stream_figures() returns setof (stream regclass, state text, sqlstate
- *		text, error text, workers int, rows_in bigint, last_row timestamptz)
+ *		text, error text, workers int, rows_in bigint, last_row timestamptz,
+ *		lag_rate float8, lag_since timestamptz)
  *
  * state: NULL if no worker has the stream or none has said anything yet.
  */
@@ -73,12 +84,12 @@ streamx_stream_figures(PG_FUNCTION_ARGS)
 		SxStreamFigures *f = &all[i];
 		bool		reading = f->owner_pid != 0 && f->reported;
 		bool		shown = reading && f->error[0] != '\0';
-		Datum		values[7];
-		bool		nulls[7] = {0};
+		Datum		values[9];
+		bool		nulls[9] = {0};
 
 		if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(f->key.relid)))
 			continue;			/* just dropped */
-		shown = shown && may_see_errors(f->key.relid);
+		shown = shown && sx_stats_may_see_errors(f->key.relid);
 		values[0] = ObjectIdGetDatum(f->key.relid);
 		nulls[1] = !reading;
 		if (reading)
@@ -93,6 +104,9 @@ streamx_stream_figures(PG_FUNCTION_ARGS)
 		values[5] = Int64GetDatum(f->rows_in);
 		nulls[6] = f->last_row == 0;
 		values[6] = TimestampTzGetDatum(f->last_row);
+		nulls[7] = nulls[8] = !reading || f->lag_since == 0;
+		values[7] = Float8GetDatum(f->lag_rate);
+		values[8] = TimestampTzGetDatum(f->lag_since);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;
@@ -136,7 +150,9 @@ streamx_partition_figures(PG_FUNCTION_ARGS)
  * streamx.view_figures() returns setof (view regclass, catching_up boolean,
  *		rows_per_second float8, latency interval, state_bytes bigint,
  *		last_batch timestamptz, sink_sent bigint, sink_sqlstate text,
- *		sink_error text)
+ *		sink_error text, execute interval, merge interval,
+ *		last_dead_letter timestamptz, phase text, behind_since timestamptz,
+ *		behind_done bigint, behind_left bigint, behind_rate float8)
  */
 Datum
 streamx_view_figures(PG_FUNCTION_ARGS)
@@ -152,13 +168,11 @@ streamx_view_figures(PG_FUNCTION_ARGS)
 	for (i = 0; i < n; i++)
 	{
 		SxViewFigures *f = &all[i];
-		Interval   *latency = palloc0(sizeof(Interval));
 		double		silent_s = Max(now - f->last_batch, 0) / 1000000.0;
-		Datum		values[9];
-		bool		nulls[9] = {0};
+		Datum		values[17];
+		bool		nulls[17] = {0};
 		bool		shown = f->sink_known && f->sink_error[0] != '\0' &&
-		SearchSysCacheExists1(RELOID, ObjectIdGetDatum(f->key.relid)) &&
-		may_see_errors(f->key.relid);
+		sx_stats_may_see_errors(f->key.relid);
 
 		values[0] = ObjectIdGetDatum(f->key.relid);
 		values[1] = BoolGetDatum(f->catching_up);
@@ -166,9 +180,8 @@ streamx_view_figures(PG_FUNCTION_ARGS)
 		/* it fades away while nothing comes */
 		values[2] = Float8GetDatum(f->last_batch == 0 ? 0 :
 								   f->rows_per_second * exp(-silent_s / SMOOTH_S));
-		latency->time = f->latency_us;
 		nulls[3] = f->last_batch == 0 || f->latency_us < 0;
-		values[3] = IntervalPGetDatum(latency);
+		values[3] = interval_of(f->latency_us);
 		values[4] = Int64GetDatum(f->state_bytes);
 		nulls[5] = f->last_batch == 0;
 		values[5] = TimestampTzGetDatum(f->last_batch);
@@ -181,6 +194,18 @@ streamx_view_figures(PG_FUNCTION_ARGS)
 			values[7] = CStringGetTextDatum(f->sink_sqlstate);
 			values[8] = CStringGetTextDatum(f->sink_error);
 		}
+		values[9] = interval_of(f->execute_us);
+		values[10] = interval_of(f->merge_us);
+		nulls[11] = f->last_dead_letter == 0;
+		values[11] = TimestampTzGetDatum(f->last_dead_letter);
+		nulls[12] = nulls[13] = nulls[14] = nulls[15] = nulls[16] =
+			f->phase == SX_PHASE_RUNNING;
+		values[12] = CStringGetTextDatum(f->phase == SX_PHASE_REPLAYING ?
+										 "reading open windows again" : "catching up");
+		values[13] = TimestampTzGetDatum(f->behind_since);
+		values[14] = Int64GetDatum(f->behind_done);
+		values[15] = Int64GetDatum(f->behind_left);
+		values[16] = Float8GetDatum(f->behind_rate);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;

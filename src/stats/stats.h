@@ -48,6 +48,9 @@ typedef struct SxStreamFigures
 	 * its streams gets it as "round_done".
 	 */
 	uint64		round_requested;
+
+	double		lag_rate;		/* rows per second by which the lag grows */
+	TimestampTz lag_since;		/* it has been growing since; 0: it does not */
 } SxStreamFigures;
 
 typedef struct SxPartitionKey
@@ -66,6 +69,13 @@ typedef struct SxPartitionFigures
 	bool		idle;
 } SxPartitionFigures;
 
+typedef enum SxPhase
+{
+	SX_PHASE_RUNNING,
+	SX_PHASE_CATCHING_UP,
+	SX_PHASE_REPLAYING,			/* rows of open windows are read again */
+} SxPhase;
+
 typedef struct SxViewFigures
 {
 	SxStreamKey key;			/* relid: the result table */
@@ -77,6 +87,18 @@ typedef struct SxViewFigures
 	int64		watermark_us;
 	TimestampTz last_batch;
 	uint64		round_done;		/* see round_requested */
+
+	/* since the server started */
+	int64		execute_us;
+	int64		merge_us;
+	TimestampTz last_dead_letter;	/* 0: none */
+
+	/* on the way to the end of its streams */
+	SxPhase		phase;
+	TimestampTz behind_since;
+	int64		behind_done;	/* rows read since then */
+	int64		behind_left;
+	double		behind_rate;	/* rows per second by which they get fewer */
 
 	/* Kafka sinks */
 	bool		sink_known;		/* the fields below are set */
@@ -113,6 +135,12 @@ extern void sx_stats_forget_view(Oid relid);
 
 /* Those of a database that no process of ours is in. */
 extern void sx_stats_forget_database(Oid dbid);
+
+/* Is there no room for the figures of another stream, partition or view? */
+extern bool sx_stats_full(void);
+
+/* Does the user have rights on it?  Error texts may quote data. */
+extern bool sx_stats_may_see_errors(Oid relid);
 
 /* Copies of all of this database, palloc'd; *n their number. */
 extern SxStreamFigures *sx_stats_all_streams(int *n);

@@ -34,17 +34,19 @@
 #include "commands/trigger.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "postmaster/bgworker.h"
 #include "storage/lmgr.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 
+#include "base/clock.h"
 #include "base/guc.h"
 #include "checkpoint/checkpoint.h"
 #include "compat.h"
 #include "exec/exec.h"
 #include "exec/owner.h"
-#include "stats/stats.h"
+#include "stats/history.h"
 #include "window/event_time.h"
 #include "worker/refill.h"
 #include "worker/task.h"
@@ -61,6 +63,12 @@
 #define BACKOFF_MAX_MS	10000
 
 static MemoryContext batch_cxt = NULL;
+
+/* The batch at hand; commit_us: reading and resolving, until it is complete. */
+static SxBatchRecord record;
+
+/* The error at hand is that of a view, and in the history already. */
+static bool error_told;
 
 typedef enum Blame
 {
@@ -248,7 +256,7 @@ windows_closed(SxViewRun *run, int64 watermark_us)
 
 /* Close the windows that the end of this batch closes. */
 static void
-close_windows(SxViewRun *run, int64 closed_before)
+close_windows(SxViewRun *run, SxTask *task, int64 closed_before)
 {
 	int64		closed = sx_watermark_closed(run, run->next_watermark_us);
 	SxOwnerScope scope;
@@ -262,6 +270,7 @@ close_windows(SxViewRun *run, int64 closed_before)
 		sx_result_close_unjoined(run->result, closed);
 	PopActiveSnapshot();
 	closed = windows_closed(run, run->next_watermark_us);
+	sx_report_doing(task, "closing windows of %s", run->view->name);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	sx_result_closed_before(run->result, closed_before);
 	run->counters.rows_out += sx_result_close(run->result, closed);
@@ -495,7 +504,13 @@ judge(SxViewRun *run, ErrorData *error, ViewOutcome *outcome)
 	{
 		outcome->again = true;
 		if (!run->stale)
+		{
 			run->retry_ms = sx_now_ms() + backoff_ms(run->retries++);
+			if (MyBgworkerEntry)
+				sx_history_error(MyDatabaseId, SX_ERROR_VIEW_RETRIED, InvalidOid, run->relid,
+								 unpack_sql_state(error->sqlerrcode),
+								 error->message ? error->message : "");
+		}
 	}
 }
 
@@ -679,6 +694,16 @@ expire_unmatched(SxViewRun *run, BatchInput *in, SxPairs *pairs, int64 from, int
 	return true;
 }
 
+/* What the view has taken of the time from "begin" to now. */
+static void
+note_spent(SxViewRun *run, const SxSpent *before, int64 begin)
+{
+	int64		execute_us = sx_spent.execute_us - before->execute_us;
+
+	run->spent.execute_us += execute_us;
+	run->spent.write_us += Max(sx_clock_us() - begin - execute_us, 0);
+}
+
 /*
  * Rows of joined streams that expire at the end of this batch: what is not
  * needed any more goes.
@@ -741,9 +766,14 @@ run_view(SxViewRun *run, BatchInput *in, ViewOutcome *outcome)
 	ResourceOwner owner = CurrentResourceOwner;
 	ErrorContextCallback context;
 	ErrorData  *volatile edata = NULL;
+	SxSpent		before = sx_spent;
+	int64		begin = sx_clock_us();
 
 	if (in->first)
+	{
 		memset(&run->counters, 0, sizeof(run->counters));
+		memset(&run->spent, 0, sizeof(run->spent));
+	}
 	memset(outcome, 0, sizeof(*outcome));
 	run->counters.rows_in += in->nrows;
 	if (in->first && in->nrows == 0 && !in->task->refill && !sx_view_due(run, run->next_watermark_us) &&
@@ -757,6 +787,9 @@ run_view(SxViewRun *run, BatchInput *in, ViewOutcome *outcome)
 			run->stale;
 		return;
 	}
+	sx_report_doing(in->task, INT64_FORMAT " rows %s %s", in->nrows,
+					in->task->refill ? "again for the open windows of" : "into",
+					run->view->name);
 	context.callback = context_callback;
 	context.arg = run;
 	context.previous = error_context_stack;
@@ -784,7 +817,7 @@ run_view(SxViewRun *run, BatchInput *in, ViewOutcome *outcome)
 			else if (!in->task->refill)
 			{
 				flush_gathered(run);
-				close_windows(run, run->closed_before_us);
+				close_windows(run, in->task, run->closed_before_us);
 				leave_window(run);
 				finish_sink(run);
 				settle(run, in);
@@ -827,6 +860,7 @@ run_view(SxViewRun *run, BatchInput *in, ViewOutcome *outcome)
 	}
 	if (!outcome->again)
 		run->failures = 0;
+	note_spent(run, &before, begin);
 }
 
 static void stop_view(SxTask *task, SxViewRun *run, ErrorData *error);
@@ -840,6 +874,11 @@ sx_batch_follow(SxViewRun *run, SxTask *task)
 	ErrorData  *volatile edata = NULL;
 	BatchInput	in = {.task = task,.def = task->stream->def};
 	ViewOutcome outcome = {0};
+	SxSpent		spent_before = sx_spent;
+	int64		begin = sx_clock_us();
+
+	memset(&run->spent, 0, sizeof(run->spent));
+	sx_report_doing(task, "following into %s", run->view->name);
 
 	memset(&run->counters, 0, sizeof(run->counters));
 	context.callback = context_callback;
@@ -877,6 +916,7 @@ sx_batch_follow(SxViewRun *run, SxTask *task)
 	if (edata == NULL)
 	{
 		run->failures = 0;
+		note_spent(run, &spent_before, begin);
 		return true;
 	}
 
@@ -1018,6 +1058,8 @@ stop_view(SxTask *task, SxViewRun *run, ErrorData *error)
 			 error->detail ? errdetail_internal("%s", error->detail) : 0,
 			 errhint("Mend the cause, then SELECT streamx.resume('%s').", run->view->name)));
 	sx_view_set_error(run->relid, unpack_sql_state(error->sqlerrcode), error->message);
+	sx_history_error(MyDatabaseId, SX_ERROR_VIEW_STOPPED, InvalidOid, run->relid,
+					 unpack_sql_state(error->sqlerrcode), error->message ? error->message : "");
 }
 
 /*
@@ -1099,6 +1141,7 @@ run_round(SxTask *task, Intake *intake, SxBatch *list, bool first, List **leavin
 	SxOwnerScope scope;
 	BatchInput	in = {0};
 	SxBatch    *b;
+	int64		begin = sx_clock_us();
 	int			i;
 	ListCell   *lc;
 
@@ -1116,6 +1159,7 @@ run_round(SxTask *task, Intake *intake, SxBatch *list, bool first, List **leavin
 		sx_window_reject_ahead(stream->def, b);
 		in.nbatches++;
 		in.nrows += b->nrows;
+		record.decode_us += b->decode_us;
 		if (b->nrows > 0)
 			intake->newest = Max(intake->newest, b->timestamp_us[b->nrows - 1]);
 		intake->nrejects += b->nrejects;
@@ -1132,6 +1176,9 @@ run_round(SxTask *task, Intake *intake, SxBatch *list, bool first, List **leavin
 	for (b = list; b; b = b->next)
 		in.batches[i++] = b;
 
+	begin = sx_clock_us() - begin;
+	record.decode_us += begin;
+	record.commit_us += begin;
 	if (task->refill)
 		sx_refill_skip(task, list);
 	else
@@ -1174,7 +1221,10 @@ run_round(SxTask *task, Intake *intake, SxBatch *list, bool first, List **leavin
 		{
 			/* alone, or nobody got through: the batch is tried again */
 			if (list_length(task->views) == 1)
+			{
+				error_told = true;
 				ReThrowError(outcome.error);
+			}
 			*leaving = lappend(*leaving, run);
 			continue;
 		}
@@ -1194,6 +1244,7 @@ batch_body(SxTask *task, SxBatch *volatile *list, List **leaving, TimestampTz *n
 	const SxPosition *replay;
 	int			nreplay;
 	int			i;
+	int64		begin;
 	bool		first = true;
 	ListCell   *lc;
 
@@ -1202,9 +1253,14 @@ batch_body(SxTask *task, SxBatch *volatile *list, List **leaving, TimestampTz *n
 	{
 		sx_reader_give_back(task->reader, *list);
 		*list = NULL;
+		begin = sx_clock_us();
 		*list = take_more(task);
+		record.commit_us += sx_clock_us() - begin;
 		first = false;
 	}
+	record.rows = intake.nrows;
+	record.dead_letters = intake.nrejects;
+	record.latency_us = intake.newest;
 	changed = palloc(sizeof(SxPosition) * Max(intake.nafter, 1));
 	for (i = 0; i < intake.nafter; i++)
 	{
@@ -1242,6 +1298,7 @@ batch_body(SxTask *task, SxBatch *volatile *list, List **leaving, TimestampTz *n
 	if (!task->refill)
 		sx_follow(task, changed, nchanged, intake.nrows > 0);
 	PopActiveSnapshot();
+	sx_report_doing(task, "committing " INT64_FORMAT " rows", intake.nrows);
 	CommitTransactionCommand();
 
 	MemoryContextSwitchTo(batch_cxt);
@@ -1322,6 +1379,8 @@ sx_batch_run(SxTask *task)
 	volatile TimestampTz newest = 0;
 	volatile bool failed = false;
 	volatile bool took = false;
+	volatile int64 begin = 0;
+	volatile bool ran = false;
 	ListCell   *lc;
 
 	given_up = false;
@@ -1330,6 +1389,8 @@ sx_batch_run(SxTask *task)
 										  ALLOCSET_DEFAULT_SIZES);
 	MemoryContextReset(batch_cxt);
 	MemoryContextSwitchTo(batch_cxt);
+	memset(&record, 0, sizeof(record));
+	error_told = false;
 
 	PG_TRY();
 	{
@@ -1350,6 +1411,7 @@ sx_batch_run(SxTask *task)
 			CommitTransactionCommand();
 			MemoryContextSwitchTo(batch_cxt);
 		}
+		begin = sx_clock_us();
 		SetCurrentStatementStartTimestamp();	/* now() of the batch */
 		StartTransactionCommand();
 		MemoryContextSwitchTo(batch_cxt);
@@ -1368,7 +1430,9 @@ sx_batch_run(SxTask *task)
 						   (int64) sx_max_batch_kb * 1024,
 						   (SxBatch **) &list);
 		}
-		if (list || (task->close_due && !sx_streams_stale()))
+		record.commit_us = sx_clock_us() - begin;
+		ran = list || (task->close_due && !sx_streams_stale());
+		if (ran)
 		{
 			took = list != NULL;
 			rows = batch_body(task, &list, (List **) &leaving,
@@ -1400,7 +1464,13 @@ sx_batch_run(SxTask *task)
 		/* a definition that changed under the batch is no news */
 		if (!given_up &&
 			!(edata->sqlerrcode == ERRCODE_T_R_SERIALIZATION_FAILURE && sx_streams_stale()))
+		{
 			EmitErrorReport();
+			if (!stop && !error_told)
+				sx_history_error(MyDatabaseId, SX_ERROR_BATCH_RETRIED, task->stream->relid,
+								 InvalidOid, unpack_sql_state(edata->sqlerrcode),
+								 edata->message ? edata->message : "");
+		}
 		FlushErrorState();
 		AbortOutOfAnyTransaction();
 		RESUME_INTERRUPTS();
@@ -1415,6 +1485,9 @@ sx_batch_run(SxTask *task)
 	if (failed)
 		return SX_BATCH_FAILED;
 
+	record.total_us = sx_clock_us() - begin;
+	if (ran && !task->refill)
+		sx_report_history(task, &record);
 	task->failures = 0;
 	task->last_rows = rows;
 	task->close_due = false;
@@ -1510,7 +1583,7 @@ sx_batch_rebuilt(SxViewRun *run, const SxStream *stream, int64 watermark_us)
 	run->next_watermark_us = watermark_us;
 	if (!expire_rows(run, &in, &outcome))
 		raise_outcome(run, &outcome);
-	close_windows(run, PG_INT64_MIN);
+	close_windows(run, &task, PG_INT64_MIN);
 	leave_window(run);
 	sx_owner_enter(run->view, &scope);
 	CommandCounterIncrement();

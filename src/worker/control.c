@@ -17,11 +17,13 @@
 #include "storage/proc.h"
 #include "storage/procsignal.h"
 #include "storage/shmem.h"
-#include "utils/wait_event.h"
+#include "utils/timestamp.h"
 
 #include "base/guc.h"
+#include "base/wait_event.h"
 #include "compat.h"
 #include "source/journal.h"
+#include "stats/history.h"
 #include "stats/stats.h"
 #include "worker/control.h"
 #include "worker/worker.h"
@@ -112,8 +114,8 @@ sx_control_slot(Oid dbid, int index)
 /* A slot's number and generation in one Datum. */
 #define SLOT_ARG(i, generation) Int64GetDatum(((int64) (generation) << 32) | (uint32) (i))
 
-bool
-sx_control_start(Oid dbid, int index)
+static bool
+start_process(Oid dbid, int index)
 {
 	BackgroundWorker bgw = {0};
 	BackgroundWorkerHandle *handle;
@@ -180,6 +182,24 @@ sx_control_start(Oid dbid, int index)
 	slot->used = false;
 	LWLockRelease(sx_control->lock);
 	return false;
+}
+
+bool
+sx_control_start(Oid dbid, int index)
+{
+	bool		started = start_process(dbid, index);
+	SxDatabase *db;
+
+	LWLockAcquire(sx_control->lock, LW_EXCLUSIVE);
+	db = sx_control_database(dbid, !started);
+	if (db)
+		db->refused = started ? 0 : GetCurrentTimestamp();
+	LWLockRelease(sx_control->lock);
+	if (!started)
+		sx_history_error(dbid, SX_ERROR_WORKER, InvalidOid, InvalidOid,
+						 unpack_sql_state(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+						 index == SX_SCHEDULER ? "could not start a scheduler" : "could not start a worker");
+	return started;
 }
 
 static void
@@ -334,7 +354,7 @@ sx_worker_stop_database(Oid dbid)
 		if (!any)
 			break;
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 20, PG_WAIT_EXTENSION);
+						 20, sx_wait_event(SX_WAIT_STOP));
 		ResetLatch(MyLatch);
 		CHECK_FOR_INTERRUPTS();
 	}

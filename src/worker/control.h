@@ -8,6 +8,7 @@
 
 #include "postgres.h"
 
+#include "datatype/timestamp.h"
 #include "postmaster/bgworker.h"
 #include "storage/lwlock.h"
 
@@ -30,6 +31,8 @@ typedef struct SxDatabase
 	Oid			dbid;
 	bool		dormant;		/* has no extension: nothing to do until woken */
 	bool		held;			/* sx_worker_stop_database */
+	TimestampTz refused;		/* a process could not be started; 0: all are
+								 * there */
 } SxDatabase;
 
 #define SX_MAX_DATABASES 1024

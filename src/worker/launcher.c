@@ -28,9 +28,9 @@
 #include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
-#include "utils/wait_event.h"
 
 #include "base/guc.h"
+#include "base/wait_event.h"
 #include "compat.h"
 #include "worker/control.h"
 
@@ -135,6 +135,7 @@ sx_launcher_main(Datum arg)
 		}
 		MemoryContextReset(cxt);
 		MemoryContextSwitchTo(cxt);
+		pgstat_report_activity(STATE_RUNNING, "looking for databases");
 		foreach(lc, sx_enabled ? list_databases(cxt) : NIL)
 		{
 			Oid			dbid = lfirst_oid(lc);
@@ -164,8 +165,9 @@ sx_launcher_main(Datum arg)
 			}
 			timeout = Min(timeout, RETRY_MS);
 		}
+		pgstat_report_activity(STATE_IDLE, "waiting for new databases");
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 timeout, PG_WAIT_EXTENSION);
+						 timeout, sx_wait_event(SX_WAIT_LAUNCHER));
 		ResetLatch(MyLatch);
 	}
 }

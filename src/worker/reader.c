@@ -24,6 +24,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "base/clock.h"
 #include "decode/decode.h"
 #include "source/native.h"
 #include "worker/reader.h"
@@ -132,8 +133,14 @@ poll_into(SxReader *r, SxBatch *batch, int timeout_ms)
 	n = ops->poll(r->source, r->msgs, Min(POLL_MSGS, batch->maxrows - batch->nrows),
 				  timeout_ms, &moved, &nmoved);
 	result = n;
-	if (n > 0 && sx_decode_messages(r->decoder, batch, r->msgs, n) != n)
-		result = -1;
+	if (n > 0)
+	{
+		int64		begin = sx_clock_us();
+
+		if (sx_decode_messages(r->decoder, batch, r->msgs, n) != n)
+			result = -1;
+		batch->decode_us += sx_clock_us() - begin;
+	}
 	ops->release(r->source);
 	for (i = 0; i < nmoved && result >= 0; i++)
 	{
@@ -382,7 +389,12 @@ fill_direct(SxReader *r, SxBatch *batch)
 	PG_TRY();
 	{
 		if (r->source->ops->fill)
+		{
+			int64		begin = sx_clock_us();
+
 			n = r->source->ops->fill(r->source, batch);
+			batch->decode_us += sx_clock_us() - begin;
+		}
 		else
 			n = poll_into(r, batch, 0);
 	}

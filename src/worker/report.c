@@ -8,6 +8,10 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "storage/proc.h"
 #include "utils/timestamp.h"
 
 #include "stats/stats.h"
@@ -15,6 +19,9 @@
 #include "worker/task.h"
 
 #define SMOOTH_S 10.0			/* time constant of rows_per_second */
+#define LAG_SMOOTH_S 5.0		/* and of how fast a lag changes */
+#define LAG_MS 400				/* between looks at it */
+#define BEHIND_ROWS 10000		/* or as many as come in ten seconds */
 
 /* A stream's watermark: the least of its partitions'. */
 static int64
@@ -62,6 +69,197 @@ rounds_done(const SxViewRun *run)
 			done = Min(done, member->round_done);
 	}
 	return done;
+}
+
+/* ---- what is to be read, and how fast it gets less ---- */
+
+static int64
+sum_of_offsets(const SxTask *task)
+{
+	int64		result = 0;
+	int			i;
+
+	for (i = 0; i < task->npositions; i++)
+		result += Max(task->positions[i].next_offset, 0);
+	return result;
+}
+
+/* Rows between where the task stands and where it is to come; -1: unknown. */
+static int64
+rows_to_read(SxTask *task)
+{
+	SxSourceStatus status = {0};
+	int64		lag = 0;
+	int			i;
+
+	if (task->refill)
+	{
+		int			n;
+		const SxPosition *to = sx_refill_target(task, &n);
+
+		for (i = 0; i < n; i++)
+		{
+			SxPosition *p = sx_position_find(task->positions, task->npositions, to[i].partition);
+
+			if (p)
+				lag += Max(to[i].next_offset - p->next_offset, 0);
+		}
+		return lag;
+	}
+	if (task->reader == NULL)
+		return -1;
+	sx_reader_status(task->reader, &status);
+	for (i = 0; i < status.npartitions && lag >= 0; i++)
+	{
+		SxPartitionStatus *s = &status.partitions[i];
+		SxPosition *p = sx_position_find(task->positions, task->npositions, s->partition);
+
+		if (s->end_offset < 0)
+			lag = -1;
+		else
+			lag += Max(s->end_offset - (p ? p->next_offset : Max(s->next_offset, 0)), 0);
+	}
+	free(status.partitions);
+	return lag;
+}
+
+static void
+look_at_lag(SxTask *task)
+{
+	int64		now_ms = sx_now_ms();
+	int64		lag;
+	double		rate = 0;
+	bool		behind;
+	ListCell   *lc;
+
+	if (task->lag_ms != 0 && now_ms - task->lag_ms < LAG_MS)
+		return;
+	lag = rows_to_read(task);
+	if (task->lag_ms != 0 && lag >= 0 && task->lag_rows >= 0)
+	{
+		double		seconds = (now_ms - task->lag_ms) / 1000.0;
+		double		now = (lag - task->lag_rows) / seconds;
+
+		task->lag_rate += (now - task->lag_rate) * (1 - exp(-seconds / LAG_SMOOTH_S));
+	}
+	task->lag_rows = lag;
+	task->lag_ms = now_ms;
+	foreach(lc, task->views)
+		rate = Max(rate, ((SxViewRun *) lfirst(lc))->rate);
+	behind = task->refill != NULL || lag > Max(BEHIND_ROWS, 10 * rate) ||
+		(lag > 0 && task != linitial(task->stream->tasks)) ||
+		(lag > Max(BEHIND_ROWS / 10, rate) && task->behind_since != 0);
+	if (!behind)
+		task->behind_since = 0;
+	else if (task->behind_since == 0)
+	{
+		task->behind_since = GetCurrentTimestamp();
+		task->behind_from = sum_of_offsets(task);
+	}
+}
+
+/* Over all streams of the view; the lock is held. */
+static void
+report_phase(const SxViewRun *run, SxViewFigures *f)
+{
+	int			i;
+
+	f->phase = SX_PHASE_RUNNING;
+	f->behind_since = 0;
+	f->behind_done = f->behind_left = 0;
+	f->behind_rate = 0;
+	for (i = 0; i < run->nmembers; i++)
+	{
+		const SxTask *task = run->members[i].task;
+
+		if (task == NULL || task->behind_since == 0)
+			continue;
+		f->phase = Max(f->phase, task->refill ? SX_PHASE_REPLAYING : SX_PHASE_CATCHING_UP);
+		if (f->behind_since == 0 || task->behind_since < f->behind_since)
+			f->behind_since = task->behind_since;
+		f->behind_done += Max(sum_of_offsets(task) - task->behind_from, 0);
+		f->behind_left += Max(task->lag_rows, 0);
+		f->behind_rate -= task->lag_rate;
+	}
+}
+
+void
+sx_report_history(SxTask *task, SxBatchRecord *record)
+{
+	TimestampTz now = GetCurrentTimestamp();
+	int64		rejects = record->dead_letters;
+	ListCell   *lc;
+
+	record->dbid = MyDatabaseId;
+	record->stream = task->stream->relid;
+	record->worker_pid = MyProcPid;
+	record->committed = now;
+	record->catching_up = task != linitial(task->stream->tasks);
+	record->latency_us = record->latency_us > 0 ? Max(now - record->latency_us, 0) : -1;
+	sx_stats_lock(true);
+	foreach(lc, sx_views)
+	{
+		SxViewRun  *run = lfirst(lc);
+		SxViewFigures *f;
+
+		if (!run->in_batch || (run->view->sources == NIL && sx_view_member(run, task)->task != task))
+			continue;
+		record->views++;
+		record->rows_out += run->counters.rows_out;
+		record->rows_late += run->counters.rows_late;
+		record->dead_letters += Max(run->counters.dead_letters - rejects, 0);
+		record->execute_us += run->spent.execute_us;
+		record->merge_us += run->spent.write_us;
+		f = sx_stats_view(run->relid, true);
+		if (f == NULL)
+			continue;
+		f->execute_us += run->spent.execute_us;
+		f->merge_us += run->spent.write_us;
+		if (run->counters.dead_letters > 0)
+			f->last_dead_letter = now;
+	}
+	sx_stats_unlock();
+	record->commit_us = Max(record->total_us - record->commit_us -
+							record->execute_us - record->merge_us, 0);
+	if (record->rows > 0 || record->dead_letters > 0 || record->rows_out > 0)
+		sx_history_batch(record);
+}
+
+/* ---- what this process does ---- */
+
+void
+sx_report_doing(const SxTask *task, const char *fmt,...)
+{
+	char		text[512];
+	int			n;
+	va_list		args;
+
+	/* a session that rebuilds says what its user asked for */
+	if (!pgstat_track_activities || MyBgworkerEntry == NULL)
+		return;
+	n = snprintf(text, sizeof(text), "%s: ", task->stream->def->name);
+	va_start(args, fmt);
+	if (n < sizeof(text))
+		n += vsnprintf(text + n, sizeof(text) - n, fmt, args);
+	va_end(args);
+	if (task->behind_since != 0 && task->lag_rows > 0 && n < sizeof(text))
+		snprintf(text + n, sizeof(text) - n, "; " INT64_FORMAT " to go", task->lag_rows);
+	pgstat_report_activity(STATE_RUNNING, text);
+}
+
+void
+sx_report_waiting(void)
+{
+	char		text[256];
+
+	if (!pgstat_track_activities)
+		return;
+	if (list_length(sx_streams) == 1 && ((SxStreamRun *) linitial(sx_streams))->def)
+		snprintf(text, sizeof(text), "waiting for rows of %s",
+				 ((SxStreamRun *) linitial(sx_streams))->def->name);
+	else
+		snprintf(text, sizeof(text), "waiting for rows of %d streams", list_length(sx_streams));
+	pgstat_report_activity(STATE_IDLE, text);
 }
 
 void
@@ -139,6 +337,9 @@ sx_report_stream(SxStreamRun *stream)
 	int64		lag = 0;
 	SxPosition *positions = task ? task->positions : NULL;
 	int			npositions = task ? task->npositions : 0;
+	const char *error;
+	ListCell   *lc;
+	ListCell   *lv;
 	int			i;
 
 	if (task && task->refill)
@@ -147,6 +348,22 @@ sx_report_stream(SxStreamRun *stream)
 		sx_reader_status(task->reader, &status);
 	else
 		status.conn = SX_CONN_FAILED;
+	foreach(lc, stream->tasks)
+		look_at_lag(lfirst(lc));
+	if (task == NULL || task->lag_rate <= 0 || task->lag_rows <= BEHIND_ROWS)
+		stream->lag_since = 0;
+	else if (stream->lag_since == 0)
+		stream->lag_since = GetCurrentTimestamp();
+
+	/* a connection that comes and goes is one error that counts up */
+	error = stream->error ? stream->error : status.error;
+	if (strcmp(stream->told_error, error) != 0)
+	{
+		strlcpy(stream->told_error, error, sizeof(stream->told_error));
+		if (error[0] != '\0')
+			sx_history_error(MyDatabaseId, SX_ERROR_SOURCE, stream->relid, InvalidOid,
+							 status.sqlstate, error);
+	}
 
 	sx_stats_lock(true);
 	f = sx_stats_stream(stream->relid, true);
@@ -155,9 +372,22 @@ sx_report_stream(SxStreamRun *stream)
 		f->reported = true;
 		f->conn = status.conn;
 		strlcpy(f->sqlstate, status.sqlstate, sizeof(f->sqlstate));
-		strlcpy(f->error, stream->error ? stream->error : status.error, sizeof(f->error));
+		strlcpy(f->error, error, sizeof(f->error));
 		f->rows_in = stream->rows_in;
 		f->last_row = stream->last_row;
+		f->lag_rate = task ? task->lag_rate : 0;
+		f->lag_since = stream->lag_since;
+	}
+	foreach(lc, stream->tasks)
+	{
+		foreach(lv, ((SxTask *) lfirst(lc))->views)
+		{
+			SxViewRun  *run = lfirst(lv);
+			SxViewFigures *v = sx_stats_view(run->relid, true);
+
+			if (v)
+				report_phase(run, v);
+		}
 	}
 	for (i = 0; i < status.npartitions; i++)
 	{

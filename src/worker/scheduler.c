@@ -30,9 +30,9 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
-#include "utils/wait_event.h"
 
 #include "base/guc.h"
+#include "base/wait_event.h"
 #include "catalog/view.h"
 #include "compat.h"
 #include "source/journal.h"
@@ -360,7 +360,9 @@ sx_scheduler_main(Datum arg)
 		}
 		if (TimestampDifferenceExceeds(last_trim, GetCurrentTimestamp(), TRIM_MS))
 		{
+			pgstat_report_activity(STATE_RUNNING, "emptying journals");
 			trim_journals(cxt);
+			pgstat_report_activity(STATE_RUNNING, "sharing out streams");
 			last_trim = GetCurrentTimestamp();
 		}
 		moved = false;
@@ -386,9 +388,9 @@ sx_scheduler_main(Datum arg)
 			wake_workers(moved);
 		seen = changes;
 		(void) pgstat_report_stat(false);
-		pgstat_report_activity(STATE_IDLE, NULL);
+		pgstat_report_activity(STATE_IDLE, "waiting for changes of streams and views");
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
-						 needed > 0 ? RETRY_MS : LOOK_MS, PG_WAIT_EXTENSION);
+						 needed > 0 ? RETRY_MS : LOOK_MS, sx_wait_event(SX_WAIT_SCHEDULER));
 		ResetLatch(MyLatch);
 	}
 }

@@ -37,6 +37,7 @@
 #include "utils/snapmgr.h"
 
 #include "sink/outbox.h"
+#include "stats/history.h"
 #include "stats/stats.h"
 #include "worker/task.h"
 
@@ -112,11 +113,14 @@ report(Sender *s)
 	/* what follows on the first complaint is rarely news */
 	if (s->error[0] != '\0' &&
 		(s->told_error[0] == '\0' || strcmp(s->told_sqlstate, s->sqlstate) != 0))
+	{
+		sx_history_error(MyDatabaseId, SX_ERROR_SINK, InvalidOid, s->relid, s->sqlstate, s->error);
 		ereport(LOG,
 				(errcode(MAKE_SQLSTATE(s->sqlstate[0], s->sqlstate[1], s->sqlstate[2],
 									   s->sqlstate[3], s->sqlstate[4])),
 				 errmsg("sink of continuous view \"%s\": %s",
 						s->view ? s->view->name : "?", s->error)));
+	}
 	s->told = true;
 	s->told_sent = sent;
 	strlcpy(s->told_sqlstate, s->sqlstate, sizeof(s->told_sqlstate));

@@ -34,6 +34,8 @@
 #include "plan/plan.h"
 #include "result/held.h"
 #include "result/result.h"
+#include "stats/history.h"
+#include "stats/stats.h"
 #include "worker/reader.h"
 
 /*
@@ -91,6 +93,8 @@ typedef struct SxViewRun
 	double		rate;			/* rows per second, smoothed */
 	TimestampTz rate_at;
 	int64		outbox;			/* rows that its outbox has got, committed */
+	SxSpent		spent;			/* on the batch at hand; write_us: all but
+								 * executing plans */
 
 	/*
 	 * Of a view over other views, which is a member of no task: it runs in
@@ -127,6 +131,13 @@ typedef struct SxTask
 	int			careful;		/* so many batches may not */
 	int			next_careful;	/* as many as after the last error */
 
+	/* how far behind, see report.c */
+	int64		lag_rows;		/* -1: unknown */
+	double		lag_rate;		/* rows per second by which it grows */
+	int64		lag_ms;			/* when that was looked at; 0: not yet */
+	TimestampTz behind_since;	/* 0: it is not */
+	int64		behind_from;	/* sum of its offsets then */
+
 	/* joining another task: read up to these positions, no further */
 	SxPosition *limits;
 	int			nlimits;
@@ -152,6 +163,8 @@ typedef struct SxStreamRun
 	int64		rows_in;
 	TimestampTz last_row;
 	int64		lag_rows;
+	TimestampTz lag_since;		/* it has been growing since; 0: it does not */
+	char		told_error[SX_ERROR_LEN];	/* last one in the history */
 } SxStreamRun;
 
 extern int64 sx_now_ms(void);	/* monotonic clock */
@@ -335,6 +348,16 @@ extern void sx_senders_close_all(void); /* at exit */
 
 extern void sx_report_batch(SxTask *task, int64 rows, TimestampTz newest);
 extern void sx_report_stream(SxStreamRun *stream);
+
+/* A batch has been committed: fills in what the task and its views know. */
+extern void sx_report_history(SxTask *task, SxBatchRecord *record);
+
+/*
+ * What this process does now, for pg_stat_activity: "stream: text", or while
+ * there is nothing to do which streams it waits for.
+ */
+extern void sx_report_doing(const SxTask *task, const char *fmt,...) pg_attribute_printf(2, 3);
+extern void sx_report_waiting(void);
 
 /* Rounds of reading, see stats.h: what was asked for before one, and that
  * all of a task's views are through it. */

@@ -27,9 +27,9 @@
 #include "tcop/tcopprot.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
-#include "utils/wait_event.h"
 
 #include "base/guc.h"
+#include "base/wait_event.h"
 #include "compat.h"
 #include "stats/stats.h"
 #include "worker/control.h"
@@ -126,9 +126,8 @@ run_task(SxTask *task)
 		sx_report_stream(task->stream);
 		task->stream->status_ms = sx_now_ms();
 	}
-	pgstat_report_activity(STATE_RUNNING, task->stream->def->name);
+	sx_report_doing(task, "reading");
 	outcome = sx_batch_run(task);
-	pgstat_report_activity(STATE_IDLE, NULL);
 	task->last_look_ms = sx_now_ms();
 	if (outcome == SX_BATCH_NOTHING)
 	{
@@ -234,6 +233,7 @@ sx_worker_main(Datum arg)
 		if (changes_now() != seen || sx_streams_stale() || now - synced > SYNC_MS)
 		{
 			seen = changes_now();
+			pgstat_report_activity(STATE_RUNNING, "looking at the catalog");
 			sx_streams_sync(slot->index, ready_fd);
 			sx_senders_sync(ready_fd);
 			now = synced = sx_now_ms();
@@ -308,9 +308,11 @@ sx_worker_main(Datum arg)
 		else
 			list_free(fds);
 
+		sx_report_waiting();
+
 		/* autovacuum goes by them */
 		(void) pgstat_report_stat(false);
-		nevents = WaitEventSetWait(set, wait, events, lengthof(events), PG_WAIT_EXTENSION);
+		nevents = WaitEventSetWait(set, wait, events, lengthof(events), sx_wait_event(SX_WAIT_WORKER));
 		for (i = 0; i < nevents; i++)
 		{
 			if (events[i].events & WL_LATCH_SET)
