@@ -29,7 +29,7 @@ PROVE_TESTS = test/t/*.pl
 
 # Tests by name, in their order.
 REGRESS_TESTS = ddl streams status aggregates extensions shapes failures refusals native windows event_time literal recompute grouping_sets sink
-REGRESS_TESTS += union history
+REGRESS_TESTS += union history new_groups
 REGRESS_TESTS += late explain rebuild reprocess verify
 REGRESS_TESTS += hop sliding
 REGRESS_TESTS += session

@@ -168,6 +168,7 @@ close_groups(SxResult *r, int64 closed_us)
 	SxDistinctRemoval *values = r->distinct ? sx_distinct_remove_begin(r) : NULL;
 	TableScanDesc scan;
 	int64		next = PG_INT64_MAX;
+	int64		last = PG_INT64_MIN;
 	int64		written = 0;
 
 	if (r->view->final || r->view->final_column)
@@ -188,7 +189,11 @@ close_groups(SxResult *r, int64 closed_us)
 
 		CHECK_FOR_INTERRUPTS();
 		if (end > closed_us)
+		{
 			next = Min(next, end);
+			if (!null)
+				last = Max(last, key);
+		}
 		else
 		{
 			SxGroup    *g = group_of(r, state.slot);
@@ -219,5 +224,6 @@ close_groups(SxResult *r, int64 closed_us)
 	}
 	MemoryContextDelete(row_cxt);
 	r->next_end_us = next;
+	r->groups->whole_after = last;
 	return written;
 }

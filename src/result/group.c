@@ -124,6 +124,7 @@ sx_groups_create(const SxKeyOps *ops, int nkeys, const bool *state_byval,
 	groups->nkeys = nkeys;
 	groups->state_byval = state_byval;
 	groups->nstates = nstates;
+	groups->whole_after = PG_INT64_MAX;
 	return groups;
 }
 
@@ -135,6 +136,7 @@ sx_groups_reset(SxGroups *groups)
 	groups->nbuckets = 0;
 	groups->ngroups = 0;
 	groups->bytes = 0;
+	groups->whole_after = PG_INT64_MAX;
 }
 
 int64
@@ -206,6 +208,7 @@ sx_groups_evict(SxGroups *groups, uint32 batch)
 	uint64		i;
 
 	groups->bytes = 0;
+	groups->whole_after = PG_INT64_MAX;
 	for (i = 0; i < groups->nbuckets; i++)
 	{
 		SxGroup   **link = &groups->buckets[i];
@@ -295,7 +298,7 @@ sx_groups_add(SxGroups *groups, uint64 hash, const Datum *keys,
 	g->hash = g->state_hash = hash;
 	g->used = groups->batch;
 	g->cached = true;
-	g->fresh = false;
+	g->fresh = g->absent = false;
 	g->gathered = false;
 	ItemPointerSetInvalid(&g->state_tid);
 	ItemPointerSetInvalid(&g->result_tid);

@@ -34,6 +34,7 @@ typedef struct SxGroup
 	uint32		used;			/* number of the batch that touched it last */
 	bool		cached;			/* it stays; false: a caller's own */
 	bool		fresh;			/* not looked for in the state table yet */
+	bool		absent;			/* from both tables, for all we know */
 	bool		gathered;		/* to be written at the end of the batch */
 	ItemPointerData state_tid;	/* invalid: not in the state table */
 	ItemPointerData result_tid; /* invalid: not in the result table */
@@ -55,6 +56,8 @@ typedef struct SxGroups
 	uint64		ngroups;
 	uint32		batch;			/* stamps SxGroup.used */
 	int64		bytes;			/* taken by groups, their keys and states */
+	int64		whole_after;	/* windows (panes) that begin later are here
+								 * with all groups that the tables have */
 } SxGroups;
 
 extern void sx_key_ops_init(SxKeyOps *ops, const SxKey *key);

@@ -8,10 +8,6 @@
  * internal serialized).  It is the truth, the cache of groups only saves
  * reading it again.  Result rows are derived from it alone, so a row that
  * somebody else changed or deleted comes right when its group changes.
- *
- * Transition values are combined and finished by the aggregates' own
- * functions, called with a made-up AggState, as they ask for the context in
- * which a state lives.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -48,281 +44,6 @@
 #include "result/open.h"
 #include "result/session.h"
 #include "result/writer.h"
-
-/* ---- functions of the aggregates ---- */
-
-void
-sx_aggregates_init(SxAggregates *aggs, const SxShape *shape)
-{
-	int			i;
-
-	memset(aggs, 0, sizeof(*aggs));
-	aggs->shape = shape;
-	aggs->econtext = CreateStandaloneExprContext();
-	aggs->fake = makeNode(AggState);
-	aggs->fake->curaggcontext = aggs->econtext;
-	aggs->fake->tmpcontext = aggs->econtext;
-	aggs->partials = palloc0(sizeof(SxPartialOps) * Max(shape->npartials, 1));
-	aggs->finals = palloc0(sizeof(SxFinalOps) * Max(shape->naggregates, 1));
-	aggs->live = palloc0(sizeof(Datum) * Max(shape->npartials, 1));
-	aggs->live_nulls = palloc0(sizeof(bool) * Max(shape->npartials, 1));
-
-	for (i = 0; i < shape->npartials; i++)
-	{
-		const SxPartial *p = &shape->partials[i];
-		SxPartialOps *ops = &aggs->partials[i];
-		Oid			transtype = p->transtype;
-		Expr	   *expr;
-
-		ops->internal = p->transtype == INTERNALOID;
-		ops->collation = p->aggref->inputcollid;
-		get_typlenbyval(p->stored_type, &ops->len, &ops->byval);
-		/* a combine function is a transition function whose input is a state */
-		build_aggregate_transfn_expr(&transtype, 1, 0, false, transtype,
-									 p->aggref->inputcollid, p->combinefn,
-									 InvalidOid, &expr, NULL);
-		fmgr_info(p->combinefn, &ops->combine);
-		fmgr_info_set_expr((Node *) expr, &ops->combine);
-		if (ops->internal)
-		{
-			fmgr_info(p->serialfn, &ops->serialize);
-			build_aggregate_serialfn_expr(p->serialfn, &expr);
-			fmgr_info_set_expr((Node *) expr, &ops->serialize);
-			fmgr_info(p->deserialfn, &ops->deserialize);
-			build_aggregate_deserialfn_expr(p->deserialfn, &expr);
-			fmgr_info_set_expr((Node *) expr, &ops->deserialize);
-		}
-	}
-	for (i = 0; i < shape->naggregates; i++)
-	{
-		const SxAggregate *a = &shape->aggregates[i];
-		SxFinalOps *ops = &aggs->finals[i];
-		Oid			inputs[FUNC_MAX_ARGS];
-		int			ninputs;
-		Expr	   *expr;
-
-		ops->partial = a->partial;
-		ops->collation = a->aggref->inputcollid;
-		if (!OidIsValid(a->finalfn))
-			continue;
-		ninputs = get_aggregate_argtypes(a->aggref, inputs);
-		ops->nargs = a->finalextra ? ninputs + 1 : 1;
-		build_aggregate_finalfn_expr(inputs, ops->nargs,
-									 shape->partials[a->partial].transtype,
-									 a->aggref->aggtype, a->aggref->inputcollid,
-									 a->finalfn, &expr);
-		fmgr_info(a->finalfn, &ops->final);
-		fmgr_info_set_expr((Node *) expr, &ops->final);
-	}
-}
-
-/* Call with the made-up AggState; strict functions are the caller's care. */
-static Datum
-call_agg(SxAggregates *aggs, FmgrInfo *fn, Oid collation, int nargs,
-		 Datum a, bool anull, Datum b, bool bnull, bool *isnull)
-{
-	LOCAL_FCINFO(fcinfo, 2);
-	Datum		result;
-
-	InitFunctionCallInfoData(*fcinfo, fn, nargs, collation,
-							 (Node *) aggs->fake, NULL);
-	fcinfo->args[0].value = a;
-	fcinfo->args[0].isnull = anull;
-	fcinfo->args[1].value = b;
-	fcinfo->args[1].isnull = bnull;
-	result = FunctionCallInvoke(fcinfo);
-	*isnull = fcinfo->isnull;
-	return result;
-}
-
-/* stored form to live form */
-static Datum
-to_live(SxAggregates *aggs, SxPartialOps *ops, Datum value, bool null,
-		bool *isnull)
-{
-	if (!ops->internal)
-	{
-		*isnull = null;
-		/* combine functions may change their first argument in place */
-		return null ? (Datum) 0 : datumCopy(value, ops->byval, ops->len);
-	}
-	if (null && ops->deserialize.fn_strict)
-	{
-		*isnull = true;
-		return (Datum) 0;
-	}
-	return call_agg(aggs, &ops->deserialize, ops->collation, 2, value, null,
-					(Datum) 0, false, isnull);
-}
-
-Datum
-sx_aggregates_live(SxAggregates *aggs, int i, Datum stored, bool null,
-				   bool *isnull)
-{
-	MemoryContext old = MemoryContextSwitchTo(aggs->econtext->ecxt_per_tuple_memory);
-	Datum		result = to_live(aggs, &aggs->partials[i], stored, null, isnull);
-
-	MemoryContextSwitchTo(old);
-	return result;
-}
-
-/* Add live state "in" to live state *acc; "in" stays as it is. */
-static void
-combine(SxAggregates *aggs, SxPartialOps *ops, Datum *acc, bool *acc_null,
-		Datum in, bool in_null)
-{
-	/*
-	 * As the executor does, which spares combine functions two NULLs: before
-	 * 15.19 they make a pointer to nothing of them.
-	 */
-	if (in_null && ops->internal && ops->deserialize.fn_strict)
-		return;
-	if (ops->combine.fn_strict)
-	{
-		if (in_null)
-			return;
-		if (*acc_null)
-		{
-			*acc = ops->internal ? in : datumCopy(in, ops->byval, ops->len);
-			*acc_null = false;
-			return;
-		}
-	}
-	*acc = call_agg(aggs, &ops->combine, ops->collation, 2, *acc, *acc_null,
-					in, in_null, acc_null);
-
-	/* the greater of two may be the second itself */
-	if (!*acc_null && !ops->internal && !ops->byval && !in_null &&
-		DatumGetPointer(*acc) == DatumGetPointer(in))
-		*acc = datumCopy(in, false, ops->len);
-}
-
-void
-sx_aggregates_combine(SxAggregates *aggs, int i, Datum *acc, bool *acc_null,
-					  Datum in, bool in_null)
-{
-	MemoryContext old = MemoryContextSwitchTo(aggs->econtext->ecxt_per_tuple_memory);
-
-	combine(aggs, &aggs->partials[i], acc, acc_null, in, in_null);
-	MemoryContextSwitchTo(old);
-}
-
-/*
- * sx_aggregates_merge -- combine a group's stored states with new ones
- *
- * Leaves the live states in aggs->live, in a context that the next call (and
- * sx_aggregates_reset) empties.  have_state false: the new ones are all.
- */
-void
-sx_aggregates_merge(SxAggregates *aggs, bool have_state, const Datum *states,
-					const bool *state_nulls, const Datum *in,
-					const bool *in_nulls)
-{
-	MemoryContext old = MemoryContextSwitchTo(aggs->econtext->ecxt_per_tuple_memory);
-	int			i;
-
-	for (i = 0; i < aggs->shape->npartials; i++)
-	{
-		SxPartialOps *ops = &aggs->partials[i];
-		Datum		b;
-		bool		bnull;
-
-		b = to_live(aggs, ops, in[i], in_nulls[i], &bnull);
-		if (!have_state)
-		{
-			aggs->live[i] = b;
-			aggs->live_nulls[i] = bnull;
-			continue;
-		}
-		aggs->live[i] = to_live(aggs, ops, states[i], state_nulls[i],
-								&aggs->live_nulls[i]);
-		combine(aggs, ops, &aggs->live[i], &aggs->live_nulls[i], b, bnull);
-	}
-	MemoryContextSwitchTo(old);
-}
-
-/* Make a group's stored states the live ones. */
-void
-sx_aggregates_load(SxAggregates *aggs, const Datum *states,
-				   const bool *state_nulls)
-{
-	MemoryContext old = MemoryContextSwitchTo(aggs->econtext->ecxt_per_tuple_memory);
-	int			i;
-
-	for (i = 0; i < aggs->shape->npartials; i++)
-		aggs->live[i] = to_live(aggs, &aggs->partials[i], states[i],
-								state_nulls[i], &aggs->live_nulls[i]);
-	MemoryContextSwitchTo(old);
-}
-
-/* Stored form of a live state, in the short-lived context. */
-Datum
-sx_aggregates_stored(SxAggregates *aggs, int i, Datum live, bool null,
-					 bool *isnull)
-{
-	SxPartialOps *ops = &aggs->partials[i];
-	MemoryContext old;
-	Datum		result;
-
-	*isnull = null;
-	if (!ops->internal)
-		return live;
-	if (null && ops->serialize.fn_strict)
-		return (Datum) 0;
-	old = MemoryContextSwitchTo(aggs->econtext->ecxt_per_tuple_memory);
-	result = call_agg(aggs, &ops->serialize, ops->collation, 1, live, null,
-					  (Datum) 0, true, isnull);
-	MemoryContextSwitchTo(old);
-	return result;
-}
-
-/* The same of the group's live state i. */
-Datum
-sx_aggregates_store(SxAggregates *aggs, int i, bool *isnull)
-{
-	return sx_aggregates_stored(aggs, i, aggs->live[i], aggs->live_nulls[i], isnull);
-}
-
-/* The value of aggregate i from the live states. */
-Datum
-sx_aggregates_finish(SxAggregates *aggs, int i, bool *isnull)
-{
-	SxFinalOps *ops = &aggs->finals[i];
-	MemoryContext old;
-	Datum		result;
-	int			k;
-
-	LOCAL_FCINFO(fcinfo, FUNC_MAX_ARGS);
-
-	*isnull = aggs->live_nulls[ops->partial];
-	if (ops->nargs == 0)		/* no final function: the state is it */
-		return aggs->live[ops->partial];
-	if (ops->final.fn_strict && (*isnull || ops->nargs > 1))
-	{
-		*isnull = true;
-		return (Datum) 0;
-	}
-	old = MemoryContextSwitchTo(aggs->econtext->ecxt_per_tuple_memory);
-	InitFunctionCallInfoData(*fcinfo, &ops->final, ops->nargs, ops->collation,
-							 (Node *) aggs->fake, NULL);
-	fcinfo->args[0].value = aggs->live[ops->partial];
-	fcinfo->args[0].isnull = *isnull;
-	for (k = 1; k < ops->nargs; k++)
-	{
-		fcinfo->args[k].value = (Datum) 0;
-		fcinfo->args[k].isnull = true;
-	}
-	result = FunctionCallInvoke(fcinfo);
-	*isnull = fcinfo->isnull;
-	MemoryContextSwitchTo(old);
-	return result;
-}
-
-void
-sx_aggregates_reset(SxAggregates *aggs)
-{
-	MemoryContextReset(aggs->econtext->ecxt_per_tuple_memory);
-}
 
 /* ---- select list and HAVING over (keys, aggregates) ---- */
 
@@ -701,6 +422,8 @@ sx_result_open(const SxView *view, const SxShape *shape)
 	return r;
 }
 
+#define MIN_ABSENT		64		/* fewer rows are looked for one by one */
+
 /* A row of partial states of a group that the cache does not know. */
 typedef struct Change
 {
@@ -810,6 +533,7 @@ static int64
 merge_states(SxResult *r, const SxRows *rows, SxGroup **changed)
 {
 	const SxShape *shape = r->shape;
+	int			window = shape->window && !shape->panes ? shape->window_key : -1;
 	Change	   *unknown = NULL;
 	int64		nunknown = 0;
 	int64		n = 0;
@@ -827,6 +551,8 @@ merge_states(SxResult *r, const SxRows *rows, SxGroup **changed)
 		if (g == NULL)
 		{
 			g = sx_groups_add(r->groups, hash, values, nulls);
+			g->absent = window >= 0 && !nulls[window] &&
+				DatumGetInt64(values[window]) > r->groups->whole_after;
 			g->fresh = true;
 			if (shape->panes)
 				g->state_hash = sx_panes_hash(r, values, nulls);
@@ -858,7 +584,7 @@ merge_states(SxResult *r, const SxRows *rows, SxGroup **changed)
 			bool		have_state;
 
 			CHECK_FOR_INTERRUPTS();
-			have_state = !g->fresh || state_load(&state, r, g);
+			have_state = !g->fresh || (!g->absent && state_load(&state, r, g));
 			g->fresh = false;
 			if (merge_group(r, g, rows, unknown[i].row, have_state))
 				changed[n++] = g;
@@ -886,12 +612,109 @@ write_states(SxResult *r, SxGroup **groups, int64 n)
 	sx_state_end(&state);
 }
 
+/*
+ * Append the rows of these groups, which nobody has written before.  Those
+ * that HAVING excludes are moved to the front, *nexcluded: somebody else's row
+ * may be there.
+ */
+static int64
+append_results(SxResult *r, SxGroup **groups, int64 n, int64 *nexcluded)
+{
+	SxWriter   *writer = sx_writer_begin(r->view->relid);
+	int64		i;
+
+	*nexcluded = 0;
+	for (i = 0; i < n; i++)
+	{
+		SxGroup    *g = groups[i];
+
+		CHECK_FOR_INTERRUPTS();
+		sx_aggregates_load(&r->aggs, g->states, g->state_nulls);
+		if (sx_result_project(r, g, NULL, NULL, writer->slot))
+			sx_writer_add(writer, &g->result_tid);
+		else
+			groups[(*nexcluded)++] = g;
+		sx_aggregates_reset(&r->aggs);
+	}
+	sx_writer_end(writer);
+	return n - *nexcluded;
+}
+
+/*
+ * Groups that are in neither table need not be looked for: if a row of a user
+ * is there after all, the unique index says so, and this is undone.  Moves
+ * those that are to be looked for to the front, *n.
+ */
+static int64
+write_absent(SxResult *r, SxGroup **groups, int64 *n)
+{
+	MemoryContext old = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	SxGroup   **absent = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(SxGroup *) * *n);
+	ErrorData  *volatile edata = NULL;
+	volatile int64 written = 0;
+	int64		nabsent = 0;
+	int64		nexcluded = 0;
+	int64		nothers = 0;
+	int64		i;
+
+	for (i = 0; i < *n; i++)
+	{
+		if (groups[i]->absent)
+			absent[nabsent++] = groups[i];
+		else
+			groups[nothers++] = groups[i];
+		groups[i]->absent = false;
+	}
+	if (nabsent < MIN_ABSENT || r->emit)
+		memcpy(groups + nothers, absent, sizeof(SxGroup *) * nabsent);
+	else
+	{
+		qsort_arg(absent, nabsent, sizeof(SxGroup *), by_result_place, r);
+		memcpy(groups + nothers, absent, sizeof(SxGroup *) * nabsent);
+		BeginInternalSubTransaction(NULL);
+		MemoryContextSwitchTo(old);
+		PG_TRY();
+		{
+			written = append_results(r, absent, nabsent, &nexcluded);
+			ReleaseCurrentSubTransaction();
+		}
+		PG_CATCH();
+		{
+			MemoryContextSwitchTo(old);
+			edata = CopyErrorData();
+			FlushErrorState();
+			RollbackAndReleaseCurrentSubTransaction();
+		}
+		PG_END_TRY();
+		MemoryContextSwitchTo(old);
+		CurrentResourceOwner = owner;
+		if (edata == NULL)
+		{
+			memcpy(groups + nothers, absent, sizeof(SxGroup *) * nexcluded);
+			nabsent = nexcluded;
+		}
+		else if (edata->sqlerrcode == ERRCODE_UNIQUE_VIOLATION)
+		{
+			FreeErrorData(edata);
+			written = 0;
+			for (i = nothers; i < *n; i++)
+				ItemPointerSetInvalid(&groups[i]->result_tid);
+		}
+		else
+			ReThrowError(edata);
+	}
+	pfree(absent);
+	*n = nothers + nabsent;
+	return written;
+}
+
 static int64
 write_results(SxResult *r, SxGroup **groups, int64 n)
 {
+	int64		changed = write_absent(r, groups, &n);
 	SxWriter   *writer = sx_writer_begin(r->view->relid);
 	SxKeyIndex *index = sx_key_index_begin(writer, r->shape, r->keyops);
-	int64		changed = 0;
 	int64		i;
 
 	qsort_arg(groups, n, sizeof(SxGroup *), by_result_place, r);
