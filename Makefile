@@ -15,9 +15,14 @@ OBJS = $(filter-out $(SYNTAX_OBJS),$(patsubst %.c,%.o,$(sort $(wildcard src/*.c 
        $(patsubst %.cpp,%.o,$(sort $(wildcard src/*/*.cpp)))
 
 PG_CPPFLAGS = -I$(srcdir)/src -MMD -MP
+# TLS on sockets, where OpenSSL can be had
+ifeq ($(shell echo '\#include <openssl/ssl.h>' | $(CC) -E -x c - >/dev/null 2>&1 && echo yes),yes)
+PG_CPPFLAGS += -DSX_TLS
+TLS_LIBS = -lssl -lcrypto
+endif
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
 PG_CXXFLAGS = -std=c++17 -Wall -Wextra -Wno-unused-parameter
-SHLIB_LINK = -lrdkafka -lsimdjson -lstdc++ -lpthread
+SHLIB_LINK = -lrdkafka -lsimdjson -lstdc++ -lpthread $(TLS_LIBS)
 
 # pg_regress and isolation start servers of their own
 REGRESS = $(REGRESS_TESTS)

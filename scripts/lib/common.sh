@@ -43,7 +43,7 @@ sx_die() {
 
 # ---------------------------------------------------------------- packages
 
-SX_PACKAGES_BUILD="gcc g++ make libc6-dev procps librdkafka-dev libsimdjson-dev"
+SX_PACKAGES_BUILD="gcc g++ make libc6-dev procps librdkafka-dev libsimdjson-dev libssl-dev"
 SX_PACKAGES_KAFKA="ca-certificates openjdk-17-jre-headless maven kcat"
 
 # sx_missing_packages NAME... -- prints those that are not installed

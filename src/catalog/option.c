@@ -21,6 +21,7 @@
 #include "compat.h"
 
 static const char *const mode_values[] = {"connect", "listen", NULL};
+static const char *const tls_values[] = {"on", "off", NULL};
 static const char *const format_values[] = {"json", "csv", "text", "raw", NULL};
 static const char *const on_error_values[] = {"dead_letter", "stop", "skip", NULL};
 static const char *const isolation_values[] = {"read_committed", "read_uncommitted", NULL};
@@ -40,10 +41,18 @@ const SxOption sx_options[] = {
 	{"mode", SX_ON_SERVER, SX_KIND_SOCKET, SX_OPTION_ENUM, mode_values},
 	{"max_connections", SX_ON_SERVER, SX_KIND_SOCKET, SX_OPTION_INTEGER, NULL, 1, 100000},
 	{"max_line", SX_ON_SERVER, SX_KIND_SOCKET, SX_OPTION_INTEGER, NULL, 1, 1024 * 1024 * 1024 - 1},
+	{"max_idle", SX_ON_SERVER, SX_KIND_SOCKET, SX_OPTION_INTERVAL},
+	{"tls", SX_ON_SERVER, SX_KIND_SOCKET, SX_OPTION_ENUM, tls_values},
+	{"tls_certificate", SX_ON_SERVER, SX_KIND_SOCKET, SX_OPTION_NAME},
+	{"tls_certificate_file", SX_ON_SERVER, SX_KIND_SOCKET, SX_OPTION_FILE},
+	{"tls_key_file", SX_ON_SERVER, SX_KIND_SOCKET, SX_OPTION_FILE},
+	{"tls_ca", SX_ON_SERVER, SX_KIND_SOCKET, SX_OPTION_NAME},
+	{"tls_ca_file", SX_ON_SERVER, SX_KIND_SOCKET, SX_OPTION_FILE},
 
 	/* user mappings */
 	{"sasl_username", SX_ON_USER_MAPPING, SX_KIND_KAFKA, SX_OPTION_NAME},
 	{"sasl_password", SX_ON_USER_MAPPING, SX_KIND_KAFKA, SX_OPTION_STRING},
+	{"tls_key", SX_ON_USER_MAPPING, SX_KIND_SOCKET, SX_OPTION_STRING},
 
 	/* streams */
 	{"event_time", SX_ON_STREAM, SX_KIND_ANY, SX_OPTION_NAME},
@@ -237,6 +246,7 @@ sx_option_check(const SxOption *option, const char *value)
 		case SX_OPTION_STRING:
 			break;
 		case SX_OPTION_NAME:
+		case SX_OPTION_FILE:
 			if (value[0] == '\0')
 				invalid_value(option->name, value, "The value must not be empty.");
 			break;

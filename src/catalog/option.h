@@ -29,6 +29,7 @@ typedef enum SxOptionType
 {
 	SX_OPTION_STRING,			/* anything */
 	SX_OPTION_NAME,				/* anything but the empty string */
+	SX_OPTION_FILE,				/* likewise; a file that the server reads */
 	SX_OPTION_CHAR,				/* one single-byte character */
 	SX_OPTION_INTERVAL,			/* not negative, without months */
 	SX_OPTION_ENUM,				/* one of "values" */

@@ -249,6 +249,38 @@ check_kind(int kind, const List *options, int where, const char *object)
 	}
 }
 
+/* A server that listens shows a certificate; without TLS nothing of it counts. */
+static void
+check_tls(const ForeignServer *server)
+{
+	const char *mode = sx_option_get(server->options, "mode");
+	const char *tls = sx_option_get(server->options, "tls");
+	ListCell   *lc;
+
+	if (tls != NULL && strcmp(tls, "on") == 0)
+	{
+		if (mode != NULL && strcmp(mode, "listen") == 0 &&
+			sx_option_get(server->options, "tls_certificate") == NULL &&
+			sx_option_get(server->options, "tls_certificate_file") == NULL)
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
+					 errmsg("server \"%s\" has no certificate", server->servername),
+					 errhint("Add the option \"tls_certificate\", in PEM, and its key as \"tls_key\" to the user mapping of the owner of its streams.")));
+		return;
+	}
+	foreach(lc, server->options)
+	{
+		DefElem    *def = lfirst_node(DefElem, lc);
+
+		if (strncmp(def->defname, "tls_", 4) == 0)
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+					 errmsg("option \"%s\" of server \"%s\" needs option \"tls\"",
+							def->defname, server->servername),
+					 errhint("Add the option \"tls\" with the value \"on\", or drop it.")));
+	}
+}
+
 void
 sx_server_check(const ForeignServer *server)
 {
@@ -270,6 +302,8 @@ sx_server_check(const ForeignServer *server)
 				(errcode(ERRCODE_FDW_DYNAMIC_PARAMETER_VALUE_NEEDED),
 				 errmsg("server \"%s\" has no port", server->servername),
 				 errhint("Add the option \"port\" to the server.")));
+	if (kind == SX_KIND_SOCKET)
+		check_tls(server);
 }
 
 /* ERROR unless the metadata column has a type that its value fits. */

@@ -13,12 +13,14 @@
 #include "access/htup_details.h"
 #include "access/reloptions.h"
 #include "catalog/pg_attribute.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_foreign_server.h"
 #include "catalog/pg_foreign_table.h"
 #include "catalog/pg_user_mapping.h"
 #include "commands/defrem.h"
 #include "foreign/foreign.h"
 #include "miscadmin.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/varlena.h"
 
@@ -28,6 +30,7 @@
 #include "fdw/options.h"
 #include "source/generator.h"
 #include "source/kafka_client.h"
+#include "source/socket_tls.h"
 
 PG_FUNCTION_INFO_V1(streamx_fdw_validator);
 
@@ -174,7 +177,16 @@ streamx_fdw_validator(PG_FUNCTION_ARGS)
 		const char *value = defGetString(def);
 
 		if (option != NULL)
+		{
 			sx_option_check(option, value);
+			if (option->type == SX_OPTION_FILE &&
+				!has_privs_of_role(GetUserId(), ROLE_PG_READ_SERVER_FILES))
+				ereport(ERROR,
+						(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+						 errmsg("permission denied to set option \"%s\"", def->defname),
+						 errdetail("It makes the server read files."),
+						 errhint("Only superusers and members of pg_read_server_files may set it.")));
+		}
 		else if (where == SX_ON_SERVER &&
 				 sx_option_lookup(def->defname, SX_ON_USER_MAPPING) != NULL)
 			belongs_into_user_mapping(def->defname);
@@ -207,6 +219,15 @@ sx_fdw_check_server(Oid serverid)
 {
 	ForeignServer *server = GetForeignServer(serverid);
 
-	if (strcmp(GetForeignDataWrapper(server->fdwid)->fdwname, "streamx") == 0)
-		sx_server_check(server);
+	const char *tls = sx_option_get(server->options, "tls");
+
+	if (strcmp(GetForeignDataWrapper(server->fdwid)->fdwname, "streamx") != 0)
+		return;
+	sx_server_check(server);
+	if (tls != NULL && strcmp(tls, "on") == 0 && !sx_tls_available())
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("server \"%s\" cannot use TLS", server->servername),
+				 errdetail("streamx was built without OpenSSL."),
+				 errhint("Build it where OpenSSL's headers are installed (Debian: libssl-dev).")));
 }

@@ -286,9 +286,11 @@ sx_worker_main(Datum arg)
 		{
 			foreach(lt, ((SxStreamRun *) lfirst(ls))->tasks)
 			{
-				int			fd = sx_reader_wait_fd(((SxTask *) lfirst(lt))->reader);
+				SxTask	   *task = lfirst(lt);
+				int			fd = sx_reader_wait_fd(task->reader);
 
-				if (fd >= 0)
+				/* what waits for its back-off would wake us all the time */
+				if (fd >= 0 && task->retry_ms <= now)
 					fds = lappend_int(fds, fd);
 			}
 		}
