@@ -215,7 +215,7 @@ CREATE FUNCTION streamx.view_figures(
   OUT sink_sent bigint, OUT sink_sqlstate text, OUT sink_error text,
   OUT execute interval, OUT merge interval, OUT last_dead_letter timestamptz,
   OUT phase text, OUT behind_since timestamptz, OUT behind_done bigint,
-  OUT behind_left bigint, OUT behind_rate float8)
+  OUT behind_left bigint, OUT behind_rate float8, OUT lag_rows bigint)
 RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'streamx_view_figures' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION streamx.view_figures() IS 'what workers have told of their views; see streamx.views';
@@ -332,7 +332,8 @@ SELECT c.view,
          coalesce((SELECT sum(pg_catalog.pg_total_relation_size(p))::bigint FROM pg_catalog.unnest(c.parts || c.value_sets) p), 0) AS state_bytes,
        c.sqlstate,
        f.last_batch,
-       p.lag_rows,
+       -- where positions are a view's own, its worker knows
+       coalesce(p.lag_rows, CASE WHEN NOT c.paused AND c.sqlstate IS NULL THEN f.lag_rows END) AS lag_rows,
        c.sink,
        CASE WHEN c.outbox IS NOT NULL AND f.sink_sent IS NOT NULL
             THEN greatest(n.outbox - f.sink_sent, 0) END AS sink_lag,
@@ -448,7 +449,7 @@ COMMENT ON FUNCTION streamx.metric_label(text, text) IS 'a label in the Promethe
 CREATE FUNCTION streamx.health_checks(preloaded boolean,
   OUT severity text, OUT object text, OUT problem text, OUT cure text)
 RETURNS SETOF record
-LANGUAGE sql VOLATILE STRICT PARALLEL SAFE SET search_path = pg_catalog
+LANGUAGE sql VOLATILE STRICT PARALLEL SAFE SET search_path = pg_catalog SET datestyle = ISO
 BEGIN ATOMIC
 -- the server
 SELECT 'warning', 'streamx', 'streamx.enabled is off: no view is kept up to date',
@@ -461,7 +462,7 @@ SELECT 'error', 'streamx',
        'Raise max_worker_processes and restart the server, or use fewer streamx.workers.'
 FROM streamx.server_state() s WHERE s.enabled AND s.refused IS NOT NULL
 UNION ALL
-SELECT 'warning', 'streamx', 'shared memory is full of figures: some streams, partitions or views are not watched, and views of streams without room are not kept up to date',
+SELECT 'warning', 'streamx', 'shared memory has room for no more streams, partitions or views: of further ones nothing is known here, and further streams are not read',
        'Raise streamx.max_streams or streamx.max_views and restart the server.'
 FROM streamx.server_state() s WHERE s.full_up
 UNION ALL

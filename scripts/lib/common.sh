@@ -60,9 +60,10 @@ sx_missing_packages() {
 # sx_install_packages NAME... -- installs what is missing, from Debian
 #
 # Leaves every PostgreSQL cluster as it is: none is created, and a running one
-# is not upgraded behind its owner's back.
+# is not upgraded behind its owner's back.  No daemon that comes with a package
+# is started: what is needed is started by whoever needs it.
 sx_install_packages() {
-	local missing sudo= rc=0
+	local missing sudo= rc=0 policy=/usr/sbin/policy-rc.d policy_is_ours=
 	local dropin=/etc/postgresql-common/createcluster.d/streamx-setup.conf
 	local apt="apt-get -y -q --no-install-recommends -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3"
 
@@ -92,10 +93,16 @@ sx_install_packages() {
 				# Debian's update-alternatives stumbles over its absence
 				$sudo mkdir -p /usr/share/man/man1 /etc/postgresql-common/createcluster.d
 				echo "create_main_cluster = false" | $sudo tee "$dropin" >/dev/null
+				if [ ! -e "$policy" ]; then
+					policy_is_ours=yes
+					printf '#!/bin/sh\nexit 101\n' | $sudo tee "$policy" >/dev/null
+					$sudo chmod 755 "$policy"
+				fi
 				$sudo env DEBIAN_FRONTEND=noninteractive $apt \
 					-o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold \
 					install $missing || rc=$?
 				$sudo rm -f "$dropin"
+				[ -z "$policy_is_ours" ] || $sudo rm -f "$policy"
 				[ "$rc" = 0 ]
 			fi
 	} >"$SX_APT_LOG" 2>&1 </dev/null || {

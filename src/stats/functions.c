@@ -152,7 +152,8 @@ streamx_partition_figures(PG_FUNCTION_ARGS)
  *		last_batch timestamptz, sink_sent bigint, sink_sqlstate text,
  *		sink_error text, execute interval, merge interval,
  *		last_dead_letter timestamptz, phase text, behind_since timestamptz,
- *		behind_done bigint, behind_left bigint, behind_rate float8)
+ *		behind_done bigint, behind_left bigint, behind_rate float8,
+ *		lag_rows bigint)
  */
 Datum
 streamx_view_figures(PG_FUNCTION_ARGS)
@@ -169,8 +170,8 @@ streamx_view_figures(PG_FUNCTION_ARGS)
 	{
 		SxViewFigures *f = &all[i];
 		double		silent_s = Max(now - f->last_batch, 0) / 1000000.0;
-		Datum		values[17];
-		bool		nulls[17] = {0};
+		Datum		values[18];
+		bool		nulls[18] = {0};
 		bool		shown = f->sink_known && f->sink_error[0] != '\0' &&
 		sx_stats_may_see_errors(f->key.relid);
 
@@ -206,6 +207,8 @@ streamx_view_figures(PG_FUNCTION_ARGS)
 		values[14] = Int64GetDatum(f->behind_done);
 		values[15] = Int64GetDatum(f->behind_left);
 		values[16] = Float8GetDatum(f->behind_rate);
+		nulls[17] = f->last_batch == 0 || f->lag_rows < 0;
+		values[17] = Int64GetDatum(f->lag_rows);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);
 	}
 	return (Datum) 0;

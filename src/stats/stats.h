@@ -93,6 +93,8 @@ typedef struct SxViewFigures
 	int64		merge_us;
 	TimestampTz last_dead_letter;	/* 0: none */
 
+	int64		lag_rows;		/* in all its streams; -1: unknown */
+
 	/* on the way to the end of its streams */
 	SxPhase		phase;
 	TimestampTz behind_since;

@@ -168,10 +168,15 @@ report_phase(const SxViewRun *run, SxViewFigures *f)
 	f->behind_since = 0;
 	f->behind_done = f->behind_left = 0;
 	f->behind_rate = 0;
+	f->lag_rows = 0;
 	for (i = 0; i < run->nmembers; i++)
 	{
 		const SxTask *task = run->members[i].task;
 
+		if (task == NULL || task->lag_rows < 0 || task->refill)
+			f->lag_rows = -1;
+		else if (f->lag_rows >= 0)
+			f->lag_rows += task->lag_rows;
 		if (task == NULL || task->behind_since == 0)
 			continue;
 		f->phase = Max(f->phase, task->refill ? SX_PHASE_REPLAYING : SX_PHASE_CATCHING_UP);
@@ -281,6 +286,9 @@ sx_report_batch(SxTask *task, int64 rows, TimestampTz newest)
 
 		if (f == NULL)
 			continue;
+		if (f->last_batch == 0)
+			f->lag_rows = -1;
+
 		/* each row counts for 1 / SMOOTH_S and fades away */
 		if (run->rate_at != 0)
 			run->rate *= exp(-Max(seconds, 0) / SMOOTH_S);

@@ -79,6 +79,24 @@ is( sql(q{SELECT state, error, rows_in, rows_out > 0, rows_late, dead_letters, b
 	'running||900|t|0|0|t|t|t||t',
 	'streamx.views');
 
+# ---- a partition that holds the watermark back, and the cure ----
+
+$kafka->create_topic('held', 2);
+sql(q{CREATE FOREIGN TABLE held (ts timestamptz, v int) SERVER broker
+		OPTIONS (topic 'held', event_time 'ts', watermark '5 s', idle_timeout '0');
+	  CREATE VIEW holder WITH (streamx.continuous) AS SELECT date_trunc('minute', ts) AS minute, count(*) FROM held GROUP BY 1});
+$kafka->produce('held', 0, map { event($_) } 1 .. 100);
+is(sql("SELECT streamx.wait('holder')"), 't', 'rows in one partition');
+is( sql("SELECT severity, problem, cure FROM streamx.health() WHERE object = 'public.held'"),
+	'warning|partition 1 holds the watermark back: it is at none yet, another partition at 2026-03-01 10:01:35+00|'
+	  . 'Let rows come to it, or set the stream\'s option idle_timeout to a time after which silent partitions do not count.',
+	'health names the other one');
+is(sql("SELECT watermark FROM streamx.views WHERE view = 'holder'::regclass"), '', 'the view has no watermark');
+sql("ALTER FOREIGN TABLE held OPTIONS (SET idle_timeout '1 s')");
+ok($node->wait_until("SELECT watermark IS NOT NULL FROM streamx.views WHERE view = 'holder'::regclass"), 'the cure helps');
+is(sql("SELECT count(*) FROM streamx.health() WHERE object = 'public.held'"), '0', 'and all is well');
+sql('DROP FOREIGN TABLE held CASCADE');
+
 # ---- where a view began ----
 
 sql(q{CREATE VIEW since WITH (streamx.continuous) AS SELECT k, v FROM latest});
@@ -158,10 +176,26 @@ is(sql("SELECT streamx.wait('since')"), 't', 'it goes on');
 
 # ---- the broker is away ----
 
+$kafka->create_topic('out', 1);
+sql(q{CREATE FOREIGN TABLE inside (a int) SERVER streamx;
+	  CREATE FOREIGN TABLE outside (a int) SERVER broker OPTIONS (topic 'out');
+	  CREATE VIEW sent WITH (streamx.continuous, streamx.sink = 'outside') AS SELECT a FROM inside;
+	  INSERT INTO inside VALUES (1)});
+ok($node->wait_until("SELECT rows_out = 1 AND sink_lag = 0 FROM streamx.views WHERE view = 'sent'::regclass"), 'a sink');
 $kafka->stop;
+sql('INSERT INTO inside SELECT generate_series(1, 10)');
+ok($node->wait_until("SELECT count(*) > 0 FROM streamx.health() WHERE object = 'public.sent'", 90), 'rows wait to be sent');
+like(
+	sql("SELECT severity, problem, cure FROM streamx.health() WHERE object = 'public.sent'"),
+	qr/^error\|10 rows wait to be sent to sink public\.outside: .+\|See that the topic's broker is up/, 'health says so');
+is(sql("SELECT kind FROM streamx.errors WHERE view = 'sent'::regclass"), 'sink', 'and the history');
 ok( $node->wait_until(
 		q{SELECT state = 'down' AND error <> '' FROM streamx.streams WHERE stream = 'events'::regclass}),
 	'an outage is seen');
+like(
+	sql("SELECT severity, problem, cure FROM streamx.health() WHERE object = 'public.events'"),
+	qr/^error\|the stream cannot be read: .+\|See that its source is up and can be reached .* its server broker; reading goes on by itself\.$/,
+	'health says so');
 is(sql("SELECT state FROM streamx.views WHERE view = 'inverse'::regclass"),
 	'running', 'and is no error of the view');
 is(sql("SELECT streamx.wait('inverse', '2 s')"), 'f', 'nor of wait');
@@ -170,6 +204,8 @@ like(
 	qr/could not reach Kafka/, 'verify says that it cannot ask');
 $kafka->start;
 is(sql("SELECT streamx.wait('inverse', '60 s')"), 't', 'the broker is back');
+ok($node->wait_until("SELECT sink_lag = 0 FROM streamx.views WHERE view = 'sent'::regclass"), 'for the sink, too');
+ok($node->wait_until("SELECT count(*) = 0 FROM streamx.health() WHERE severity = 'error'"), 'nothing is wrong any more');
 is(sql("SELECT * FROM streamx.verify('inverse')"), '', 'and all agrees');
 
 # ---- what is no longer there ----
