@@ -86,7 +86,7 @@ SELECT severity, object, problem FROM streamx.health() WHERE object = 'app.both_
 -- ---- metrics ----
 SELECT streamx.metric_label('view', E'back\\slash, "quoted",\nnext line');
 CREATE VIEW metric AS SELECT line, n FROM regexp_split_to_table(rtrim(streamx.metrics(), E'\n'), E'\n') WITH ORDINALITY l (line, n);
-SELECT line FROM metric WHERE line ~ 'items.*|^streamx_view_rows_in' AND line !~ 'seconds|per_second|bytes|batches|rows_out' ORDER BY n;
+SELECT line FROM metric WHERE line ~ 'items.*|^streamx_view_rows_in' AND line !~ 'seconds|per_second|bytes|batches|rows_out|lag_rows|catch_up' ORDER BY n;
 SELECT line FROM metric
 WHERE line !~ '^# HELP streamx_[a-z_]+ \S.*\.$' AND line !~ '^# TYPE streamx_[a-z_]+ (gauge|counter)$' AND
   line !~ '^streamx_[a-z_]+\{([a-z]+="([^"\\]|\\["\\n])*",?)+\} -?[0-9.]+(e[-+][0-9]+)?$';
