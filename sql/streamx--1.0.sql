@@ -732,7 +732,7 @@ AS 'MODULE_PATHNAME', 'streamx_distinct_values_deserialize' LANGUAGE C IMMUTABLE
 CREATE FUNCTION streamx.distinct_values_final(internal) RETURNS bytea
 AS 'MODULE_PATHNAME', 'streamx_distinct_values_serialize' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE;
 CREATE AGGREGATE streamx.distinct_values(VARIADIC "any") (
-  SFUNC = streamx.distinct_values_add, STYPE = internal, SSPACE = 512,
+  SFUNC = streamx.distinct_values_add, STYPE = internal, SSPACE = 256,
   FINALFUNC = streamx.distinct_values_final, COMBINEFUNC = streamx.distinct_values_combine,
   SERIALFUNC = streamx.distinct_values_serialize, DESERIALFUNC = streamx.distinct_values_deserialize,
   PARALLEL = SAFE);

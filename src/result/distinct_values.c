@@ -24,8 +24,8 @@ PG_FUNCTION_INFO_V1(streamx_distinct_values_combine);
 PG_FUNCTION_INFO_V1(streamx_distinct_values_serialize);
 PG_FUNCTION_INFO_V1(streamx_distinct_values_deserialize);
 
-#define FIRST_SLOTS	8
-#define FIRST_SIZE	256
+#define FIRST_SLOTS	4
+#define FIRST_SIZE	64
 #define HEADER		MAXALIGN(VARHDRSZ)	/* of the bytea */
 
 typedef struct Slot
