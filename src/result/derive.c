@@ -70,8 +70,10 @@ typedef struct SxDerived
 	/*
 	 * What has changed; lives as long as the part of the batch, or, if cores
 	 * are tables of other views, in a context of its own until the next time.
+	 * While changes are gathered over several rounds, as long as that.
 	 */
 	MemoryContext changes_cxt;
+	bool		gathering;
 	bool		changed;
 	bool		whole;			/* it is not known what has */
 	bool		nulls;			/* NULL is among the values */
@@ -581,7 +583,8 @@ run_into_core(SxDerived *v, CoreRun *core, PlannedStmt *plan, const SxScanInput 
 void
 sx_result_derive_begin(SxResult *r)
 {
-	begin_changes(r->derived);
+	if (!r->derived->gathering)
+		begin_changes(r->derived);
 }
 
 void
@@ -627,7 +630,60 @@ sx_result_derive_joined(SxResult *r, int core, PlannedStmt *plan, const SxScanIn
 int64
 sx_result_derive_end(SxResult *r)
 {
-	return derive(r->derived, r->view->final);
+	return r->derived->gathering ? 0 : derive(r->derived, r->view->final);
+}
+
+/* ---- several rounds, see gather.c ---- */
+
+void
+sx_derived_gather(SxResult *r, MemoryContext cxt)
+{
+	SxDerived  *v = r->derived;
+	int			i;
+
+	v->changes_cxt = AllocSetContextCreate(cxt, "streamx changes", ALLOCSET_DEFAULT_SIZES);
+	begin_changes(v);
+	v->gathering = true;
+	for (i = 0; i < v->d->nkept; i++)
+		(void) sx_result_gather(v->cores[i].result);
+}
+
+/* What is in the context goes. */
+static void
+end_gathering(SxDerived *v)
+{
+	if (!v->gathering)
+		return;
+	v->gathering = v->changed = false;
+	v->changes_cxt = NULL;
+	v->touched = NULL;
+	v->values = NULL;
+}
+
+int64
+sx_derived_gathered_bytes(const SxResult *r)
+{
+	const SxDerived *v = r->derived;
+	int64		n = v->changes_cxt ? MemoryContextMemAllocated(v->changes_cxt, true) : 0;
+	int			i;
+
+	for (i = 0; i < v->d->nkept; i++)
+		n += sx_result_gathered_bytes(v->cores[i].result);
+	return n;
+}
+
+int64
+sx_derived_flush(SxResult *r)
+{
+	SxDerived  *v = r->derived;
+	int64		written;
+	int			i;
+
+	for (i = 0; i < v->d->nkept; i++)
+		(void) sx_result_flush(v->cores[i].result);
+	written = derive(v, r->view->final);
+	end_gathering(v);
+	return written;
 }
 
 int64
@@ -914,6 +970,7 @@ sx_derived_forget(SxResult *r)
 {
 	int			i;
 
+	end_gathering(r->derived);
 	for (i = 0; i < r->derived->d->nkept; i++)
 		sx_result_forget(r->derived->cores[i].result);
 }

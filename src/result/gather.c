@@ -5,7 +5,7 @@
  * Of groups that are merged it is the states in the cache that are ahead of
  * the tables, so the cache is the truth until they are written, and any error
  * loses what the batch did.  Of groups that are computed again only which ones
- * they are is kept.
+ * they are is kept, and of derived views which partitions.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -43,8 +43,7 @@ sx_result_gather(SxResult *r)
 	const SxShape *shape = r->shape;
 	MemoryContext cxt;
 
-	if ((shape->strategy != SX_STRATEGY_MERGE && shape->strategy != SX_STRATEGY_RECOMPUTE) ||
-		shape->session || shape->sliding || r->open)
+	if (shape->strategy == SX_STRATEGY_APPEND || shape->session || shape->sliding || r->open)
 		return false;
 	if (r->gathered)
 		return true;
@@ -53,6 +52,8 @@ sx_result_gather(SxResult *r)
 	r->gathered->cxt = cxt;
 	if (r->groups)
 		r->groups->batch++;
+	if (r->derived)
+		sx_derived_gather(r, cxt);
 	return true;
 }
 
@@ -69,6 +70,8 @@ sx_result_gathered_bytes(const SxResult *r)
 
 	if (d == NULL)
 		return 0;
+	if (r->derived)
+		return sx_derived_gathered_bytes(r);
 	return d->nhashes * (int64) sizeof(int64) +
 		(d->ngroups > 0 ? (int64) ((double) r->groups->bytes * d->ngroups / r->groups->ngroups) : 0);
 }
@@ -112,6 +115,8 @@ sx_result_flush(SxResult *r)
 
 	if (d == NULL)
 		return 0;
+	if (r->derived)
+		written = sx_derived_flush(r);
 	for (i = 0; i < d->ngroups; i++)
 		d->groups[i]->gathered = false;
 	written += sx_result_write_groups(r, d->groups, d->ngroups);

@@ -26,7 +26,7 @@
 #define MANY_ROWS	100000
 
 static SxPairs *
-open_pairs(const SxView *view, const SxJoined * joined)
+open_pairs(const SxView *view, const SxJoined *joined)
 {
 	const SxShape *shape = joined->shape;
 	const SxJoin *join = shape->join;

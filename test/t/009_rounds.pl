@@ -77,6 +77,11 @@ my %queries = (
 	held => q(SELECT tumble(ts, '1 minute') AS minute, percentile_disc(0.5) WITHIN GROUP (ORDER BY amount) AS median,
 	          string_agg(n::text, ',' ORDER BY n) FILTER (WHERE n % 100 = 1) AS some FROM events GROUP BY 1),
 	ranked => q(SELECT page % 20 AS p, max(c) AS most FROM (SELECT page, n % 3 AS k, count(*) AS c FROM events GROUP BY 1, 2) AS s GROUP BY 1),
+	newest => q(SELECT DISTINCT ON (page % 20) page % 20 AS p, n FROM events ORDER BY page % 20, n DESC),
+	tops => q(SELECT * FROM (SELECT tumble(ts, '1 minute') AS minute, page, count(*) AS c,
+	            row_number() OVER (PARTITION BY tumble(ts, '1 minute') ORDER BY count(*) DESC, page) AS rank
+	          FROM events GROUP BY 1, 2) AS x WHERE rank <= 3),
+	uniques => q(SELECT tumble(ts, '1 minute') AS minute, count(DISTINCT page) AS pages, sum(DISTINCT n % 100) AS s FROM events GROUP BY 1),
 	bursts => q(SELECT session(ts, '1 second') AS s, page % 100 AS page, count(*) FROM events WHERE page < 100 GROUP BY 1, 2),
 );
 
