@@ -33,7 +33,7 @@ TAP_TESTS = 1
 PROVE_TESTS = test/t/*.pl
 
 # Tests by name, in their order.
-REGRESS_TESTS = ddl streams status aggregates extensions shapes failures refusals native windows event_time literal recompute grouping_sets sink
+REGRESS_TESTS = ddl streams status aggregates extensions shapes collations failures refusals native windows event_time literal recompute grouping_sets sink
 REGRESS_TESTS += union history new_groups
 REGRESS_TESTS += late explain rebuild reprocess verify
 REGRESS_TESTS += hop sliding

@@ -73,7 +73,7 @@ WHERE state <> 'running' OR error IS NOT NULL OR rows_late > 0 OR dead_letters >
 -- what is held goes: the two rows that made time pass are left where time
 -- alone bounds them, all rows where nothing does
 CREATE FUNCTION held(v regclass) RETURNS text LANGUAGE sql AS $$
-  SELECT string_agg((xpath('/row/n/text()', query_to_xml(format('SELECT count(*) AS n FROM %s', r.oid::regclass), false, true, '')))[1]::text, ' ' ORDER BY r.relname)
+  SELECT string_agg(value_of(format('SELECT count(*) AS n FROM %s', r.oid::regclass)), ' ' ORDER BY r.relname)
   FROM streamx.continuous_views c JOIN pg_class r ON r.relname ~ ('^h' || c.id || '_.$') AND r.relnamespace = 'streamx_state'::regnamespace
   WHERE c.view = v
 $$;

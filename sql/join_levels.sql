@@ -58,7 +58,7 @@ SELECT view, d.* FROM streamx.continuous_views v, LATERAL streamx.verify(v.view)
 
 -- what is held goes, and the hidden rows of closed windows
 CREATE FUNCTION kept(v regclass, what text) RETURNS text LANGUAGE sql AS $$
-  SELECT string_agg((xpath('/row/n/text()', query_to_xml(format('SELECT count(*) AS n FROM %s', r.oid::regclass), false, true, '')))[1]::text, ' ' ORDER BY r.relname)
+  SELECT string_agg(value_of(format('SELECT count(*) AS n FROM %s', r.oid::regclass)), ' ' ORDER BY r.relname)
   FROM streamx.continuous_views c JOIN pg_class r ON r.relname ~ ('^' || what || c.id || '_.$') AND r.relnamespace = 'streamx_state'::regnamespace
   WHERE c.view = v
 $$;

@@ -9,6 +9,9 @@
 SET client_min_messages = warning;
 CREATE EXTENSION streamx;
 RESET client_min_messages;
+-- what a query that is made up gives
+CREATE OR REPLACE FUNCTION value_of(query text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE value text; BEGIN EXECUTE query INTO value; RETURN value; END $$;
 SET TimeZone = 'UTC';
 
 -- ---- rows far from the edge: each view equals its batch ----
@@ -124,7 +127,7 @@ CALL wait_until('NOT EXISTS (SELECT FROM arr)');
 SELECT op, l.k, l.v, count(*), bool_and(at > ts + interval '2 s') AS not_before, bool_and(at < ts + interval '15 s') AS soon
 FROM log l JOIN (SELECT DISTINCT * FROM t WHERE ts < now()) t ON t.k IS NOT DISTINCT FROM l.k AND t.v = l.v GROUP BY 1, 2, 3 ORDER BY 2, 3;
 -- nothing is held of what has left
-SELECT v.view, (xpath('/row/n/text()', query_to_xml(format('SELECT count(*) AS n FROM %s', v.state), false, true, '')))[1]::text::int AS held
+SELECT v.view, value_of(format('SELECT count(*) AS n FROM %s', v.state))::int AS held
 FROM streamx.continuous_views v WHERE view IN ('g'::regclass, 'n'::regclass, 'h'::regclass, 'r'::regclass, 'arr'::regclass) ORDER BY v.view::text COLLATE "C";
 
 -- a paused view takes out what is due when it goes on; rows that are not where

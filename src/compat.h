@@ -37,24 +37,40 @@
 #endif
 
 /*
- * 18 puts the grouping expressions into a range table entry of their own;
- * below that they stand in the target list already.
+ * 18 puts the grouping expressions into a range table entry of their own, in
+ * each query; below that they stand in the target list already.
  */
 #if PG_VERSION_NUM >= 180000
+#include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
+static inline bool
+sx_flatten_group_rte_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+	{
+		Query	   *query = (Query *) node;
+
+		if (query->hasGroupRTE)
+		{
+			query->targetList = (List *)
+				flatten_group_exprs(NULL, query, (Node *) query->targetList);
+			query->havingQual =
+				flatten_group_exprs(NULL, query, query->havingQual);
+			query->rtable = list_truncate(query->rtable,
+										  list_length(query->rtable) - 1);
+			query->hasGroupRTE = false;
+		}
+		return query_tree_walker(query, sx_flatten_group_rte_walker, context, 0);
+	}
+	return expression_tree_walker(node, sx_flatten_group_rte_walker, context);
+}
+
 static inline Query *
 sx_flatten_group_rte(Query *query)
 {
-	if (query->hasGroupRTE)
-	{
-		query->targetList = (List *)
-			flatten_group_exprs(NULL, query, (Node *) query->targetList);
-		query->havingQual =
-			flatten_group_exprs(NULL, query, query->havingQual);
-		query->rtable = list_truncate(query->rtable,
-									  list_length(query->rtable) - 1);
-		query->hasGroupRTE = false;
-	}
+	(void) sx_flatten_group_rte_walker((Node *) query, NULL);
 	return query;
 }
 #else
@@ -325,6 +341,69 @@ sx_remove_nulling(Query *query, int rtindex, Node *except)
 #else
 #define sx_forget_permissions(query) ((void) 0)
 #define sx_copy_permissions(to, from) ((void) 0)
+#endif
+
+#include "catalog/pg_aggregate.h"
+#include "utils/fmgroids.h"
+
+/*
+ * 16 gives array_agg() and string_agg() combine functions.  A state that
+ * grows with the rows is no gain over the rows themselves, and how a view is
+ * kept must be the same before and after pg_upgrade: so they go without.
+ */
+static inline Oid
+sx_combine_function(Form_pg_aggregate agg)
+{
+	switch (agg->aggfnoid)
+	{
+		case F_ARRAY_AGG_ANYNONARRAY:
+		case F_ARRAY_AGG_ANYARRAY:
+		case F_STRING_AGG_TEXT_TEXT:
+		case F_STRING_AGG_BYTEA_BYTEA:
+			return InvalidOid;
+		default:
+			return agg->aggcombinefn;
+	}
+}
+
+#include "nodes/nodeFuncs.h"
+#include "optimizer/planner.h"
+
+/*
+ * Plans a query of our own making, whose relations may be without an entry
+ * for rights: nobody's are asked for.  16 wants to find one for each.
+ */
+#if PG_VERSION_NUM >= 160000
+static inline bool
+sx_complete_permissions_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, Query))
+	{
+		Query	   *query = (Query *) node;
+		ListCell   *lc;
+
+		foreach(lc, query->rtable)
+		{
+			RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
+
+			if (rte->rtekind == RTE_RELATION && rte->perminfoindex == 0)
+				(void) addRTEPermissionInfo(&query->rteperminfos, rte);
+		}
+		return query_tree_walker(query, sx_complete_permissions_walker, context, 0);
+	}
+	return expression_tree_walker(node, sx_complete_permissions_walker, context);
+}
+
+static inline PlannedStmt *
+sx_planner(Query *query, ParamListInfo params)
+{
+	(void) sx_complete_permissions_walker((Node *) query, NULL);
+	return planner(query, NULL, 0, params);
+}
+#else
+#define sx_planner(query, params) planner(query, NULL, 0, params)
 #endif
 
 /* 16 added the planner's view of the query */

@@ -26,6 +26,7 @@ SX_UID=$(id -u)
 export LC_ALL=C.UTF-8
 unset LANGUAGE MAKEFLAGS MAKELEVEL MFLAGS
 SX_PG_CONFIG=${PG_CONFIG:-}
+SX_MAJOR=${STREAMX_MAJOR:-15}	# of the PostgreSQL packages, where PG_CONFIG names none
 for sx_var in "${!PG@}"; do
 	unset "$sx_var"
 done
@@ -44,16 +45,27 @@ sx_die() {
 # ---------------------------------------------------------------- packages
 
 SX_PACKAGES_BUILD="gcc g++ make libc6-dev procps librdkafka-dev libsimdjson-dev libssl-dev"
-SX_PACKAGES_KAFKA="ca-certificates openjdk-17-jre-headless maven kcat"
+# a|b: whichever is installed already, or else the first that can be had
+SX_PACKAGES_KAFKA="ca-certificates openjdk-17-jre-headless|openjdk-21-jre-headless|default-jre-headless maven kcat"
 
 # sx_missing_packages NAME... -- prints those that are not installed
 sx_missing_packages() {
 	local name
 	for name in "$@"; do
-		case $(dpkg-query -W -f '${db:Status-Status}\n' "$name" 2>/dev/null | head -n 1) in
-			installed) ;;
-			*) printf '%s ' "$name" ;;
-		esac
+		# shellcheck disable=SC2086
+		grep -qx installed <<<"$(dpkg-query -W -f '${db:Status-Status}\n' ${name//|/ } 2>/dev/null)" ||
+			printf '%s ' "$name"
+	done
+}
+
+# sx_available_packages NAME... -- of a|b the first that can be had
+sx_available_packages() {
+	local name one
+	for name in "$@"; do
+		for one in ${name//|/ }; do
+			! grep -q 'Candidate: [^(]' <<<"$(apt-cache policy "$one" 2>/dev/null)" || break
+		done
+		printf '%s ' "$one"
 	done
 }
 
@@ -76,7 +88,7 @@ sx_install_packages() {
 			sudo=sudo
 		else
 			sx_die "packages are missing and only root can install them" \
-				"Run as root: apt-get install --no-install-recommends $missing"
+				"Run as root: apt-get install --no-install-recommends $(sx_available_packages $missing)"
 		fi
 	fi
 
@@ -85,6 +97,7 @@ sx_install_packages() {
 	{
 		# shellcheck disable=SC2086
 		$sudo env DEBIAN_FRONTEND=noninteractive $apt update &&
+			missing=$(sx_available_packages $missing) &&
 			if $apt -s install $missing | grep -q '^Inst postgresql-[0-9]* \[' &&
 				command -v pg_lsclusters >/dev/null && pg_lsclusters -h | grep -qw online; then
 				echo "E: a running PostgreSQL cluster would be upgraded and restarted"
@@ -197,6 +210,17 @@ sx_copy_postgres() {
 	printf '%s\n' "$stamp" >"$SX_BUILD/postgres.stamp"
 }
 
+# sx_find_home -- sets SX_HOME, and makes it
+sx_find_home() {
+	if [ "$SX_UID" = 0 ]; then
+		: "${STREAMX_BUILD:=/var/cache/streamx/$(printf '%s' "$SX_ROOT" | cksum | cut -d' ' -f1)}"
+	else
+		: "${STREAMX_BUILD:=$SX_ROOT/build}"
+	fi
+	mkdir -p "$STREAMX_BUILD"
+	SX_HOME=$(cd "$STREAMX_BUILD" && pwd -P)
+}
+
 # sx_prepare release|check [PACKAGE...] -- everything up to the compiler
 sx_prepare() {
 	local kind=$1 pg_config
@@ -208,22 +232,20 @@ sx_prepare() {
 		sx_install_packages $SX_PACKAGES_BUILD "$@"
 		"$pg_config" --version >/dev/null || sx_die "cannot run PG_CONFIG \"$pg_config\""
 	else
-		pg_config=/usr/lib/postgresql/15/bin/pg_config
+		pg_config=/usr/lib/postgresql/$SX_MAJOR/bin/pg_config
 		# shellcheck disable=SC2086
-		sx_install_packages postgresql-15 postgresql-server-dev-15 $SX_PACKAGES_BUILD "$@"
+		sx_install_packages "postgresql-$SX_MAJOR" "postgresql-server-dev-$SX_MAJOR" $SX_PACKAGES_BUILD "$@"
 	fi
 
 	if [ "$SX_UID" = 0 ]; then
 		SX_USER=postgres
 		id "$SX_USER" >/dev/null 2>&1 || sx_die "there is no user \"$SX_USER\"" \
 			"PostgreSQL does not run as root; install the package postgresql-common."
-		: "${STREAMX_BUILD:=/var/cache/streamx/$(printf '%s' "$SX_ROOT" | cksum | cut -d' ' -f1)}"
 	else
 		SX_USER=$(id -un)
-		: "${STREAMX_BUILD:=$SX_ROOT/build}"
 	fi
-	mkdir -p "$STREAMX_BUILD/$kind" "$STREAMX_BUILD/home"
-	SX_HOME=$(cd "$STREAMX_BUILD" && pwd -P)
+	sx_find_home
+	mkdir -p "$SX_HOME/$kind" "$SX_HOME/home"
 	SX_BUILD=$SX_HOME/$kind
 	SX_SRC=$SX_BUILD/src
 	SX_KIND=$kind

@@ -495,7 +495,7 @@ sx_plan_not_mergeable(const SxShape *shape, const Aggref *aggref)
 		reason = "it needs all rows in order";
 	else if (aggref->aggorder)
 		reason = "the order of the rows is not in a state";
-	else if (!OidIsValid(form->aggcombinefn))
+	else if (!OidIsValid(sx_combine_function(form)))
 		reason = "the aggregate has no combine function";
 	else if (transtype == INTERNALOID ?
 			 !OidIsValid(form->aggserialfn) || !OidIsValid(form->aggdeserialfn) :

@@ -13,8 +13,8 @@
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
-#include "optimizer/planner.h"
 
+#include "compat.h"
 #include "fdw/batch_scan.h"
 #include "plan/plan.h"
 
@@ -71,7 +71,7 @@ sx_plan_for_batch(Query *query, double rows)
 	sx_fdw_batch_rows = rows;
 	PG_TRY();
 	{
-		stmt = planner(keep_aggregation(query), NULL, 0, NULL);
+		stmt = sx_planner(keep_aggregation(query), NULL);
 	}
 	PG_FINALLY();
 	{

@@ -23,6 +23,7 @@
 #include "utils/lsyscache.h"
 #include "utils/typcache.h"
 
+#include "compat.h"
 #include "plan/recompute.h"
 #include "plan/session.h"
 #include "plan/sliding.h"
@@ -249,5 +250,5 @@ sx_plan_recompute(const SxShape *shape, Oid state)
 		query->jointree->quals = (Node *)
 			makeBoolExpr(AND_EXPR, list_make2(query->jointree->quals,
 											  time_is_asked_for(shape)), -1);
-	return planner(query, NULL, 0, NULL);
+	return sx_planner(query, NULL);
 }

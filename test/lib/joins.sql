@@ -16,6 +16,10 @@ SET TimeZone = 'UTC';
 SET IntervalStyle = 'postgres';
 SET DateStyle = 'ISO, MDY';
 
+-- what a query that is made up gives
+CREATE FUNCTION value_of(query text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE value text; BEGIN EXECUTE query INTO value; RETURN value; END $$;
+
 -- what comes: out of order by up to 10 s, NULL keys, ties, duplicates
 CREATE TABLE a_in (id int, ts timestamptz, k int, t text, v numeric, until timestamptz);
 CREATE TABLE b_in (id int, ts timestamptz, k int, t text, v numeric);
