@@ -37,6 +37,8 @@ CALL oracle.view('k', 'k_none', $$SELECT n, c FROM {s} GROUP BY 1, 2$$);
 CALL oracle.view('k', 'k_expr', $$SELECT n COLLATE "C" AS exact, upper(t) AS t, count(*) FROM {s} GROUP BY 1, 2$$);
 CALL oracle.view('k', 'k_max', $$SELECT v % 3 AS v, max(lower(n)) AS n, min(lower(t::text)) AS t FROM {s} GROUP BY 1$$);
 CALL oracle.view('k', 'k_held', $$SELECT n, array_agg(id ORDER BY id) AS ids, count(DISTINCT t) AS ts FROM {s} GROUP BY n$$);
+CALL oracle.view('k', 'k_distinct', $$SELECT v % 3 AS v, count(DISTINCT n) AS ns, count(DISTINCT t) AS ts, count(DISTINCT n COLLATE "C") AS exact, count(DISTINCT (n, c)) AS pairs FROM {s} GROUP BY 1$$);
+CALL oracle.view('k', 'k_sum', $$SELECT n, sum(DISTINCT v % 5) FROM {s} GROUP BY n$$);
 CALL oracle.view('k', 'k_where', $$SELECT id, t FROM {s} WHERE n = 'A' OR t = 'B'$$);
 CALL oracle.run('k', '{1,2,3,5,6,20,40}');
 SELECT oracle.found('k', $$UPDATE k_t SET n = 'b' WHERE id = 3$$) > 0 AS found;

@@ -10,6 +10,9 @@
 SET client_min_messages = warning;
 CREATE EXTENSION streamx;
 RESET client_min_messages;
+-- what a query that is made up gives
+CREATE OR REPLACE FUNCTION value_of(query text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE value text; BEGIN EXECUTE query INTO value; RETURN value; END $$;
 SET TimeZone = 'UTC';
 
 -- values that are equal in other bytes, NULLs, long ones, types of all kinds
@@ -46,10 +49,6 @@ CALL oracle.view('d', 'long_keys', $$SELECT long, count(DISTINCT t), sum(DISTINC
 CALL oracle.view('d', 'constant', $$SELECT k, count(DISTINCT 1), sum(DISTINCT 5) FILTER (WHERE t = 't3') AS five, count(DISTINCT NULL::int) AS nothing, count(DISTINCT k) AS ks FROM {s} GROUP BY k$$);
 -- several arguments, rows
 CALL oracle.view('d', 'pairs', $$SELECT k, regr_count(DISTINCT s, f), corr(DISTINCT s, id % 5), count(DISTINCT (t, s)), count(DISTINCT ROW(n, c, NULL::text)) AS rows, count(DISTINCT (p).b) AS bs FROM {s} GROUP BY k$$);
--- collations by which different bytes are equal
-CREATE COLLATION nocase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
-CALL oracle.view('d', 'nocase', $$SELECT k, count(DISTINCT (CASE WHEN id % 2 = 0 THEN upper(t) ELSE t END) COLLATE nocase), count(DISTINCT CASE WHEN id % 2 = 0 THEN upper(t) ELSE t END) AS cases, count(DISTINCT ((CASE WHEN id % 2 = 0 THEN upper(t) ELSE t END) COLLATE nocase, k)) AS pairs FROM {s} GROUP BY k$$);
-CALL oracle.view('d', 'nocase_keys', $$SELECT (CASE WHEN id % 2 = 0 THEN upper(t) ELSE t END) COLLATE nocase AS t, count(DISTINCT s) FROM {s} GROUP BY 1$$);
 -- HAVING, expressions over it, grouping sets, joins, other shapes around it
 CALL oracle.view('d', 'having', $$SELECT k, count(DISTINCT s) + 1 AS n FROM {s} GROUP BY k HAVING count(DISTINCT t) % 2 = 1$$);
 CALL oracle.view('d', 'sets', $$SELECT k, c, GROUPING(k, c) AS g, count(DISTINCT s), count(DISTINCT t) AS c2, count(*) AS c3 FROM {s} GROUP BY CUBE (k, c)$$);
@@ -86,10 +85,8 @@ SELECT oracle.check('d');
 SELECT b.view, v.rows_out - b.rows_out AS written FROM streamx.views v JOIN before b ON b.view = v.view::text
 WHERE b.view IN ('one', 'total', 'types', 'having') ORDER BY 1;
 -- each value is there once
-SELECT count(*), count(DISTINCT (k1, c1)) FROM streamx.continuous_views v,
-  LATERAL (SELECT (xpath('/row/k1/text()', x))[1]::text AS k1, (xpath('/row/c1/text()', x))[1]::text AS c1
-           FROM unnest(xpath('/table/row', query_to_xml(format('SELECT k1, c1 FROM %s', v.value_sets[1]), false, false, ''))) x) q
-WHERE view = 'one'::regclass;
+SELECT value_of(format('SELECT count(*) - count(DISTINCT (k1, c1)) FROM %s', value_sets[1])) AS twice
+FROM streamx.continuous_views WHERE view = 'one'::regclass;
 -- and so after a rebuild, and with no memory of them
 SELECT count(*) FROM (SELECT streamx.rebuild(view) FROM streamx.views) x;
 SELECT oracle.check('d');
@@ -157,14 +154,14 @@ SELECT view, difference, result FROM streamx.views v, streamx.verify(v.view) WHE
 INSERT INTO w_s VALUES (100, '2026-01-01 00:00:01Z', 'k0', 99), (101, '2026-01-01 00:06:55Z', 'k0', 99);
 SELECT bool_and(streamx.wait(view)) FROM streamx.views;
 SELECT view, rows_late FROM streamx.views WHERE view::text ~ '^w_' ORDER BY view::text COLLATE "C";
-SELECT v.view, (xpath('/row/n/text()', x))[1]::text AS values, (xpath('/row/w/text()', x))[1]::text AS first_window
-FROM streamx.continuous_views v,
-  query_to_xml(format('SELECT min(k1) AS w, count(*) AS n FROM %s', v.value_sets[1]), false, true, '') x
+SELECT v.view, value_of(format('SELECT count(*) FROM %s', v.value_sets[1])) AS values,
+  value_of(format('SELECT min(k1) FROM %s', v.value_sets[1])) AS first_window
+FROM streamx.continuous_views v
 WHERE view::text IN ('w_tumble', 'w_final', 'w_kept', 'w_hop') ORDER BY v.view::text COLLATE "C";
 INSERT INTO w_s VALUES (102, '2026-01-01 01:00Z', 'k0', 1);
 SELECT bool_and(streamx.wait(view)) FROM streamx.views;
-SELECT v.view, (xpath('/row/n/text()', x))[1]::text AS values
-FROM streamx.continuous_views v, unnest(value_sets) s, query_to_xml(format('SELECT count(*) AS n FROM %s', s), false, true, '') x
+SELECT v.view, value_of(format('SELECT count(*) FROM %s', s)) AS values
+FROM streamx.continuous_views v, unnest(value_sets) s
 WHERE view::text ~ '^w_' AND view::text <> 'w_sets' ORDER BY v.view::text COLLATE "C";
 
 -- little memory: all is found in the tables
@@ -193,7 +190,6 @@ DROP AGGREGATE longest(text);
 DROP AGGREGATE product(int);
 DROP AGGREGATE nulls(int);
 DROP FUNCTION longer, add_null, add_both;
-DROP COLLATION nocase;
 DROP TYPE colour, pair;
 
 \set ECHO none
