@@ -23,6 +23,7 @@
 #include "utils/date.h"
 #include "utils/uuid.h"
 
+#include "compat.h"
 #include "decode/decode.h"
 #include "decode/value.h"
 
