@@ -155,7 +155,8 @@ sliding_condition(Node *node, const char *viewname)
 SxSliding *
 sx_plan_sliding(Query *query, const char *viewname, Node **rest)
 {
-	List	   *conditions = make_ands_implicit((Expr *) query->jointree->quals);
+	/* the list may be that of the query itself */
+	List	   *conditions = list_copy(make_ands_implicit((Expr *) query->jointree->quals));
 	SxSliding  *sliding = NULL;
 	ListCell   *lc;
 

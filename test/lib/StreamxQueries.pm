@@ -19,6 +19,9 @@ batches (cuts).  Kinds:
   plain   the stream has no watermark
   clean   a watermark that no row comes after
   late    a watermark that some rows come after
+  sliding for conditions on the clock: event times are such that rows leave
+          windows of 10, 16 or 22 seconds 0, 6, 12, ... seconds after EPOCH,
+          which the user moves to where his clock is
 
 A part of the rows goes to a second stream as well.
 
@@ -143,6 +146,7 @@ sub dataset
 		# disorder is within the watermark
 		$at = $newest - WATERMARK * 1_000_000 + 1
 		  if $kind eq 'clean' && $at <= $newest - WATERMARK * 1_000_000;
+		$at = (6 * $self->_below(9) - 28) * 1_000_000 if $kind eq 'sliding';
 		$newest = $at if $at > $newest;
 		if (@rows && $self->_chance(8))
 		{
@@ -209,6 +213,7 @@ sub options
 {
 	my ($set) = @_;
 	return '' if $set->{kind} eq 'plain';
+	return "OPTIONS (event_time 'ts')" if $set->{kind} eq 'sliding';
 	return sprintf "OPTIONS (event_time 'ts', watermark '%d s', idle_timeout '0')",
 	  StreamxQueries::WATERMARK;
 }
@@ -227,7 +232,7 @@ sub watermark
 	  grep { !$second || $_->[0] % 3 != 1 } @{ $set->{rows} }[ 0 .. $id - 1 ];
 	my $newest;
 
-	return "'-infinity'::timestamptz" if $set->{kind} eq 'plain' || !@times;
+	return "'-infinity'::timestamptz" if $set->{kind} eq 'plain' || $set->{kind} eq 'sliding' || !@times;
 	($newest) = sort { $b <=> $a } @times;
 	return '(' . _time($newest) . sprintf(" - interval '%d s')", StreamxQueries::WATERMARK);
 }
@@ -438,6 +443,27 @@ sub _join
 		  . " OR b.ts + interval '1 s' < $now)" };
 }
 
+# A query over columns w, k, x of {v}, which may be there more than once.
+sub _above
+{
+	my ($self, $set) = @_;
+
+	return $self->_pick(
+		'SELECT w, max(x) AS x1, count(*) AS x2 FROM {v} q GROUP BY w',
+		'SELECT k, sum(x) AS x1, avg(x) AS x2, count(DISTINCT w) AS x3 FROM {v} q GROUP BY k HAVING count(*) > 1',
+		'SELECT max(x) AS x1, count(*) AS x2 FROM {v} q',
+		'SELECT w, k, x FROM {v} q WHERE x > 0',
+		'SELECT w, k, x, row_number() OVER (PARTITION BY k ORDER BY x DESC NULLS LAST, w) AS rn FROM {v} q',
+		'SELECT w, k, x FROM (SELECT w, k, x, rank() OVER (PARTITION BY w ORDER BY x DESC) AS rn FROM {v} q) r WHERE rn <= 2',
+		'SELECT DISTINCT ON (k) w, k, x FROM {v} q ORDER BY k, x DESC NULLS LAST, w',
+		'SELECT DISTINCT k, x FROM {v} q',
+		'SELECT w, k, x FROM {v} q ORDER BY x DESC NULLS LAST, w, k LIMIT 3',
+		'SELECT q.k, count(*) AS n, max(p.x) AS x1 FROM {v} q LEFT JOIN {v} p ON p.k = q.k AND p.x < q.x GROUP BY q.k',
+		'SELECT k, n, count(*) AS x1 FROM (SELECT k, w, count(x) AS n FROM {v} q GROUP BY k, w) r GROUP BY k, n',
+		'SELECT w, k, x FROM {v} q WHERE x >= (SELECT avg(x) FROM {v} p)',
+		"SELECT q.k, q.x, m.v FROM {v} q LEFT JOIN $set->{name}_dim m ON m.v > q.x");
+}
+
 my %shapes = (
 	transform => sub {
 		my ($self, $set) = @_;
@@ -528,6 +554,48 @@ my %shapes = (
 			$query{batch} .= " HAVING max(a.ts) + interval '$gap s' <= batch.watermark('$set->{name}')";
 		}
 		return \%query;
+	},
+
+	# rows leave as time passes
+	sliding => sub {
+		my ($self, $set) = @_;
+		my $span = "interval '" . $self->_pick('10 s', '10 s', '16 s', '22 s', '1 hour') . "'";
+		my ($key) = $self->_keys($set, 1);
+		my @aggs = $self->_aggregates($set, 1 + $self->_below(3));
+		my ($agg) = $self->_pick('count(*)', 'sum(a.i)', 'max(a.i)', 'count(DISTINCT a.t)');
+		my $kind = $self->_pick('rows', 'groups', 'groups', 'total', 'joined', 'levels', 'levels', 'cascaded', 'pairs');
+		my $from = 'FROM {s} a' . ($kind eq 'joined' ? " JOIN $set->{name}_dim m ON m.k = a.t" : '')
+		  . ' WHERE ' . $self->_pick("a.ts > now() - $span", "now() - $span < a.ts", "a.ts >= current_timestamp - $span")
+		  . ($self->_chance(40) ? ' AND ' . $self->_condition($set) : '');
+		my $below = "SELECT a.i % 3 AS w, $key AS k, $agg AS x $from GROUP BY 1, 2";
+		my $query;
+
+		return undef if $set->{kind} ne 'sliding';
+		return _render($set, 'sliding', 'SELECT ' . join(', ', 'a.id', _columns('c', $key, 'a.i')) . " $from")
+		  if $kind eq 'rows';
+		return _render($set, 'sliding', 'SELECT ' . join(', ', _columns('x', @aggs)) . " $from")
+		  if $kind eq 'total';
+		return _render($set, 'sliding', 'SELECT ' . join(', ', "$key AS k", _columns('x', @aggs))
+			  . " $from GROUP BY k" . $self->_having) if $kind eq 'groups';
+		return _render($set, 'sliding', 'SELECT ' . join(', ', "$key AS key", 'm.v', _columns('x', @aggs))
+			  . " $from GROUP BY key, m.v") if $kind eq 'joined';
+		if ($kind eq 'pairs')
+		{
+			$from =~ s/ WHERE / JOIN {s} b ON a.t = b.t AND a.i = b.i WHERE /;
+			return _render($set, 'sliding', "SELECT a.id, b.id AS other, b.n $from") if $self->_chance(30);
+			$below =~ s/count\(\*\)/count(b.id)/;
+			$below =~ s/FROM .*(?= GROUP)/$from/;
+		}
+		$query = { shape => 'sliding', view => $self->_above($set) };
+		if ($kind eq 'levels' || $kind eq 'pairs')
+		{
+			$query->{view} =~ s/\{v\}/($below)/g;
+			return _render($set, 'sliding', $query->{view});
+		}
+		$query->{source} = _render($set, 'source', $below);
+		$query->{batch} = $query->{view};
+		$query->{batch} =~ s/\{v\}/($query->{source}{batch})/g;
+		return $query;
 	},
 
 	sets => sub {
@@ -685,20 +753,7 @@ my %shapes = (
 			$source = _render($set, 'source', "SELECT DISTINCT ON ($key) a.id AS w, $key AS k, a.i AS x FROM {s} a$where"
 				  . " ORDER BY $key, a.i, a.id");
 		}
-		$outer = $self->_pick(
-			'SELECT w, max(x) AS x1, count(*) AS x2 FROM {v} q GROUP BY w',
-			'SELECT k, sum(x) AS x1, avg(x) AS x2, count(DISTINCT w) AS x3 FROM {v} q GROUP BY k HAVING count(*) > 1',
-			'SELECT max(x) AS x1, count(*) AS x2 FROM {v} q',
-			'SELECT w, k, x FROM {v} q WHERE x > 0',
-			'SELECT w, k, x, row_number() OVER (PARTITION BY k ORDER BY x DESC NULLS LAST, w) AS rn FROM {v} q',
-			'SELECT w, k, x FROM (SELECT w, k, x, rank() OVER (PARTITION BY w ORDER BY x DESC) AS rn FROM {v} q) r WHERE rn <= 2',
-			'SELECT DISTINCT ON (k) w, k, x FROM {v} q ORDER BY k, x DESC NULLS LAST, w',
-			'SELECT DISTINCT k, x FROM {v} q',
-			'SELECT w, k, x FROM {v} q ORDER BY x DESC NULLS LAST, w, k LIMIT 3',
-			'SELECT q.k, count(*) AS n, max(p.x) AS x1 FROM {v} q LEFT JOIN {v} p ON p.k = q.k AND p.x < q.x GROUP BY q.k',
-			'SELECT k, n, count(*) AS x1 FROM (SELECT k, w, count(x) AS n FROM {v} q GROUP BY k, w) r GROUP BY k, n',
-			'SELECT w, k, x FROM {v} q WHERE x >= (SELECT avg(x) FROM {v} p)',
-			"SELECT q.k, q.x, m.v FROM {v} q LEFT JOIN $set->{name}_dim m ON m.v > q.x");
+		$outer = $self->_above($set);
 		%query = (shape => 'cascaded', view => $outer, batch => $outer, source => $source);
 		$query{batch} =~ s/\{v\}/($source->{batch})/g;
 		return \%query;

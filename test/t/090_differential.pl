@@ -81,6 +81,16 @@ BEGIN
   END LOOP;
   RETURN QUERY SELECT x, o.session FROM open_sessions o, unnest(o.ids) AS x;
 END $$;
+-- Rows leave within a second; on a slow machine it may be about to.
+CREATE PROCEDURE batch.settle(x name) LANGUAGE plpgsql AS $$
+BEGIN
+  FOR i IN 1 .. 5 LOOP
+    EXIT WHEN 0 = (SELECT sum(d.differences) FROM oracle.views v, oracle.differences(v) d WHERE source = x);
+    COMMIT;
+    PERFORM pg_sleep(0.5);
+    COMMIT;
+  END LOOP;
+END $$;
 -- a view that was refused
 CREATE TABLE batch.refused (view name, sqlstate text, error text);
 
@@ -110,11 +120,12 @@ sub quoted
 # made, of views refused, of rows compared, and what went wrong.
 sub run_set
 {
-	my ($gen, $name) = @_;
+	my ($gen, $name, $wanted_kind) = @_;
 	my $any = ('plain', 'clean', 'late')[ $gen->_below(3) ];
-	my $kind = $ENV{STREAMX_KIND} // $any;
+	my $kind = $wanted_kind // $any;
+	my $sliding = $kind eq 'sliding';
 	my $set = $gen->dataset($name, $kind);
-	my @queries = map { $gen->query($set, @shapes) } 1 .. QUERIES_IN_A_SET;
+	my @queries = map { $gen->query($set, $sliding ? 'sliding' : @shapes) } 1 .. QUERIES_IN_A_SET;
 	my $options = quoted($set->options);
 	my $second = $set->second;
 	my $script = "SET client_min_messages = notice;\n" . $set->ddl
@@ -126,6 +137,7 @@ sub run_set
 	my ($stdout, $stderr, $rc, $made, $refused, $compared, $wrong);
 	my $n = 0;
 	my $both;
+	my $compare = "SELECT 'compared', sum(d.n), sum(d.differences) FROM oracle.views v, oracle.differences(v) d WHERE source = '$name';\n";
 
 	foreach my $query (@queries)
 	{
@@ -141,6 +153,13 @@ sub run_set
 	}
 	$script .= "INSERT INTO batch.watermarks VALUES ('$name', '-infinity'), ('${name}_r', '-infinity');\n";
 	$both = join ', ', "''", map { "'${name}_v$_'" } grep { $queries[ $_ - 1 ]{second} } 1 .. @queries;
+	if ($sliding)
+	{
+		my $epoch = StreamxQueries::EPOCH;
+
+		$script .= "CREATE TEMP TABLE start AS SELECT clock_timestamp() AS t0;\n"
+		  . "UPDATE ${name}_in SET ts = ts - timestamptz '$epoch' + t0 FROM start;\n";
+	}
 	foreach my $cut (@{ $set->{cuts} })
 	{
 		my $before = $set->watermark($previous);
@@ -162,9 +181,17 @@ WITH fed AS (INSERT INTO ${name}_r SELECT * FROM ${name}_in WHERE id > $previous
 UPDATE oracle.views SET expected = expected + (SELECT count(*) FROM fed) WHERE view IN ($both);
 COMMIT;
 CALL oracle.wait('$name');
-SELECT 'compared', sum(d.n), sum(d.differences) FROM oracle.views v, oracle.differences(v) d WHERE source = '$name';
 SQL
+		$script .= "CALL batch.settle('$name');\n" if $sliding;
+		$script .= $compare;
 		$previous = $cut;
+	}
+
+	# in the middle between the times at which rows leave
+	foreach my $s ($sliding ? (9, 15, 21) : ())
+	{
+		$script .= "SELECT pg_sleep(greatest(0, extract(epoch FROM t0 + interval '$s s' - clock_timestamp()))) FROM start;\n"
+		  . "CALL batch.settle('$name');\n$compare";
 	}
 	$script .= <<"SQL";
 SELECT 'refused', view, sqlstate, error FROM batch.refused;
@@ -215,11 +242,15 @@ SQL
 
 my ($done, $refused, $compared, $sets) = (0, 0, 0, 0);
 
+# one set in twenty is about the clock
 while ($done < $wanted && $sets < $wanted)
 {
 	my $gen = StreamxQueries->new($seed + $sets);
-	my ($n, $not, $rows, $wrong) = run_set($gen, "d$sets");
+	my $kind = $ENV{STREAMX_KIND};
+	my ($n, $not, $rows, $wrong);
 
+	$kind //= 'sliding' if $sets % 20 == 3 && !@shapes;
+	($n, $not, $rows, $wrong) = run_set($gen, "d$sets", $kind);
 	$done += $n;
 	$refused += $not;
 	$compared += $rows;
