@@ -20,6 +20,10 @@ ifeq ($(shell echo '\#include <openssl/ssl.h>' | $(CC) -E -x c - >/dev/null 2>&1
 PG_CPPFLAGS += -DSX_TLS
 TLS_LIBS = -lssl -lcrypto
 endif
+# For tests only, see src/base/stop.h: make STOP_POINTS=1 (after make clean)
+ifdef STOP_POINTS
+PG_CPPFLAGS += -DSX_STOP_POINTS
+endif
 PG_CFLAGS = -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare -Wno-missing-field-initializers
 PG_CXXFLAGS = -std=c++17 -Wall -Wextra -Wno-unused-parameter
 SHLIB_LINK = -lrdkafka -lsimdjson -lstdc++ -lpthread $(TLS_LIBS)

@@ -9,6 +9,7 @@
 #include "miscadmin.h"
 
 #include "base/guc.h"
+#include "base/stop.h"
 #include "compat.h"
 #include "ddl/ddl.h"
 #include "plan/plan.h"
@@ -26,6 +27,9 @@ _PG_init(void)
 	if (!process_shared_preload_libraries_in_progress)
 		return;
 	sx_guc_init();
+#ifdef SX_STOP_POINTS
+	sx_stop_init();
+#endif
 	sx_ddl_init();
 	sx_plan_init();
 	sx_worker_init();

@@ -263,7 +263,7 @@ sx_prepare() {
 sx_make() {
 	local flags=()
 	if [ "$SX_KIND" = check ]; then
-		flags=(COPT="-Werror -DUSE_ASSERT_CHECKING=1" CXX="g++ -Werror")
+		flags=(COPT="-Werror -DUSE_ASSERT_CHECKING=1" CXX="g++ -Werror" STOP_POINTS=1)
 	fi
 	# shellcheck disable=SC2086
 	sx_as_user ${SX_TIME_LIMIT:+timeout --foreground -k 60 $SX_TIME_LIMIT} \
@@ -272,8 +272,30 @@ sx_make() {
 
 # sx_build -- compiles and installs; 1 and the compiler's words if that fails
 sx_build() {
-	local log=$SX_BUILD/build.log
+	local log=$SX_BUILD/build.log makefile
+	# objects of other flags are of no use
+	makefile=$(cat "$SX_SRC/Makefile" "$SX_ROOT/scripts/lib/common.sh" | cksum)
+	if [ "$(cat "$SX_BUILD/flags" 2>/dev/null)" != "$makefile" ]; then
+		sx_make -s clean >"$log" 2>&1 || true
+		printf '%s\n' "$makefile" >"$SX_BUILD/flags"
+	fi
 	if ! { sx_make -s -j"$(nproc)" && sx_make -s install; } >"$log" 2>&1; then
+		cat "$log" >&2
+		return 1
+	fi
+}
+
+# sx_build_release -- compiles what users get, beside a build for tests
+sx_build_release() {
+	local log=$SX_BUILD/build-release.log dir=$SX_BUILD/release
+
+	sx_as_user mkdir -p "$dir"
+	if ! {
+		tar -C "$SX_ROOT" --exclude='*.o' --exclude='*.d' -cf - Makefile streamx.control src sql |
+			sx_as_user tar -C "$dir" -xf - --no-same-owner &&
+			sx_as_user make -s -C "$dir" PG_CONFIG="$SX_BIN/pg_config" COPT=-Werror CXX="g++ -Werror" \
+				-j"$(nproc)" all </dev/null
+	} >"$log" 2>&1; then
 		cat "$log" >&2
 		return 1
 	fi

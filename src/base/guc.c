@@ -20,6 +20,9 @@ int			sx_state_memory_kb = 256 * 1024;
 int			sx_max_streams = 1024;
 int			sx_max_views = 1024;
 int			sx_batch_history = 5000;
+#ifdef SX_STOP_POINTS
+static bool sx_stop_points = true;
+#endif
 
 void
 sx_guc_init(void)
@@ -64,5 +67,13 @@ sx_guc_init(void)
 							"Each takes some 130 bytes of shared memory.",
 							&sx_batch_history, 5000, 1, 10000000,
 							PGC_POSTMASTER, 0, NULL, NULL, NULL);
+#ifdef SX_STOP_POINTS
+	DefineCustomBoolVariable("streamx.stop_points",
+							 "Whether streamx was built with stop points, which are for its tests only.",
+							 NULL,
+							 &sx_stop_points, true,
+							 PGC_INTERNAL, GUC_NOT_IN_SAMPLE | GUC_DISALLOW_IN_FILE,
+							 NULL, NULL, NULL);
+#endif
 	MarkGUCPrefixReserved("streamx");
 }

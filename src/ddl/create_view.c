@@ -12,6 +12,7 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "base/stop.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_am.h"
@@ -935,6 +936,7 @@ sx_ddl_create_view(const SxCreateView *stmt)
 	CommandCounterIncrement();
 	sx_result_initialize(view->relid);
 	PopActiveSnapshot();
+	SX_STOP("create_view", name);
 	sx_worker_wake();
 
 	ObjectAddressSet(address, RelationRelationId, view->relid);

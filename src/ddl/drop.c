@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "base/stop.h"
 #include "catalog/catalog.h"
 #include "catalog/dependency.h"
 #include "catalog/namespace.h"
@@ -154,6 +155,7 @@ object_access(ObjectAccessType access, Oid classid, Oid objectid, int subid,
 								get_rel_name(objectid)),
 						 errhint("Drop the continuous view.")));
 			sx_view_delete(objectid);
+			SX_STOP("drop_view", get_rel_name(objectid));
 			sx_worker_wake();
 			break;
 

@@ -6,6 +6,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "base/stop.h"
 #include "catalog/namespace.h"
 #include "fmgr.h"
 #include "funcapi.h"
@@ -189,6 +190,7 @@ streamx_pause(PG_FUNCTION_ARGS)
 	PreventCommandIfReadOnly("streamx.pause()");
 	sx_ddl_check_owned_view(relid);
 	sx_view_set_paused(relid, true);
+	SX_STOP("set_paused", get_rel_name(relid));
 	sx_worker_wake();
 	PG_RETURN_VOID();
 }
@@ -202,6 +204,7 @@ streamx_resume(PG_FUNCTION_ARGS)
 	PreventCommandIfReadOnly("streamx.resume()");
 	sx_ddl_check_owned_view(relid);
 	sx_view_set_paused(relid, false);
+	SX_STOP("set_paused", get_rel_name(relid));
 	sx_worker_wake();
 	PG_RETURN_VOID();
 }

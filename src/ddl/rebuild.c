@@ -17,6 +17,7 @@
 #include "postgres.h"
 
 #include "access/xact.h"
+#include "base/stop.h"
 #include "catalog/pg_authid.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -363,6 +364,7 @@ sx_ddl_rebuild(Oid relid, const char *start)
 	sx_view_count(relid, &run.counters);
 	CacheInvalidateRelcacheByRelid(relid);
 	PopActiveSnapshot();
+	SX_STOP("rebuild", view->name);
 	error_context_stack = context.previous;
 }
 

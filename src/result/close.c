@@ -19,6 +19,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "base/stop.h"
 #include "compat.h"
 #include "result/distinct.h"
 #include "result/merge.h"
@@ -155,6 +156,8 @@ sx_result_close(SxResult *r, int64 closed_us)
 		sx_session_remove_old(r, closed_us);
 	else if (r->view->has_retention)
 		remove_old(r, closed_us);
+	if (r->view->has_retention)
+		SX_STOP("retention", r->view->name);
 	return written;
 }
 

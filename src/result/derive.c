@@ -26,6 +26,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "base/stop.h"
 #include "compat.h"
 #include "exec/exec.h"
 #include "result/difference.h"
@@ -630,6 +631,7 @@ sx_result_derive_joined(SxResult *r, int core, PlannedStmt *plan, const SxScanIn
 int64
 sx_result_derive_end(SxResult *r)
 {
+	SX_STOP("before_derive", r->view->name);
 	return r->derived->gathering ? 0 : derive(r->derived, r->view->final);
 }
 
@@ -1043,5 +1045,6 @@ sx_result_follow(SxResult *r, bool whole)
 	else
 		written = derive(v, false);
 	begin_changes(v);
+	SX_STOP("after_follow", r->view->name);
 	return written;
 }

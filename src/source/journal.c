@@ -43,6 +43,7 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "access/xlog.h"
+#include "base/stop.h"
 #include "catalog/dependency.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
@@ -1143,5 +1144,7 @@ sx_journal_trim(Oid stream)
 	}
 	if (row_changed)
 		journal_save(journal);
+	if (changed || row_changed)
+		SX_STOP("trim", get_rel_name(stream));
 	return changed || row_changed;
 }

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <time.h>
 
+#include "base/stop.h"
 #include "source/kafka_source.h"
 
 /* how often the topic is looked at, and how long one question may take */
@@ -183,6 +184,7 @@ remember_found(SxKafkaSource *src, const int64 *offsets, int first, int n)
 static void
 start_partition(SxKafkaSource *src, int p)
 {
+	SX_STOP_THREAD("attach_partition", src->topic);
 	if (rd_kafka_consume_start_queue(src->rkt, p, src->parts[p].next_offset,
 									 src->queue) == 0)
 		src->parts[p].started = true;

@@ -42,6 +42,7 @@
 
 #include "base/clock.h"
 #include "base/guc.h"
+#include "base/stop.h"
 #include "checkpoint/checkpoint.h"
 #include "compat.h"
 #include "exec/exec.h"
@@ -273,7 +274,9 @@ close_windows(SxViewRun *run, SxTask *task, int64 closed_before)
 	sx_report_doing(task, "closing windows of %s", run->view->name);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	sx_result_closed_before(run->result, closed_before);
+	SX_STOP("before_close", run->view->name);
 	run->counters.rows_out += sx_result_close(run->result, closed);
+	SX_STOP("after_close", run->view->name);
 	PopActiveSnapshot();
 	sx_owner_leave(&scope);
 }
@@ -319,9 +322,11 @@ sx_view_write(SxViewRun *run, SxTask *task, PlannedStmt *plan,
 	DestReceiver *dest = NULL;
 	int64		written = 0;
 
+	SX_STOP("before_execute", run->view->name);
 	if (run->shape->strategy == SX_STRATEGY_APPEND)
 	{
 		dest = sx_result_appender(run->result, &written);
+		SX_STOP("before_merge", run->view->name);
 		sx_exec_run(plan, input, dest);
 	}
 	else if (run->shape->strategy == SX_STRATEGY_DERIVE)
@@ -341,6 +346,7 @@ sx_view_write(SxViewRun *run, SxTask *task, PlannedStmt *plan,
 		sx_late_run_plan(run, plan, input, dest, closed_us);
 		CommandCounterIncrement();
 		UpdateActiveSnapshotCommandId();
+		SX_STOP("before_merge", run->view->name);
 		if (task->refill)
 			sx_result_refill(run->result, &rows, closed_us);
 		else
@@ -354,6 +360,7 @@ sx_view_write(SxViewRun *run, SxTask *task, PlannedStmt *plan,
 	}
 	if (dest)
 		dest->rDestroy(dest);
+	SX_STOP("after_merge", run->view->name);
 	sx_result_emit_part(run->result);
 	run->counters.rows_out += written;
 }
@@ -1256,6 +1263,7 @@ batch_body(SxTask *task, SxBatch *volatile *list, List **leaving, TimestampTz *n
 		begin = sx_clock_us();
 		*list = take_more(task);
 		record.commit_us += sx_clock_us() - begin;
+		SX_STOP("next_round", stream->def->name);
 		first = false;
 	}
 	record.rows = intake.nrows;
@@ -1276,13 +1284,16 @@ batch_body(SxTask *task, SxBatch *volatile *list, List **leaving, TimestampTz *n
 			continue;
 		if (task->refill)
 		{
+			SX_STOP("refill", run->view->name);
 			(void) sx_result_replay(run->result, task->positions, task->npositions,
 									intake.after, intake.nafter, &replay, &nreplay);
 			run->next_watermark_us = run->watermark_us;
 			run->in_batch = false;
 			continue;
 		}
+		SX_STOP("before_progress", run->view->name);
 		sx_checkpoint_advance(run->relid, stream->relid, changed, nchanged);
+		SX_STOP("after_progress", run->view->name);
 		sx_refill_save(task, run, intake.after, intake.nafter);
 		/* what did not decode is missing in every view */
 		run->counters.dead_letters += intake.nrejects;
@@ -1299,7 +1310,9 @@ batch_body(SxTask *task, SxBatch *volatile *list, List **leaving, TimestampTz *n
 		sx_follow(task, changed, nchanged, intake.nrows > 0);
 	PopActiveSnapshot();
 	sx_report_doing(task, "committing " INT64_FORMAT " rows", intake.nrows);
+	SX_STOP("before_commit", stream->def->name);
 	CommitTransactionCommand();
+	SX_STOP_THREAD("after_commit", stream->def->name);
 
 	MemoryContextSwitchTo(batch_cxt);
 	foreach(lc, task->views)
@@ -1396,6 +1409,7 @@ sx_batch_run(SxTask *task)
 	{
 		if (task->seek)
 		{
+			SX_STOP("attach", task->stream->def->name);
 			sx_reader_seek(task->reader, task->positions, task->npositions,
 						   task->start);
 			if (task->refill)
@@ -1406,7 +1420,8 @@ sx_batch_run(SxTask *task)
 		{
 			StartTransactionCommand();
 			PushActiveSnapshot(GetTransactionSnapshot());
-			(void) sx_reader_intake(task->reader);
+			if (sx_reader_intake(task->reader))
+				SX_STOP("intake", task->stream->def->name);
 			PopActiveSnapshot();
 			CommitTransactionCommand();
 			MemoryContextSwitchTo(batch_cxt);
@@ -1429,6 +1444,8 @@ sx_batch_run(SxTask *task)
 			sx_reader_take(task->reader, sx_max_batch_rows,
 						   (int64) sx_max_batch_kb * 1024,
 						   (SxBatch **) &list);
+			if (list)
+				SX_STOP("take", task->stream->def->name);
 		}
 		record.commit_us = sx_clock_us() - begin;
 		ran = list || (task->close_due && !sx_streams_stale());

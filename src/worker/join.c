@@ -16,6 +16,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "base/stop.h"
 #include "checkpoint/checkpoint.h"
 #include "source/journal.h"
 #include "worker/task.h"
@@ -107,6 +108,7 @@ same_native_place(SxTask *a, SxTask *b)
 			foreach(lc, b->views)
 				sx_checkpoint_rename(((SxViewRun *) lfirst(lc))->relid,
 									 b->stream->relid, &a->positions[0]);
+			SX_STOP("join_tasks", b->stream->def->name);
 		}
 		PopActiveSnapshot();
 		CommitTransactionCommand();

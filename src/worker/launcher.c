@@ -30,6 +30,7 @@
 #include "utils/timestamp.h"
 
 #include "base/guc.h"
+#include "base/stop.h"
 #include "base/wait_event.h"
 #include "compat.h"
 #include "worker/control.h"
@@ -156,6 +157,7 @@ sx_launcher_main(Datum arg)
 				continue;
 			}
 			t->last = GetCurrentTimestamp();
+			SX_STOP("launch", "");
 			if (!sx_control_start(dbid, SX_SCHEDULER))
 			{
 				ereport(LOG,

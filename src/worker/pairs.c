@@ -18,6 +18,7 @@
 #include "storage/lmgr.h"
 #include "utils/snapmgr.h"
 
+#include "base/stop.h"
 #include "exec/exec.h"
 #include "window/event_time.h"
 #include "worker/task.h"
@@ -125,6 +126,7 @@ apply_side(SxViewRun *run, SxTask *task, SxPairs *pairs, int side, const SxScanI
 		DestReceiver *dest = sx_held_receiver(pairs->held, side, closed_us, late,
 											  input->first_row);
 
+		SX_STOP("before_hold", run->view->name);
 		sx_exec_run(pairs->hold[side], input, dest);
 		dest->rDestroy(dest);
 	}

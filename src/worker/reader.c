@@ -25,6 +25,7 @@
 #include "utils/timestamp.h"
 
 #include "base/clock.h"
+#include "base/stop.h"
 #include "decode/decode.h"
 #include "source/native.h"
 #include "worker/reader.h"
@@ -135,11 +136,14 @@ poll_into(SxReader *r, SxBatch *batch, int timeout_ms)
 	result = n;
 	if (n > 0)
 	{
-		int64		begin = sx_clock_us();
+		int64		begin;
 
+		SX_STOP_THREAD("after_poll", r->stream->name);
+		begin = sx_clock_us();
 		if (sx_decode_messages(r->decoder, batch, r->msgs, n) != n)
 			result = -1;
 		batch->decode_us += sx_clock_us() - begin;
+		SX_STOP_THREAD("after_decode", r->stream->name);
 	}
 	ops->release(r->source);
 	for (i = 0; i < nmoved && result >= 0; i++)
@@ -394,6 +398,8 @@ fill_direct(SxReader *r, SxBatch *batch)
 
 			n = r->source->ops->fill(r->source, batch);
 			batch->decode_us += sx_clock_us() - begin;
+			if (n > 0)
+				SX_STOP_THREAD("after_poll", r->stream->name);
 		}
 		else
 			n = poll_into(r, batch, 0);

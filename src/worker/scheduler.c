@@ -32,6 +32,7 @@
 #include "utils/timestamp.h"
 
 #include "base/guc.h"
+#include "base/stop.h"
 #include "base/wait_event.h"
 #include "catalog/view.h"
 #include "compat.h"
@@ -367,6 +368,7 @@ sx_scheduler_main(Datum arg)
 		}
 		moved = false;
 		needed = sx_enabled ? assign(groups, sx_workers, &moved) : 0;
+		SX_STOP("assign", "");
 		stop_workers(needed);
 		for (i = 0; i < needed; i++)
 		{

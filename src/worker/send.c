@@ -36,6 +36,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "base/stop.h"
 #include "sink/outbox.h"
 #include "stats/history.h"
 #include "stats/stats.h"
@@ -447,6 +448,7 @@ move_on(Sender *s)
 	}
 	if (upto > s->deleted)
 	{
+		SX_STOP("send", s->view->name);
 		sx_outbox_delete(s->view->outbox, s->deleted, upto);
 		s->deleted = upto;
 	}

@@ -21,6 +21,7 @@
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
+#include "base/stop.h"
 #include "checkpoint/checkpoint.h"
 #include "compat.h"
 #include "stats/stats.h"
@@ -771,6 +772,7 @@ again:
 			sx_view_close(run);
 	}
 	sx_follow_sync();
+	SX_STOP("sync", "");
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 	sx_refill_drop_kept();

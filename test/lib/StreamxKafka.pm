@@ -368,6 +368,29 @@ sub begin
 
 =pod
 
+=item my $producer = $kafka->producer(topic, name => value ...)
+
+=item $producer->send(partition, message ...), $producer->finish
+
+One that stays, with librdkafka's settings.  Messages are on their way when
+send returns, and with the broker when finish does.
+
+=cut
+
+sub producer
+{
+	my ($self, $topic, %settings) = @_;
+	my $producer = bless { in => '', err => '' }, 'StreamxKafka::Producer';
+
+	$producer->{run} = IPC::Run::start(
+		[ $tool, $self->{bootstrap}, 'produce', $topic,
+			map { "$_=$settings{$_}" } sort keys %settings ],
+		'<', \$producer->{in}, '>', '/dev/null', '2>', \$producer->{err});
+	return $producer;
+}
+
+=pod
+
 =item $kafka->consume(topic)
 
 All messages that the topic holds, read committed, as hashes of partition,
@@ -407,6 +430,30 @@ END
 		eval { $broker->stop; 1 } or warn $@;
 	}
 	$? = $status;
+}
+
+package StreamxKafka::Producer;
+
+use strict;
+use warnings;
+
+sub send    ## no critic (ProhibitBuiltinHomonyms)
+{
+	my ($self, $partition, @messages) = @_;
+
+	$self->{in} .= StreamxKafka::_lines($partition, @messages);
+	$self->{run}->pump while length $self->{in};
+	return;
+}
+
+sub finish
+{
+	my ($self) = @_;
+
+	# a server that was started meanwhile may hold the pipe open: say so
+	$self->{in} .= "\n";
+	$self->{run}->finish or die "the producer failed: $self->{err}";
+	return;
 }
 
 package StreamxKafka::Transaction;
