@@ -195,7 +195,7 @@ sub strike
 	else
 	{
 		$pid //= $self->process($victim) // croak "there is no $victim";
-		kill 'KILL', $pid;
+		kill('KILL', $pid) == 1 or croak "process $pid has gone before it was killed";
 		$self->struck($pid);
 		return;
 	}

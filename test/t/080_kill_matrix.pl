@@ -345,10 +345,16 @@ sub kill_at_start
 	my $pid;
 
 	feed();
-	$stops->arm($point, action($victim), $object);
-	$stops->strike(random_of(qw(scheduler postmaster immediate)));
-	$pid = $stops->reached($point);
-	return missed($what, $point) if !$pid;
+	foreach my $i (1 .. 5)
+	{
+		$stops->arm($point, action($victim), $object);
+		$stops->strike(random_of(qw(scheduler postmaster immediate)));
+		$pid = $stops->reached($point);
+		return missed($what, $point) if !$pid;
+
+		# somebody from before may have got there first
+		last if kill 0, $pid;
+	}
 	kill_at($point, $victim, $pid);
 	return;
 }
