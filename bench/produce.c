@@ -92,11 +92,43 @@ number(const char *option, const char *text)
 	return v;
 }
 
+/* Unless it is there. */
+static void
+create_topic(rd_kafka_t *rk, const char *topic, uint64_t partitions)
+{
+	char		errstr[512];
+	rd_kafka_NewTopic_t *wanted;
+	rd_kafka_queue_t *queue;
+	rd_kafka_event_t *event;
+	const rd_kafka_topic_result_t **results;
+	rd_kafka_resp_err_t err;
+	size_t		nresults;
+
+	wanted = rd_kafka_NewTopic_new(topic, (int) partitions, 1, errstr, sizeof(errstr));
+	if (wanted == NULL)
+		fail("cannot create the topic", errstr);
+	queue = rd_kafka_queue_new(rk);
+	rd_kafka_CreateTopics(rk, &wanted, 1, NULL, queue);
+	event = rd_kafka_queue_poll(queue, 60000);
+	if (event == NULL)
+		fail("could not create the topic", "no answer");
+	if (rd_kafka_event_error(event))
+		fail("could not create the topic", rd_kafka_event_error_string(event));
+	results = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &nresults);
+	err = rd_kafka_topic_result_error(results[0]);
+	if (err != RD_KAFKA_RESP_ERR_NO_ERROR && err != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
+		fail("could not create the topic", rd_kafka_topic_result_error_string(results[0]));
+	rd_kafka_event_destroy(event);
+	rd_kafka_queue_destroy(queue);
+	rd_kafka_NewTopic_destroy(wanted);
+}
+
 static const char usage[] =
 "Usage: produce --brokers HOST:PORT --topic NAME [OPTION...]\n"
 "  --events N          how many (default 1000000; 0: until stopped)\n"
 "  --first N           number of the first one (default 0)\n"
 "  --data D            json (default), csv or nexmark\n"
+"  --topics N          NAME-0 to NAME-(N-1), in turn, instead of one\n"
 "  --partitions N      of the topic (default 4); the topic is made if missing\n"
 "  --compression C     none, lz4 (default), zstd, gzip or snappy\n"
 "  --disorder MS       events come up to so much late (default 0)\n"
@@ -118,7 +150,7 @@ main(int argc, char **argv)
 	{
 		OPT_BROKERS = 1, OPT_TOPIC, OPT_EVENTS, OPT_FIRST, OPT_PARTITIONS, OPT_COMPRESSION,
 		OPT_DISORDER, OPT_KEYS, OPT_PAGES, OPT_USERS, OPT_STEP, OPT_RATE, OPT_NOW, OPT_LINGER,
-		OPT_SEED, OPT_DATA, OPT_STDOUT, OPT_QUIET, OPT_HELP
+		OPT_SEED, OPT_DATA, OPT_TOPICS, OPT_STDOUT, OPT_QUIET, OPT_HELP
 	};
 	static const struct option options[] = {
 		{"brokers", required_argument, NULL, OPT_BROKERS},
@@ -136,6 +168,7 @@ main(int argc, char **argv)
 		{"now", no_argument, NULL, OPT_NOW},
 		{"linger", required_argument, NULL, OPT_LINGER},
 		{"seed", required_argument, NULL, OPT_SEED},
+		{"topics", required_argument, NULL, OPT_TOPICS},
 		{"data", required_argument, NULL, OPT_DATA},
 		{"stdout", no_argument, NULL, OPT_STDOUT},
 		{"quiet", no_argument, NULL, OPT_QUIET},
@@ -150,6 +183,7 @@ main(int argc, char **argv)
 	uint64_t	events = 1000000;
 	uint64_t	first = 0;
 	uint64_t	partitions = 4;
+	uint64_t	topics = 1;
 	uint64_t	rate = 0;
 	KeyKind		keys = KEY_NONE;
 	DataKind	data = DATA_JSON;
@@ -157,7 +191,7 @@ main(int argc, char **argv)
 	bool		to_stdout = false;
 	bool		quiet = false;
 	rd_kafka_t *rk = NULL;
-	rd_kafka_topic_t *rkt = NULL;
+	rd_kafka_topic_t **rkts;
 	char		errstr[512];
 	uint64_t	bytes = 0;
 	uint64_t	sent = 0;
@@ -221,6 +255,9 @@ main(int argc, char **argv)
 			case OPT_SEED:
 				spec.seed = number("seed", optarg);
 				break;
+			case OPT_TOPICS:
+				topics = number("topics", optarg);
+				break;
 			case OPT_DATA:
 				if (strcmp(optarg, "json") == 0)
 					data = DATA_JSON;
@@ -245,7 +282,7 @@ main(int argc, char **argv)
 				return 2;
 		}
 	}
-	if (optind != argc || partitions == 0 || partitions > INT32_MAX ||
+	if (optind != argc || partitions == 0 || partitions > INT32_MAX || topics == 0 ||
 		spec.pages == 0 || spec.users == 0 ||
 		(!to_stdout && (brokers == NULL || topic == NULL)))
 	{
@@ -253,6 +290,9 @@ main(int argc, char **argv)
 		return 2;
 	}
 
+	rkts = calloc(topics, sizeof(rd_kafka_topic_t *));
+	if (rkts == NULL)
+		fail("cannot have so many topics", strerror(errno));
 	signal(SIGINT, on_signal);
 	signal(SIGTERM, on_signal);
 
@@ -270,12 +310,6 @@ main(int argc, char **argv)
 			{"log_level", "3"},
 		};
 		rd_kafka_conf_t *conf = rd_kafka_conf_new();
-		rd_kafka_NewTopic_t *wanted;
-		rd_kafka_queue_t *queue;
-		rd_kafka_event_t *event;
-		const rd_kafka_topic_result_t **results;
-		rd_kafka_resp_err_t err;
-		size_t		nresults;
 
 		for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
 			if (rd_kafka_conf_set(conf, settings[i][0], settings[i][1], errstr, sizeof(errstr)) != RD_KAFKA_CONF_OK)
@@ -285,24 +319,22 @@ main(int argc, char **argv)
 		if (rk == NULL)
 			fail("could not create the producer", errstr);
 
-		wanted = rd_kafka_NewTopic_new(topic, (int) partitions, 1, errstr, sizeof(errstr));
-		if (wanted == NULL)
-			fail("cannot create the topic", errstr);
-		queue = rd_kafka_queue_new(rk);
-		rd_kafka_CreateTopics(rk, &wanted, 1, NULL, queue);
-		event = rd_kafka_queue_poll(queue, 60000);
-		if (event == NULL)
-			fail("could not create the topic", "no answer");
-		if (rd_kafka_event_error(event))
-			fail("could not create the topic", rd_kafka_event_error_string(event));
-		results = rd_kafka_CreateTopics_result_topics(rd_kafka_event_CreateTopics_result(event), &nresults);
-		err = rd_kafka_topic_result_error(results[0]);
-		if (err != RD_KAFKA_RESP_ERR_NO_ERROR && err != RD_KAFKA_RESP_ERR_TOPIC_ALREADY_EXISTS)
-			fail("could not create the topic", rd_kafka_topic_result_error_string(results[0]));
-		rd_kafka_event_destroy(event);
-		rd_kafka_queue_destroy(queue);
-		rd_kafka_NewTopic_destroy(wanted);
-		rkt = rd_kafka_topic_new(rk, topic, NULL);
+		if (topics == 1)
+		{
+			create_topic(rk, topic, partitions);
+			rkts[0] = rd_kafka_topic_new(rk, topic, NULL);
+		}
+		else
+		{
+			for (uint64_t i = 0; i < topics; i++)
+			{
+				char		name[256];
+
+				snprintf(name, sizeof(name), "%s-%" PRIu64, topic, i);
+				create_topic(rk, name, partitions);
+				rkts[i] = rd_kafka_topic_new(rk, name, NULL);
+			}
+		}
 	}
 
 	start = now_us(CLOCK_MONOTONIC);
@@ -367,7 +399,7 @@ main(int argc, char **argv)
 			rd_kafka_resp_err_t err;
 
 			/* Nexmark's event time is the message's */
-			err = rd_kafka_producev(rk, RD_KAFKA_V_RKT(rkt),
+			err = rd_kafka_producev(rk, RD_KAFKA_V_RKT(rkts[topics == 1 ? 0 : (first + sent - 1) % topics]),
 									RD_KAFKA_V_PARTITION((int32_t) (part % partitions)),
 									RD_KAFKA_V_MSGFLAGS(RD_KAFKA_MSG_F_COPY),
 									RD_KAFKA_V_VALUE(buf, len),
@@ -388,11 +420,13 @@ main(int argc, char **argv)
 	{
 		if (rd_kafka_flush(rk, 120000) != RD_KAFKA_RESP_ERR_NO_ERROR)
 			fail("could not send everything", "no answer within two minutes");
-		rd_kafka_topic_destroy(rkt);
+		for (uint64_t i = 0; i < topics; i++)
+			rd_kafka_topic_destroy(rkts[i]);
 		rd_kafka_destroy(rk);
 	}
 	else
 		fflush(stdout);
+	free(rkts);
 	if (failures > 0)
 		fail("messages were not delivered", first_failure);
 

@@ -56,11 +56,11 @@ def drop(views):
     sql("".join("DROP VIEW %s;" % name for name, _ in views))
 
 
-def catch_up(data, views, events, emit="update"):
+def catch_up(data, views, events, emit="update", profiled=True):
     """Creates the views, (name, query), and measures until each has read all events."""
     session = Session()
     pause = 0.02 if len(views) < 20 else 0.2
-    measure = Measure(session)
+    measure = Measure(session, profiled)
     sql(create(data, views, emit))
     behind = """SELECT %d - count(*) FROM (SELECT view FROM streamx.progress GROUP BY view
                                            HAVING sum(next_offset) >= %d) p""" % (len(views), events)
@@ -169,7 +169,7 @@ def transform(data):
     path = os.path.join(TMP, "rows.txt")
     sql("COPY (SELECT * FROM %s) TO '%s'; CREATE TABLE copied (LIKE v INCLUDING ALL)" % (facts, path))
     session = Session()
-    measure = Measure(session)
+    measure = Measure(session, False)
     sql("COPY copied FROM '%s'" % path)
     copied = measure.stop()
     session.close()
@@ -196,7 +196,7 @@ def five(data):
     facts = data.table(events)
     data.stream("events", topic)
     views = [("v%d" % i, query.format(stream="events")) for i, query in enumerate(FIVE)]
-    one = catch_up(data, views[:1], events)
+    one = catch_up(data, views[:1], events, profiled=False)
     drop(views[:1])
     result = catch_up(data, views, events)
     wrong = sum(differences("TABLE " + name, query.format(stream=facts))

@@ -7,10 +7,10 @@ from .data import COLUMNS
 from .servers import BROKER, Measure, Session, program_path, sql, wait_for
 
 
-def idle_for(seconds):
+def idle_for(seconds, profiled):
     """What the servers use meanwhile; nobody asks them anything."""
     session = Session()
-    measure = Measure(session)
+    measure = Measure(session, profiled)
     time.sleep(seconds)
     used = measure.stop()
     session.close()
@@ -18,14 +18,14 @@ def idle_for(seconds):
 
 
 def idle(data, kind, count):
-    """Each stream has a view and one row, which has to be there in the end."""
+    """Each stream has a view, a topic and one row, which has to be there in the end."""
     args = data.args
-    none = idle_for(args.idle)
+    none = idle_for(args.idle, False)
     if kind == "kafka":
         topic = "idle_%d" % time.time_ns()
         subprocess.run([program_path("produce"), "--brokers", BROKER, "--topic", topic, "--partitions", "1",
-                        "--events", "1", "--quiet"], check=True)
-        server = "SERVER broker OPTIONS (topic '%s', event_time 'ts')" % topic
+                        "--topics", str(count), "--events", str(count), "--quiet"], check=True)
+        server = "SERVER broker OPTIONS (topic '%s-{i}', event_time 'ts')" % topic
         columns = ", ".join(COLUMNS).format(path=" OPTIONS (path 'event_time')")
     else:
         server = "SERVER streamx OPTIONS (event_time 'ts')"
@@ -34,7 +34,7 @@ def idle(data, kind, count):
     for first in range(0, count, 100):
         sql("".join("""CREATE FOREIGN TABLE idle{i} ({columns}) {server};
                        CREATE VIEW idle_v{i} WITH (streamx.continuous) AS SELECT page, count(*) AS n
-                       FROM idle{i} GROUP BY page;""".format(i=i, columns=columns, server=server)
+                       FROM idle{i} GROUP BY page;""".format(i=i, columns=columns, server=server.format(i=i))
                     for i in range(first, min(first + 100, count))))
     if kind == "native":
         sql("".join("INSERT INTO idle%d (page) VALUES ('a');" % i for i in range(count)))
@@ -44,9 +44,11 @@ def idle(data, kind, count):
     ready = time.monotonic() - begun
     session.close()
     time.sleep(5)
-    used = idle_for(args.idle)
+    used = idle_for(args.idle, True)
     for first in range(0, count, 100):
         sql("DROP FOREIGN TABLE %s CASCADE" % ", ".join("idle%d" % i for i in range(first, min(first + 100, count))))
+    # what is left to be done after that is not the next one's
+    time.sleep(5)
     return {
         "streams": count,
         "ready_seconds": round(ready, 1),

@@ -51,7 +51,7 @@ def native(data, how, sessions):
                              first=i * share + (events % sessions if i > 0 else 0)) for i in range(sessions)]
     columns = ", ".join(COLUMNS).format(path="") + ", ip text"
     sql("""CREATE TABLE plain (%s);
-           CREATE FOREIGN TABLE native_events (%s) SERVER streamx OPTIONS (event_time 'ts', watermark '5 s')"""
+           CREATE FOREIGN TABLE native_events (%s) SERVER streamx OPTIONS (event_time 'ts', watermark '1 day')"""
         % (columns, columns))
     scripts = {}
     for target in ("plain", "native_events"):
@@ -72,7 +72,7 @@ def native(data, how, sessions):
         fail("the view does not show all rows")
     used = measure.stop()
 
-    measure = Measure(session)
+    measure = Measure(session, False)
     run_scripts(scripts["plain"])
     plain = measure.stop()
     session.close()

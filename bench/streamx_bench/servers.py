@@ -165,13 +165,14 @@ class Measure:
     """What the servers use between two moments."""
 
     make_profiler = None        # profile.py
-    profile = ""                # of the first measured time
+    profile = ""                # the text of the last one
 
-    def __init__(self, session):
+    def __init__(self, session, profiled=True):
+        """profiled: it is the workload itself, not what it is compared with."""
         self.session = session
         self.memory = Memory()
         self.profiler = None
-        if Measure.make_profiler and not Measure.profile:
+        if Measure.make_profiler and profiled:
             self.profiler = Measure.make_profiler()
             self.profiler.start()
         self.postgres = cpu_postgres()
