@@ -29,6 +29,16 @@
 #include "fdw/batch_scan.h"
 #include "fdw/scan.h"
 
+/* so many rows ahead, what a column points to is fetched into the cache */
+#define PREFETCH_ROWS 6
+
+typedef struct ScanCell
+{
+	int			att;			/* from 0 */
+	Datum	   *values;
+	bool	   *nulls;
+} ScanCell;
+
 typedef struct StreamScan
 {
 	/* the rows at hand */
@@ -36,11 +46,14 @@ typedef struct StreamScan
 	int			row;			/* next one */
 	int			end;			/* behind the last one */
 
-	/* attributes that the plan needs, and their columns in the batch */
+	/* attributes that the plan needs; of those that the batch has, columns */
 	int			nattrs;
 	AttrNumber *attnos;			/* from 0 */
-	Datum	  **values;
-	bool	  **nulls;
+	TupleTableSlot *slot;
+	int			ncells;
+	ScanCell   *cells;
+	int			nbyref;
+	Datum	  **byref;			/* columns of pointers */
 
 	/* over memory */
 	const SxScanInput *input;	/* NULL: bounded */
@@ -61,8 +74,8 @@ static const SxScanInput no_input = {0};
 static const SxScanInput *bound_input = NULL;
 static const SxScanBounds *scan_bounds = NULL;
 static int64 last_row = -1;
-static int32 last_partition = 0;
-static int64 last_position = 0;
+static const SxBatch *last_batch = NULL;
+static int	last_batch_row = 0;
 
 /* What callers forgot to clear after an error must not be read again. */
 static void
@@ -75,6 +88,7 @@ forget_at_end(XactEvent event, void *arg)
 		case XACT_EVENT_PREPARE:
 			bound_input = NULL;
 			scan_bounds = NULL;
+			last_batch = NULL;
 			sx_fdw_batch_rows = 0;
 			break;
 		default:
@@ -112,8 +126,8 @@ sx_fdw_last_row(void)
 void
 sx_fdw_last_place(int32 *partition, int64 *position)
 {
-	*partition = last_partition;
-	*position = last_position;
+	*partition = last_batch ? last_batch->partition[last_batch_row] : 0;
+	*position = last_batch ? last_batch->position[last_batch_row] : 0;
 }
 
 void
@@ -132,17 +146,23 @@ set_batch(StreamScan *state, SxBatch *batch, int row, int end)
 	state->batch = batch;
 	state->row = row;
 	state->end = end;
+	state->ncells = 0;
+	state->nbyref = 0;
 	for (i = 0; i < state->nattrs; i++)
 	{
 		int			col = state->attnos[i];
+		ScanCell   *cell = &state->cells[state->ncells];
 
-		if (col < batch->schema->ncols)
-		{
-			state->values[i] = batch->values[col];
-			state->nulls[i] = batch->nulls[col];
-		}
-		else
-			state->values[i] = NULL;
+		/* the others stay NULL */
+		state->slot->tts_isnull[col] = true;
+		if (col >= batch->schema->ncols || batch->values[col] == NULL)
+			continue;
+		cell->att = col;
+		cell->values = batch->values[col];
+		cell->nulls = batch->nulls[col];
+		state->ncells++;
+		if (!TupleDescAttr(state->slot->tts_tupleDescriptor, col)->attbyval)
+			state->byref[state->nbyref++] = batch->values[col];
 	}
 }
 
@@ -162,8 +182,9 @@ sx_fdw_begin_scan(ForeignScanState *node, int eflags)
 
 	node->fdw_state = state;
 	state->attnos = palloc(sizeof(AttrNumber) * Max(list_length(attnos), 1));
-	state->values = palloc0(sizeof(Datum *) * Max(list_length(attnos), 1));
-	state->nulls = palloc0(sizeof(bool *) * Max(list_length(attnos), 1));
+	state->slot = slot;
+	state->cells = palloc0(sizeof(ScanCell) * Max(list_length(attnos), 1));
+	state->byref = palloc0(sizeof(Datum *) * Max(list_length(attnos), 1));
 	foreach(lc, attnos)
 		state->attnos[state->nattrs++] = lfirst_int(lc) - 1;
 
@@ -294,24 +315,26 @@ sx_fdw_iterate_scan(ForeignScanState *node)
 	}
 
 	row = state->row++;
-	for (i = 0; i < state->nattrs; i++)
-	{
-		int			att = state->attnos[i];
 
-		if (state->values[i] == NULL)
-			slot->tts_isnull[att] = true;
-		else
-		{
-			slot->tts_values[att] = state->values[i][row];
-			slot->tts_isnull[att] = state->nulls[i][row];
-		}
+	/* the reader's thread wrote it, on another processor or long ago */
+	if (row + PREFETCH_ROWS < state->end)
+	{
+		for (i = 0; i < state->nbyref; i++)
+			__builtin_prefetch(DatumGetPointer(state->byref[i][row + PREFETCH_ROWS]));
+	}
+	for (i = 0; i < state->ncells; i++)
+	{
+		const ScanCell *cell = &state->cells[i];
+
+		slot->tts_values[cell->att] = cell->values[row];
+		slot->tts_isnull[cell->att] = cell->nulls[row];
 	}
 	if (state->input != NULL)
 	{
 		last_row = state->row_base + row;
 		sx_fdw_set_row(&slot->tts_tid, last_row);
-		last_partition = state->batch->partition[row];
-		last_position = state->batch->position[row];
+		last_batch = state->batch;
+		last_batch_row = row;
 	}
 	return ExecStoreVirtualTuple(slot);
 }

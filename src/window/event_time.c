@@ -17,6 +17,19 @@ static int64 on_time_bound = PG_INT64_MIN;
 PG_FUNCTION_INFO_V1(streamx_event_time);
 PG_FUNCTION_INFO_V1(streamx_on_time);
 
+/* The argument's type; looked up once per call site. */
+static Oid
+arg_type(FunctionCallInfo fcinfo)
+{
+	FmgrInfo   *flinfo = fcinfo->flinfo;
+
+	if (flinfo == NULL)
+		return InvalidOid;
+	if (flinfo->fn_extra == NULL)
+		flinfo->fn_extra = DatumGetPointer(ObjectIdGetDatum(get_fn_expr_argtype(flinfo, 0)));
+	return DatumGetObjectId(PointerGetDatum(flinfo->fn_extra));
+}
+
 /* A date, timestamp or timestamptz that is NULL or infinite: an error. */
 static void
 check_finite(FunctionCallInfo fcinfo, const char *consequence)
@@ -27,7 +40,7 @@ check_finite(FunctionCallInfo fcinfo, const char *consequence)
 		ereport(ERROR,
 				(errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED),
 				 errmsg("event time is NULL, so the row %s", consequence)));
-	if (get_fn_expr_argtype(fcinfo->flinfo, 0) == DATEOID)
+	if (arg_type(fcinfo) == DATEOID)
 		infinite = DATE_NOT_FINITE(PG_GETARG_DATEADT(0));
 	else
 		infinite = TIMESTAMP_NOT_FINITE(PG_GETARG_TIMESTAMP(0));
@@ -72,7 +85,7 @@ Datum
 streamx_on_time(PG_FUNCTION_ARGS)
 {
 	check_finite(fcinfo, "cannot be joined by it");
-	PG_RETURN_BOOL(sx_window_time_us(get_fn_expr_argtype(fcinfo->flinfo, 0),
+	PG_RETURN_BOOL(sx_window_time_us(arg_type(fcinfo),
 									 PG_GETARG_DATUM(0)) >= on_time_bound);
 }
 
