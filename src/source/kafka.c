@@ -236,6 +236,17 @@ any_moved(SxKafkaSource *src)
 	return false;
 }
 
+/* Wait; what comes meanwhile is of no use. */
+static void
+throw_away(SxKafkaSource *src, int timeout_ms)
+{
+	rd_kafka_message_t *msgs[64];
+	ssize_t		n = rd_kafka_consume_batch_queue(src->queue, timeout_ms, msgs, lengthof(msgs));
+
+	for (ssize_t i = 0; i < n; i++)
+		rd_kafka_message_destroy(msgs[i]);
+}
+
 static int
 kafka_poll(SxSource *source, SxMessage *msgs, int max_msgs, int timeout_ms,
 		   const SxPosition **moved, int *nmoved)
@@ -249,7 +260,7 @@ kafka_poll(SxSource *source, SxMessage *msgs, int max_msgs, int timeout_ms,
 	*nmoved = 0;
 
 	/* trouble with a connection: see what it means for us */
-	if (sx_kafka_drain(src->mainq, 0, &src->trouble) &&
+	if (sx_kafka_shared_trouble(src->shared, &src->troubles_seen, &src->trouble) &&
 		src->trouble.err != RD_KAFKA_RESP_ERR_NO_ERROR &&
 		src->conn == SX_CONN_UP)
 		src->next_look_ms = Min(src->next_look_ms, sx_kafka_clock_ms() + SX_KAFKA_RETRY_MIN_MS);
@@ -264,7 +275,7 @@ kafka_poll(SxSource *source, SxMessage *msgs, int max_msgs, int timeout_ms,
 		{
 			/* offsets are lost: nothing comes any more, so sit it out */
 			if (n == 0 && now < until_ms)
-				sx_kafka_drain(src->mainq, until_ms - now, &src->trouble);
+				throw_away(src, until_ms - now);
 			break;
 		}
 		if (now >= src->next_look_ms)
@@ -280,7 +291,8 @@ kafka_poll(SxSource *source, SxMessage *msgs, int max_msgs, int timeout_ms,
 		came = take_chunk(src, msgs, max_msgs - n, n > 0 ? 0 : wait_ms,
 						  &n, &bytes);
 		if (came < CHUNK_MSGS &&
-			(n > 0 || any_moved(src) || sx_kafka_clock_ms() >= until_ms))
+			(n > 0 || any_moved(src) || sx_kafka_clock_ms() >= until_ms ||
+			 __atomic_load_n(&src->woken, __ATOMIC_ACQUIRE)))
 			break;
 		if (n >= max_msgs || bytes >= MAX_POLL_BYTES)
 			break;
@@ -289,6 +301,15 @@ kafka_poll(SxSource *source, SxMessage *msgs, int max_msgs, int timeout_ms,
 		wake_brokers(src);
 	*nmoved = collect_moved(src, moved);
 	return n;
+}
+
+static void
+kafka_wake(SxSource *source)
+{
+	SxKafkaSource *src = (SxKafkaSource *) source;
+
+	__atomic_store_n(&src->woken, true, __ATOMIC_RELEASE);
+	rd_kafka_queue_yield(src->queue);
 }
 
 static void
@@ -372,10 +393,8 @@ kafka_close(SxSource *source)
 		rd_kafka_queue_destroy(src->queue);
 	if (src->rkt != NULL)
 		rd_kafka_topic_destroy(src->rkt);
-	if (src->mainq != NULL)
-		rd_kafka_queue_destroy(src->mainq);
-	if (src->rk != NULL)
-		sx_kafka_destroy(src->rk, CLOSE_TIMEOUT_MS);
+	if (src->shared != NULL)
+		sx_kafka_unshare(src->shared, src->topic, CLOSE_TIMEOUT_MS);
 	pthread_mutex_destroy(&src->lock);
 	sx_arena_free(&src->headers);
 	free(src->topic);
@@ -412,8 +431,6 @@ kafka_open(const SxStream *stream)
 
 	PG_TRY();
 	{
-		rd_kafka_conf_t *conf;
-
 		src->topic = copy_option(stream->table_options, "topic", "");
 		src->servers = copy_option(stream->server_options, "bootstrap_servers", "");
 		src->stream_start = strdup(stream->start != NULL ? stream->start : "earliest");
@@ -426,10 +443,9 @@ kafka_open(const SxStream *stream)
 			strcmp(on_data_loss, "continue") == 0;
 		src->wants_headers = stream->schema->wants_headers;
 
-		conf = sx_kafka_conf(stream, SX_KAFKA_READER);
-		src->rk = sx_kafka_new(stream, SX_KAFKA_READER, conf);
+		src->shared = sx_kafka_share(stream, src->topic);
+		src->rk = sx_kafka_shared_handle(src->shared);
 		sx_kafka_waker_init(&src->waker, src->rk);
-		src->mainq = rd_kafka_queue_get_main(src->rk);
 		src->rkt = rd_kafka_topic_new(src->rk, src->topic, NULL);
 		if (src->rkt == NULL)
 			ereport(ERROR,
@@ -509,6 +525,7 @@ kafka_seek(SxSource *source, const SxPosition *positions, int npositions,
 	src->settled = false;
 	src->failed = false;
 	src->waker.was_full = false;
+	src->woken = false;
 	src->next_look_ms = 0;
 }
 
@@ -519,6 +536,7 @@ const SxSourceOps sx_source_kafka = {
 	.open = kafka_open,
 	.seek = kafka_seek,
 	.poll = kafka_poll,
+	.wake = kafka_wake,
 	.release = kafka_release,
 	.status = kafka_status,
 	.wait_fd = kafka_wait_fd,

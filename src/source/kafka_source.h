@@ -32,7 +32,7 @@
 
 #include <pthread.h>
 
-#include "source/kafka_client.h"
+#include "source/kafka_shared.h"
 
 /* how soon a topic that gave trouble is looked at again, at first */
 #define SX_KAFKA_RETRY_MIN_MS	100
@@ -63,10 +63,12 @@ typedef struct SxKafkaSource
 	SxKafkaWaker waker;
 	char	   *stream_start;
 
-	rd_kafka_t *rk;
+	SxKafkaShared *shared;
+	rd_kafka_t *rk;				/* its client */
+	uint64		troubles_seen;
 	rd_kafka_topic_t *rkt;
-	rd_kafka_queue_t *mainq;
 	rd_kafka_queue_t *queue;
+	bool		woken;			/* poll is to return; atomic */
 
 	/* as of the last seek */
 	SxKafkaStart start;

@@ -58,6 +58,7 @@ sx_kafka_source_up(SxKafkaSource *src)
 	strlcpy(src->error, src->note, sizeof(src->error));
 	pthread_mutex_unlock(&src->lock);
 	memset(&src->trouble, 0, sizeof(src->trouble));
+	sx_kafka_shared_answered(src->shared);
 	src->retry_ms = 0;
 }
 
@@ -363,27 +364,20 @@ sx_kafka_source_offset_lost(SxKafkaSource *src, int p)
 void
 sx_kafka_source_look(SxKafkaSource *src)
 {
-	const struct rd_kafka_metadata *metadata;
 	rd_kafka_resp_err_t err;
 	int			n = 0;
 	int			known = src->nparts;
 
 	src->next_look_ms = sx_kafka_clock_ms() + LOOK_INTERVAL_MS;
-	err = rd_kafka_metadata(src->rk, 0, src->rkt, &metadata, LOOK_TIMEOUT_MS);
-	if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
+	if (!sx_kafka_shared_partitions(src->shared, src->rkt, !src->settled,
+									LOOK_TIMEOUT_MS, &err, &n))
 	{
-		if (metadata->topic_cnt != 1)
-			err = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
-		else
-		{
-			err = metadata->topics[0].err;
-			n = metadata->topics[0].partition_cnt;
-			if (err == RD_KAFKA_RESP_ERR_NO_ERROR && n == 0)
-				err = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
-		}
-		rd_kafka_metadata_destroy(metadata);
+		src->next_look_ms = sx_kafka_clock_ms() + SX_KAFKA_RETRY_MIN_MS;
+		return;
 	}
-	sx_kafka_drain(src->mainq, 0, &src->trouble);
+	if (err == RD_KAFKA_RESP_ERR_NO_ERROR && n == 0)
+		err = RD_KAFKA_RESP_ERR_LEADER_NOT_AVAILABLE;
+	sx_kafka_shared_trouble(src->shared, &src->troubles_seen, &src->trouble);
 	if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
 	{
 		if (err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART && !src->settled)

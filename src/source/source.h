@@ -85,6 +85,12 @@ typedef struct SxSourceOps
 	void		(*release) (SxSource *source);
 
 	/*
+	 * Optional, any thread: a poll that waits, and every one until the next
+	 * seek, returns at once.
+	 */
+	void		(*wake) (SxSource *source);
+
+	/*
 	 * Row sources, main thread in a transaction: append up to batch->maxrows
 	 * - batch->nrows rows and set positions.  Returns rows appended (0:
 	 * nothing to read now).

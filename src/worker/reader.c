@@ -34,7 +34,7 @@
 #define CHUNK_BYTES		(4 * 1024 * 1024)	/* bytes after which it is full */
 #define CHUNK_MS		10		/* after its first row it waits no longer */
 #define POLL_MSGS		4096
-#define IDLE_MS			100		/* longest wait for the first message */
+#define IDLE_MS			1000	/* longest wait for the first message */
 #define QUEUE_BYTES		(64 * 1024 * 1024)	/* read ahead at most */
 #define FREE_BATCHES	16		/* kept for use again */
 
@@ -253,6 +253,8 @@ stop_thread(SxReader *r)
 		r->stop = true;
 		pthread_cond_broadcast(&r->room);
 		pthread_mutex_unlock(&r->mutex);
+		if (r->source->ops->wake)
+			r->source->ops->wake(r->source);
 		pthread_join(r->thread, NULL);
 		r->running = false;
 	}

@@ -1,0 +1,317 @@
+/*-------------------------------------------------------------------------
+ * kafka_shared.c
+ *		One client of librdkafka for several streams of this process.
+ *
+ * Only sx_kafka_share() calls PostgreSQL.
+ *-------------------------------------------------------------------------
+ */
+#include "postgres.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "commands/defrem.h"
+#include "lib/stringinfo.h"
+
+#include "source/kafka_shared.h"
+#include "source/kafka_source.h"
+
+/* how long what a client knows of all its topics is good */
+#define ANSWER_MS	2000
+#define FAILURE_MS	200
+
+struct SxKafkaShared
+{
+	SxKafkaShared *next;
+	char	   *settings;		/* what the client was made of */
+	rd_kafka_t *rk;
+	rd_kafka_queue_t *mainq;
+	char	  **topics;			/* its sources', main thread only */
+	int			maxtopics;
+
+	pthread_mutex_t lock;		/* for what follows */
+	int			ntopics;		/* changed by the main thread */
+	SxKafkaTrouble trouble;		/* the last one */
+	uint64		ntroubles;
+	const struct rd_kafka_metadata *metadata;	/* of all topics */
+	rd_kafka_resp_err_t err;	/* why there is none */
+	int64		asked_ms;		/* 0: never */
+	bool		asking;
+};
+
+static SxKafkaShared * clients = NULL;
+
+/* ---- main thread ------------------------------------------------------------- */
+
+static void
+append_options(StringInfo text, const List *options)
+{
+	ListCell   *lc;
+
+	foreach(lc, options)
+	{
+		DefElem    *def = lfirst_node(DefElem, lc);
+
+		appendStringInfo(text, "%s\n%s\n", def->defname, defGetString(def));
+	}
+	appendStringInfoChar(text, '\n');
+}
+
+/* All that a client's settings come from; passwords among it. */
+static char *
+settings_of(const SxStream *stream)
+{
+	const char *isolation = sx_option_get(stream->table_options, "isolation");
+	StringInfoData text;
+
+	initStringInfo(&text);
+	append_options(&text, stream->server_options);
+	append_options(&text, stream->user_options);
+	appendStringInfoString(&text, isolation ? isolation : "");
+	return text.data;
+}
+
+static bool
+reads(const SxKafkaShared * shared, const char *topic)
+{
+	for (int i = 0; i < shared->ntopics; i++)
+	{
+		if (strcmp(shared->topics[i], topic) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool
+add_topic(SxKafkaShared * shared, const char *topic)
+{
+	char	   *copy;
+
+	if (shared->ntopics == shared->maxtopics)
+	{
+		int			max = Max(shared->maxtopics * 2, 8);
+		char	  **topics = realloc(shared->topics, max * sizeof(char *));
+
+		if (topics == NULL)
+			return false;
+		shared->topics = topics;
+		shared->maxtopics = max;
+	}
+	copy = strdup(topic);
+	if (copy == NULL)
+		return false;
+	shared->topics[shared->ntopics] = copy;
+	pthread_mutex_lock(&shared->lock);
+	shared->ntopics++;
+	pthread_mutex_unlock(&shared->lock);
+	return true;
+}
+
+static void
+close_shared(SxKafkaShared * shared, int timeout_ms)
+{
+	SxKafkaShared **link = &clients;
+
+	while (*link != NULL && *link != shared)
+		link = &(*link)->next;
+	if (*link != NULL)
+		*link = shared->next;
+	if (shared->metadata != NULL)
+		rd_kafka_metadata_destroy(shared->metadata);
+	if (shared->mainq != NULL)
+		rd_kafka_queue_destroy(shared->mainq);
+	if (shared->rk != NULL)
+		sx_kafka_destroy(shared->rk, timeout_ms);
+	pthread_mutex_destroy(&shared->lock);
+	if (shared->settings != NULL)
+		explicit_bzero(shared->settings, strlen(shared->settings));
+	free(shared->settings);
+	free(shared->topics);
+	free(shared);
+}
+
+SxKafkaShared *
+sx_kafka_share(const SxStream *stream, const char *topic)
+{
+	char	   *settings = settings_of(stream);
+	SxKafkaShared *shared;
+
+	for (shared = clients; shared != NULL; shared = shared->next)
+	{
+		if (strcmp(shared->settings, settings) == 0 && !reads(shared, topic))
+			break;
+	}
+	if (shared == NULL)
+	{
+		rd_kafka_conf_t *conf = sx_kafka_conf(stream, SX_KAFKA_READER);
+		rd_kafka_t *rk = sx_kafka_new(stream, SX_KAFKA_READER, conf);
+
+		shared = calloc(1, sizeof(SxKafkaShared));
+		if (shared == NULL)
+			sx_kafka_destroy(rk, 0);
+		else
+		{
+			shared->rk = rk;
+			shared->mainq = rd_kafka_queue_get_main(rk);
+			shared->settings = strdup(settings);
+			pthread_mutex_init(&shared->lock, NULL);
+			shared->next = clients;
+			clients = shared;
+		}
+	}
+	if (shared == NULL || shared->settings == NULL || !add_topic(shared, topic))
+	{
+		if (shared != NULL && shared->ntopics == 0)
+			close_shared(shared, 0);
+		ereport(ERROR,
+				(errcode(ERRCODE_OUT_OF_MEMORY),
+				 errmsg("out of memory")));
+	}
+	explicit_bzero(settings, strlen(settings));
+	pfree(settings);
+	return shared;
+}
+
+void
+sx_kafka_unshare(SxKafkaShared * shared, const char *topic, int timeout_ms)
+{
+	for (int i = 0; i < shared->ntopics; i++)
+	{
+		if (strcmp(shared->topics[i], topic) == 0)
+		{
+			free(shared->topics[i]);
+			pthread_mutex_lock(&shared->lock);
+			shared->topics[i] = shared->topics[--shared->ntopics];
+			pthread_mutex_unlock(&shared->lock);
+			break;
+		}
+	}
+	if (shared->ntopics == 0)
+		close_shared(shared, timeout_ms);
+}
+
+rd_kafka_t *
+sx_kafka_shared_handle(SxKafkaShared * shared)
+{
+	return shared->rk;
+}
+
+/* ---- any thread ---------------------------------------------------------------- */
+
+bool
+sx_kafka_shared_trouble(SxKafkaShared * shared, uint64 *seen, SxKafkaTrouble *trouble)
+{
+	bool		any;
+
+	pthread_mutex_lock(&shared->lock);
+	if (rd_kafka_queue_length(shared->mainq) > 0)
+	{
+		/* what comes now may only add to what was said before */
+		sx_kafka_drain(shared->mainq, 0, &shared->trouble);
+		if (shared->trouble.err != RD_KAFKA_RESP_ERR_NO_ERROR)
+			shared->ntroubles++;
+	}
+	any = shared->ntroubles > *seen;
+	if (any)
+		*trouble = shared->trouble;
+	*seen = shared->ntroubles;
+	pthread_mutex_unlock(&shared->lock);
+	return any;
+}
+
+void
+sx_kafka_shared_answered(SxKafkaShared * shared)
+{
+	pthread_mutex_lock(&shared->lock);
+	memset(&shared->trouble, 0, sizeof(shared->trouble));
+	pthread_mutex_unlock(&shared->lock);
+}
+
+/* What the client knows of a topic; false: nothing. */
+static bool
+find_topic(const struct rd_kafka_metadata *metadata, const char *name,
+		   rd_kafka_resp_err_t *err, int *npartitions)
+{
+	for (int i = 0; metadata != NULL && i < metadata->topic_cnt; i++)
+	{
+		const struct rd_kafka_metadata_topic *topic = &metadata->topics[i];
+
+		if (strcmp(topic->topic, name) != 0)
+			continue;
+		*err = topic->err;
+		*npartitions = topic->partition_cnt;
+		return true;
+	}
+	return false;
+}
+
+/* The first look at a topic: nothing is known of it. */
+static void
+ask_for_topic(SxKafkaShared * shared, rd_kafka_topic_t *topic, int timeout_ms,
+			  rd_kafka_resp_err_t *err, int *npartitions)
+{
+	const struct rd_kafka_metadata *metadata;
+
+	*err = rd_kafka_metadata(shared->rk, 0, topic, &metadata, timeout_ms);
+	if (*err != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return;
+	if (!find_topic(metadata, rd_kafka_topic_name(topic), err, npartitions))
+		*err = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+	rd_kafka_metadata_destroy(metadata);
+}
+
+bool
+sx_kafka_shared_partitions(SxKafkaShared * shared, rd_kafka_topic_t *topic,
+						   bool first, int timeout_ms,
+						   rd_kafka_resp_err_t *err, int *npartitions)
+{
+	const struct rd_kafka_metadata *metadata = NULL;
+	rd_kafka_resp_err_t asked;
+	int64		age;
+
+	*npartitions = 0;
+	pthread_mutex_lock(&shared->lock);
+	if (first || shared->ntopics == 1)
+	{
+		pthread_mutex_unlock(&shared->lock);
+		ask_for_topic(shared, topic, timeout_ms, err, npartitions);
+		return true;
+	}
+	age = sx_kafka_clock_ms() - shared->asked_ms;
+	if (shared->asked_ms != 0 && shared->metadata != NULL && age < ANSWER_MS &&
+		find_topic(shared->metadata, rd_kafka_topic_name(topic), err, npartitions))
+	{
+		pthread_mutex_unlock(&shared->lock);
+		return true;
+	}
+	if (shared->asked_ms != 0 && shared->metadata == NULL && age < FAILURE_MS)
+	{
+		*err = shared->err;
+		pthread_mutex_unlock(&shared->lock);
+		return true;
+	}
+	if (shared->asking)
+	{
+		pthread_mutex_unlock(&shared->lock);
+		return false;
+	}
+	shared->asking = true;
+	pthread_mutex_unlock(&shared->lock);
+
+	/* of all that the client reads, in one question */
+	asked = rd_kafka_metadata(shared->rk, 0, NULL, &metadata, timeout_ms);
+
+	pthread_mutex_lock(&shared->lock);
+	if (shared->metadata != NULL)
+		rd_kafka_metadata_destroy(shared->metadata);
+	shared->metadata = asked == RD_KAFKA_RESP_ERR_NO_ERROR ? metadata : NULL;
+	shared->err = asked;
+	shared->asked_ms = sx_kafka_clock_ms();
+	shared->asking = false;
+	*err = asked;
+	if (asked == RD_KAFKA_RESP_ERR_NO_ERROR &&
+		!find_topic(shared->metadata, rd_kafka_topic_name(topic), err, npartitions))
+		*err = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
+	pthread_mutex_unlock(&shared->lock);
+	return true;
+}

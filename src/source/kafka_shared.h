@@ -1,0 +1,56 @@
+/*-------------------------------------------------------------------------
+ * kafka_shared.h
+ *		One client of librdkafka for several streams of this process.
+ *
+ * A client has threads and a connection of its own to each broker, and asks
+ * each of them ten times a second when nothing comes: with hundreds of idle
+ * streams that is all that a server does.  So sources with the same settings
+ * share one.  A client reads a partition only once: a second source over the
+ * same topic gets another client.
+ *
+ * Shared and given back in the main thread.  What a client complains about and
+ * what it knows of topics is told to all its sources: their polling threads
+ * ask here, under the client's lock, never holding it across a wait.
+ *-------------------------------------------------------------------------
+ */
+#ifndef SX_SOURCE_KAFKA_SHARED_H
+#define SX_SOURCE_KAFKA_SHARED_H
+
+#include "postgres.h"
+
+#include "source/kafka_client.h"
+
+typedef struct SxKafkaShared SxKafkaShared;
+
+/* Main thread; ERROR as sx_kafka_conf() and sx_kafka_new(). */
+extern SxKafkaShared * sx_kafka_share(const SxStream *stream, const char *topic);
+
+/*
+ * The source of this topic has stopped its partitions and destroyed its
+ * queue and topic.  The last one closes the client, within timeout_ms.
+ */
+extern void sx_kafka_unshare(SxKafkaShared * shared, const char *topic,
+							 int timeout_ms);
+
+extern rd_kafka_t *sx_kafka_shared_handle(SxKafkaShared * shared);
+
+/*
+ * Has the client complained since *seen?  Then *trouble is what it said, and
+ * *seen is moved on.  Any thread.
+ */
+extern bool sx_kafka_shared_trouble(SxKafkaShared * shared, uint64 *seen,
+									SxKafkaTrouble *trouble);
+
+/* A broker has answered: what was complained about is over.  Any thread. */
+extern void sx_kafka_shared_answered(SxKafkaShared * shared);
+
+/*
+ * How many partitions has the topic?  first: the caller has not heard of it
+ * yet, so that an answer of a moment ago will not do.  False: somebody else
+ * is asking, try again soon.  Any thread; waits timeout_ms at most.
+ */
+extern bool sx_kafka_shared_partitions(SxKafkaShared * shared, rd_kafka_topic_t *topic,
+									   bool first, int timeout_ms,
+									   rd_kafka_resp_err_t *err, int *npartitions);
+
+#endif							/* SX_SOURCE_KAFKA_SHARED_H */

@@ -1,0 +1,115 @@
+
+# Streams of one server share a client of librdkafka: what happens to one of
+# them is nothing to the others.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../lib";
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use StreamxCluster;
+use StreamxKafka;
+use Test::More;
+use Time::HiRes qw(usleep);
+
+use constant STREAMS => 12;
+
+my $kafka = StreamxKafka->new;
+my $bootstrap = $kafka->bootstrap;
+my $node = StreamxCluster->started('main', 'streamx.workers = 1');
+
+# the last one's topic is still to come
+$kafka->create_topic("shared$_", 2) foreach 1 .. STREAMS - 1;
+$node->safe_psql('postgres', <<"SQL" . join '', map { <<"SQL" } 1 .. STREAMS);
+CREATE SERVER broker TYPE 'kafka' FOREIGN DATA WRAPPER streamx OPTIONS (bootstrap_servers '$bootstrap');
+SQL
+CREATE FOREIGN TABLE s$_ (word text) SERVER broker OPTIONS (topic 'shared$_', format 'text');
+CREATE VIEW v$_ WITH (streamx.continuous) AS SELECT word, count(*) AS n FROM s$_ GROUP BY word;
+SQL
+
+# so many of the worker's threads are called that
+sub threads
+{
+	my ($name) = @_;
+	my $pid = $node->worker;
+	my $n = 0;
+
+	foreach my $path (glob "/proc/$pid/task/*/comm")
+	{
+		open my $file, '<', $path or next;
+		$n++ if <$file> eq "$name\n";
+	}
+	return $n;
+}
+
+sub holds
+{
+	my ($i, $words, $name) = @_;
+
+	ok( $node->poll_query_until(
+			'postgres', "SELECT string_agg(word || n, ' ' ORDER BY word) FROM v$i", $words), $name);
+	return;
+}
+
+$kafka->produce("shared$_", 0, 'a') foreach 1 .. STREAMS - 1;
+holds($_, 'a1', "stream $_ is read") foreach 1 .. STREAMS - 1;
+is(threads('rdk:main'), 1, 'by one client');
+
+ok($node->poll_query_until('postgres', "SELECT state = 'down' FROM streamx.streams WHERE stream = 's${\STREAMS}'::regclass"),
+	'a stream without a topic says so');
+is($node->safe_psql('postgres', "SELECT count(*) FROM streamx.streams WHERE state = 'running'"), STREAMS - 1,
+	'the others are not concerned');
+$kafka->create_topic('shared' . STREAMS, 1);
+$kafka->produce('shared' . STREAMS, 0, 'b');
+holds(STREAMS, 'b1', 'once it is there, it is read');
+
+# a partition is read once by a client
+$node->safe_psql('postgres', <<'SQL');
+CREATE FOREIGN TABLE again (word text) SERVER broker OPTIONS (topic 'shared1', format 'text');
+CREATE VIEW v100 WITH (streamx.continuous) AS SELECT word, count(*) AS n FROM again GROUP BY word;
+SQL
+holds(100, 'a1', 'a second stream over a topic reads it too');
+is(threads('rdk:main'), 2, 'by a client of its own');
+$node->safe_psql('postgres', 'DROP FOREIGN TABLE again CASCADE');
+
+# other settings, another client
+$node->safe_psql('postgres', <<"SQL");
+CREATE SERVER other TYPE 'kafka' FOREIGN DATA WRAPPER streamx
+  OPTIONS (bootstrap_servers '$bootstrap', "client.id" 'other');
+CREATE FOREIGN TABLE apart (word text) SERVER other OPTIONS (topic 'shared2', format 'text');
+CREATE VIEW v101 WITH (streamx.continuous) AS SELECT word, count(*) AS n FROM apart GROUP BY word;
+SQL
+holds(101, 'a1', 'a stream of another server is read');
+my $clients;
+for (1 .. 100)
+{
+	$clients = threads('rdk:main');
+	last if $clients == 2;
+	usleep(100_000);
+}
+is($clients, 2, 'a client goes with the last of its streams');
+
+# streams come and go
+$node->safe_psql('postgres', 'DROP FOREIGN TABLE s1 CASCADE; DROP FOREIGN TABLE s3 CASCADE');
+$node->safe_psql('postgres', q{ALTER FOREIGN TABLE s2 OPTIONS (ADD watermark '1 s')});
+$kafka->add_partitions('shared4', 3);
+$kafka->produce('shared4', 2, 'c');
+$kafka->produce("shared$_", 1, 'd') foreach 2, 4 .. STREAMS - 1;
+holds(4, 'a1 c1 d1', 'a new partition is found');
+holds($_, 'a1 d1', "stream $_ goes on") foreach 2, 5 .. STREAMS - 1;
+
+# all of them see an outage, and its end
+$kafka->stop;
+ok( $node->poll_query_until(
+		'postgres', "SELECT count(*) = 0 FROM streamx.streams WHERE state = 'running'"), 'all streams see an outage');
+$kafka->start;
+$kafka->produce("shared$_", 0, 'e') foreach 2, 5 .. STREAMS - 1;
+holds($_, 'a1 d1 e1', "stream $_ goes on after the outage") foreach 2, 5 .. STREAMS - 1;
+ok( $node->poll_query_until(
+		'postgres', "SELECT count(*) FROM streamx.streams WHERE state = 'running'", STREAMS - 1), 'all streams run again');
+
+$node->stop;
+done_testing();
