@@ -92,6 +92,25 @@ RESET ROLE;
 DROP VIEW united;
 SELECT count(*) FROM streamx.late_rows WHERE stream = 'e2'::regclass;
 
+-- what is late for a view goes by the rows that it has seen, whatever others of the stream have
+CREATE FOREIGN TABLE e3 (ts timestamptz, k int) SERVER streamx OPTIONS (event_time 'ts', watermark '10 seconds', idle_timeout '0');
+CREATE VIEW older WITH (streamx.continuous) AS SELECT tumble(ts, '1 minute') AS minute, count(*) FROM e3 GROUP BY 1;
+INSERT INTO e3 VALUES ('2026-01-01 12:00Z', 1), ('2026-01-01 12:05Z', 1);
+SELECT streamx.wait('older');
+CREATE VIEW newer WITH (streamx.continuous) AS SELECT tumble(ts, '1 minute') AS minute, count(*) FROM e3 GROUP BY 1;
+SELECT streamx.wait('newer');
+SELECT pg_sleep(0.5);
+INSERT INTO e3 VALUES ('2026-01-01 11:00Z', 1), ('2026-01-01 11:01Z', 1);
+SELECT streamx.wait('older'), streamx.wait('newer');
+INSERT INTO e3 VALUES ('2026-01-01 12:10Z', 1);
+SELECT streamx.wait('older'), streamx.wait('newer');
+SELECT pg_sleep(0.5);
+INSERT INTO e3 VALUES ('2026-01-01 12:09Z', 1), ('2026-01-01 12:11Z', 1);
+SELECT streamx.wait('older'), streamx.wait('newer');
+SELECT 'older' AS view, * FROM older UNION ALL SELECT 'newer', * FROM newer ORDER BY 1, 2;
+SELECT view, watermark, rows_late FROM streamx.views WHERE view IN ('older'::regclass, 'newer'::regclass) ORDER BY 1::text;
+DROP FOREIGN TABLE e3 CASCADE;
+
 SET client_min_messages = warning;
 DROP FOREIGN TABLE e, e2 CASCADE;
 DROP TABLE dim;

@@ -5,7 +5,9 @@
  * Two tasks of a stream become one when they stand at the same position.
  * Once they are close, both read up to the further of their positions in
  * each partition and wait there (for a bounded time: then they go apart and
- * try again later).
+ * try again later).  Their watermarks have to be the same as well: one that
+ * began later may not have seen the newest rows, and rows that are late for
+ * the other are not for it.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -24,6 +26,7 @@
 #define CLOSE_ROWS		100000	/* near enough to wait for */
 #define HOLD_MS			5000	/* longest wait */
 #define AGAIN_MS		2000	/* pause after one that did not work out */
+#define BEHIND_MS		30000	/* the same for watermarks that differ */
 #define LOOK_AGAIN_MS	100		/* between looks whether native ones are the
 								 * same */
 
@@ -51,6 +54,28 @@ distance(SxTask *a, SxTask *b)
 			result += b->positions[i].next_offset;
 	}
 	return result;
+}
+
+/* Of tasks at the same place: would the next rows be late for both or none? */
+static bool
+same_watermarks(SxTask *a, SxTask *b)
+{
+	int			i;
+
+	for (i = 0; i < a->npositions; i++)
+	{
+		SxPosition *p = sx_position_find(b->positions, b->npositions, a->positions[i].partition);
+
+		if ((p ? p->watermark_us : PG_INT64_MIN) != a->positions[i].watermark_us)
+			return false;
+	}
+	for (i = 0; i < b->npositions; i++)
+	{
+		if (b->positions[i].watermark_us != PG_INT64_MIN &&
+			sx_position_find(a->positions, a->npositions, b->positions[i].partition) == NULL)
+			return false;
+	}
+	return true;
 }
 
 /*
@@ -264,9 +289,19 @@ sx_join_tasks(SxStreamRun *stream)
 			continue;
 		if (task->npositions == 0 || main_task->npositions == 0)
 			continue;
+		if (distance(main_task, task) == 0 && !same_watermarks(main_task, task))
+		{
+			if (task->hold_until_ms != 0)
+			{
+				let_go(main_task);
+				let_go(task);
+				task->join_after_ms = now + BEHIND_MS;
+			}
+			continue;
+		}
 		if (same_place(main_task, task) ||
 			(!sx_reader_threaded(task->reader) && now >= task->join_after_ms &&
-			 same_native_place(main_task, task)))
+			 same_watermarks(main_task, task) && same_native_place(main_task, task)))
 		{
 			let_go(main_task);
 			let_go(task);

@@ -177,7 +177,7 @@ same_positions(SxPosition *a, int na, SxPosition *b, int nb)
 		SxPosition *p = sx_position_find(b, nb, a[i].partition);
 
 		if (p == NULL || p->next_offset != a[i].next_offset ||
-			!same_text(p->snapshot, a[i].snapshot))
+			p->watermark_us != a[i].watermark_us || !same_text(p->snapshot, a[i].snapshot))
 			return false;
 	}
 	return true;
