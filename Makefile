@@ -3,6 +3,7 @@
 #   make && sudo make install
 #   make installcheck       every test that needs no broker, and those that do
 #                           where one can be started (scripts/test sets it up)
+#   make deb                Debian packages (scripts/deb)
 
 MODULE_big = streamx
 EXTENSION = streamx
@@ -82,4 +83,7 @@ uninstall: uninstall-syntax
 uninstall-syntax:
 	rm -f '$(DESTDIR)$(pkglibdir)/streamx_syntax$(DLSUFFIX)'
 
-.PHONY: install-syntax uninstall-syntax
+deb:
+	scripts/deb
+
+.PHONY: install-syntax uninstall-syntax deb

@@ -295,7 +295,7 @@ SELECT i, i % 3, nullif(i % 5, 0), chr(97 + i % 7), decode(lpad(to_hex(i * 37 % 
 FROM generate_series(1, 60) AS i;
 CALL oracle.source('n');
 CREATE FUNCTION those(calls text[][]) RETURNS text LANGUAGE sql AS $$
-  SELECT string_agg(', ' || calls[n][2], '' ORDER BY n) FROM generate_subscripts(calls, 1) AS n
+  SELECT string_agg(format(', %s AS l%s', calls[n][2], n), '' ORDER BY n) FROM generate_subscripts(calls, 1) AS n
   WHERE to_regprocedure(calls[n][1]) IS NOT NULL
 $$;
 CREATE FUNCTION has_xml() RETURNS bool LANGUAGE plpgsql AS $$

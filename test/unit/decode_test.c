@@ -31,6 +31,8 @@
 
 #define MAX_COLS 16
 
+static void check(bool good, const char *fmt,...) pg_attribute_printf(2, 3);
+
 /* ok() of what a case says, control characters and all */
 static void
 check(bool good, const char *fmt,...)
