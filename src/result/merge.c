@@ -849,6 +849,9 @@ sx_result_forget(SxResult *r)
 		sx_groups_reset(r->groups);
 	if (r->distinct)
 		sx_distinct_forget(r);
+	if (r->places)
+		sx_places_free(r->places);
+	r->places = NULL;
 }
 
 int64
@@ -857,6 +860,7 @@ sx_result_memory(const SxResult *r)
 	if (r->derived)
 		return sx_derived_memory(r);
 	return (r->groups ? MemoryContextMemAllocated(r->groups->cxt, true) : 0) +
+		(r->places ? sx_places_memory(r->places) : 0) +
 		(r->open ? sx_open_memory(r->open) : 0) +
 		(r->distinct ? sx_distinct_memory(r) : 0);
 }

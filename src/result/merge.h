@@ -16,6 +16,7 @@
 
 #include "result/group.h"
 #include "result/key_index.h"
+#include "result/places.h"
 #include "result/result.h"
 #include "result/writer.h"
 
@@ -90,6 +91,7 @@ struct SxResult
 	SxKeyOps   *keyops;
 	SortSupportData *keysort;	/* order of the keys */
 	SxGroups   *groups;			/* merge only */
+	SxPlaces   *places;			/* of windows' rows, or NULL; panes only */
 	SxOpen	   *open;			/* NULL: all groups are in the state table */
 	SxAggregates aggs;
 	SxProjection proj;

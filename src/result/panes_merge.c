@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "access/transam.h"
+#include "common/hashfn.h"
 #include "miscadmin.h"
 #include "utils/datum.h"
 #include "utils/expandeddatum.h"
@@ -153,8 +154,7 @@ live_add_pane(Live *live, SxAggregates *aggs, const SxPane *pane)
 /* A window that is ready to be written. */
 typedef struct WindowRow
 {
-	Datum	   *keys;
-	bool	   *key_nulls;
+	SxGroup		group;			/* its keys, hash and place */
 	Datum	   *values;			/* of the aggregates */
 	bool	   *nulls;
 } WindowRow;
@@ -168,6 +168,7 @@ struct SxPaneWriter
 	SxResult   *r;
 	SxWriter   *writer;			/* NULL: rows are final */
 	SxKeyIndex *index;
+	uint64		hash;			/* of the group at hand */
 	MemoryContext cxt;			/* of the windows of one cut */
 	MemoryContext rows_cxt;		/* of those gathered */
 	int			n;
@@ -184,8 +185,8 @@ static int
 by_keys(const void *pa, const void *pb, void *arg)
 {
 	const SxResult *r = arg;
-	const WindowRow *a = *(WindowRow *const *) pa;
-	const WindowRow *b = *(WindowRow *const *) pb;
+	const SxGroup *a = &(*(WindowRow *const *) pa)->group;
+	const SxGroup *b = &(*(WindowRow *const *) pb)->group;
 	int			i;
 
 	for (i = 0; i < r->shape->nkeys; i++)
@@ -200,36 +201,70 @@ by_keys(const void *pa, const void *pb, void *arg)
 	return 0;
 }
 
+/* Rows whose place is known, in the order of that, before the others. */
+static int
+by_place(const void *pa, const void *pb, void *arg)
+{
+	WindowRow  *a = *(WindowRow *const *) pa;
+	WindowRow  *b = *(WindowRow *const *) pb;
+	bool		va = ItemPointerIsValid(&a->group.result_tid);
+	bool		vb = ItemPointerIsValid(&b->group.result_tid);
+
+	if (va && vb)
+		return ItemPointerCompare(&a->group.result_tid, &b->group.result_tid);
+	if (va != vb)
+		return va ? -1 : 1;
+	return by_keys(pa, pb, arg);
+}
+
 static void
 load_row(SxResult *r, void *from, SxGroup *g, Datum **values, bool **nulls)
 {
 	WindowRow  *row = from;
 
-	g->keys = row->keys;
-	g->key_nulls = row->key_nulls;
+	*g = row->group;
+	g->cached = false;
 	*values = row->values;
 	*nulls = row->nulls;
+}
+
+/* Rows change in their places, as far as these are known. */
+static void
+store_windows(SxPaneWriter *w)
+{
+	SxResult   *r = w->r;
+	int			i;
+
+	for (i = 0; i < w->n; i++)
+		(void) sx_places_find(r->places, w->rows[i]->group.hash, &w->rows[i]->group.result_tid);
+	qsort_arg(w->rows, w->n, sizeof(WindowRow *), by_place, r);
+	for (i = 0; i < w->n; i++)
+	{
+		WindowRow  *row = w->rows[i];
+
+		CHECK_FOR_INTERRUPTS();
+		w->written += sx_result_store(r, w->writer, w->index, &row->group,
+									  row->values, row->nulls);
+	}
+	sx_writer_flush(w->writer);
+	for (i = 0; i < w->n; i++)
+	{
+		const SxGroup *g = &w->rows[i]->group;
+
+		if (ItemPointerIsValid(&g->result_tid))
+			sx_places_note(r->places, g->hash, &g->result_tid);
+	}
 }
 
 static void
 flush_windows(SxPaneWriter *w)
 {
-	int			i;
-
-	qsort_arg(w->rows, w->n, sizeof(WindowRow *), by_keys, w->r);
-	if (w->writer == NULL)
-		w->written += sx_final_write(w->r, (void *const *) w->rows, w->n, load_row);
-	for (i = 0; w->writer && i < w->n; i++)
+	if (w->writer)
+		store_windows(w);
+	else
 	{
-		const WindowRow *row = w->rows[i];
-		SxGroup		g = {0};
-
-		CHECK_FOR_INTERRUPTS();
-		g.keys = row->keys;
-		g.key_nulls = row->key_nulls;
-		ItemPointerSetInvalid(&g.result_tid);
-		w->written += sx_result_store(w->r, w->writer, w->index, &g,
-									  row->values, row->nulls);
+		qsort_arg(w->rows, w->n, sizeof(WindowRow *), by_keys, w->r);
+		w->written += sx_final_write(w->r, (void *const *) w->rows, w->n, load_row);
 	}
 	w->n = 0;
 	MemoryContextReset(w->rows_cxt);
@@ -243,20 +278,27 @@ write_window(SxPaneWriter *w, const SxPane *pane, int64 window, const Live *live
 	int			n = shape->nkeys + shape->naggregates;
 	MemoryContext old = MemoryContextSwitchTo(w->rows_cxt);
 	WindowRow  *row;
+	SxGroup    *g;
 	int			i;
 
 	row = w->rows[w->n++] = palloc(sizeof(WindowRow) + (sizeof(Datum) + sizeof(bool)) * n);
-	row->keys = (Datum *) (row + 1);
-	row->values = row->keys + shape->nkeys;
-	row->key_nulls = (bool *) (row->keys + n);
-	row->nulls = row->key_nulls + shape->nkeys;
+	g = &row->group;
+	memset(g, 0, sizeof(SxGroup));
+	ItemPointerSetInvalid(&g->result_tid);
+	g->cached = true;			/* wants to know its place */
+	g->hash = hash_combine64(w->hash, (uint64) (window / shape->panes->slide_us) *
+							 UINT64CONST(0x9e3779b97f4a7c15));
+	g->keys = (Datum *) (row + 1);
+	row->values = g->keys + shape->nkeys;
+	g->key_nulls = (bool *) (g->keys + n);
+	row->nulls = g->key_nulls + shape->nkeys;
 	for (i = 0; i < shape->nkeys; i++)
 	{
-		row->key_nulls[i] = pane->key_nulls[i];
+		g->key_nulls[i] = pane->key_nulls[i];
 		if (i == shape->pane_key)
-			row->keys[i] = Int64GetDatum(window);
-		else if (!row->key_nulls[i])
-			row->keys[i] = datumCopy(pane->keys[i], r->keyops[i].byval, r->keyops[i].len);
+			g->keys[i] = Int64GetDatum(window);
+		else if (!g->key_nulls[i])
+			g->keys[i] = datumCopy(pane->keys[i], r->keyops[i].byval, r->keyops[i].len);
 	}
 	memcpy(r->aggs.live, live->values, sizeof(Datum) * shape->npartials);
 	memcpy(r->aggs.live_nulls, live->nulls, sizeof(bool) * shape->npartials);
@@ -347,6 +389,8 @@ sx_pane_writer_add(SxPaneWriter *w, SxPane **panes, int n,
 	const SxPanes *of = w->r->shape->panes;
 	int64		first = 0;
 
+	if (w->writer && windows->n > 0)
+		w->hash = sx_panes_hash(w->r, panes[0]->keys, panes[0]->key_nulls);
 	while (first < windows->n)
 	{
 		MemoryContext old = MemoryContextSwitchTo(w->cxt);
@@ -391,6 +435,9 @@ sx_pane_writer_begin(SxResult *r)
 								   ALLOCSET_DEFAULT_SIZES);
 	if (!r->view->final)
 	{
+		if (r->places == NULL)
+			r->places = sx_places_create(r->cxt);
+		sx_places_begin(r->places);
 		w->writer = sx_writer_begin(r->view->relid);
 		w->index = sx_key_index_begin(w->writer, r->shape, r->keyops);
 	}
