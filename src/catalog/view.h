@@ -13,6 +13,7 @@
 
 #include "postgres.h"
 
+#include "catalog/dependency.h"
 #include "nodes/pg_list.h"
 
 typedef struct SxView
@@ -80,6 +81,23 @@ extern bool sx_view_is(Oid relid);
 
 /* Result table of the view that owns this stored query, state or outbox */
 extern Oid	sx_view_of_part(Oid relid);
+
+/* ---- view_parts.c: what belongs to a view depends on it ---- */
+
+/* Records that a relation depends on another, unless it is known. */
+extern void sx_view_depend(Oid relid, Oid on, DependencyType type);
+
+/*
+ * For a view that a dump has brought: its parts depend on it again, and it on
+ * its sink.  In a transaction.  false: not now.
+ */
+extern bool sx_view_attach_parts(const SxView *view);
+
+/*
+ * SQLSTATE of indexes that are not there.  While a dump is being restored
+ * they are still to come: to be tried again, not a reason to stop the view.
+ */
+#define SX_ERRCODE_NOT_RESTORED ERRCODE_OBJECT_IN_USE
 
 extern List *sx_view_list(void);	/* Oids of all views of this database */
 extern List *sx_view_list_of_stream(Oid stream);	/* Oids */

@@ -290,11 +290,11 @@ index_on(Relation rel, AttrNumber attno)
 	list_free(indexes);
 	if (!OidIsValid(result))
 		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				(errcode(SX_ERRCODE_NOT_RESTORED),
 				 errmsg("table \"%s\" has lost its index on column \"%s\"",
 						RelationGetRelationName(rel),
 						NameStr(TupleDescAttr(RelationGetDescr(rel), attno - 1)->attname)),
-				 errhint("Create it again: btree.")));
+				 errhint("Wait until the restore of the dump is complete, or create it again: btree.")));
 	return result;
 }
 

@@ -32,6 +32,7 @@
 #include "utils/uuid.h"
 
 #include "base/trusted.h"
+#include "catalog/view.h"
 #include "compat.h"
 #include "result/key_index.h"
 
@@ -205,11 +206,20 @@ find_key_index(Relation rel, const SxShape *shape)
 	list_free(indexes);
 	if (!OidIsValid(result))
 		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				(errcode(SX_ERRCODE_NOT_RESTORED),
 				 errmsg("table \"%s\" of a continuous view has lost its unique index on the grouping columns",
 						RelationGetRelationName(rel)),
-				 errhint("Create it again: unique, NULLS NOT DISTINCT, on the grouping columns in the order of GROUP BY.")));
+				 errhint("Wait until the restore of the dump is complete, or create it again: unique, NULLS NOT DISTINCT, on the grouping columns in the order of GROUP BY.")));
 	return result;
+}
+
+void
+sx_key_index_attach(Oid result, const SxShape *shape)
+{
+	Relation	rel = table_open(result, AccessShareLock);
+
+	sx_view_depend(find_key_index(rel, shape), result, DEPENDENCY_INTERNAL);
+	table_close(rel, NoLock);
 }
 
 void

@@ -25,6 +25,12 @@ extern void sx_key_index_widen(Oid result, const SxShape *shape);
 
 #define SX_KEY_MAX 2000
 
+/*
+ * It depends on the result table as ddl/ has made it, which a dump does not
+ * say.  In a transaction that may write.
+ */
+extern void sx_key_index_attach(Oid result, const SxShape *shape);
+
 /* True while the above rebuilds the index: ddl/ lets it pass. */
 extern bool sx_key_index_changing;
 

@@ -102,10 +102,10 @@ sx_state_index(Relation state, AttrNumber attno)
 		index_close(index, NoLock);
 	}
 	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			(errcode(SX_ERRCODE_NOT_RESTORED),
 			 errmsg("state table \"%s\" has lost its index",
 					RelationGetRelationName(state)),
-			 errhint("Create it again: btree on column %s.",
+			 errhint("Wait until the restore of the dump is complete, or create it again: btree on column %s.",
 					 NameStr(TupleDescAttr(RelationGetDescr(state), attno - 1)->attname))));
 }
 

@@ -261,7 +261,7 @@ find_index(Relation rel, AttrNumber first, AttrNumber second)
 		index_close(index, NoLock);
 	}
 	ereport(ERROR,
-			(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+			(errcode(SX_ERRCODE_NOT_RESTORED),
 			 errmsg("state table \"%s\" has lost an index", RelationGetRelationName(rel)),
 			 second ?
 			 errhint("Create it again: btree on columns %d and %d.", first, second) :

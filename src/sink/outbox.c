@@ -22,6 +22,7 @@
 #include "utils/timestamp.h"
 
 #include "base/handle.h"
+#include "catalog/view.h"
 #include "sink/outbox.h"
 
 #define PARCEL_ROWS		10000
@@ -117,10 +118,10 @@ begin_scan(OutboxScan *s, Oid outbox, LOCKMODE lockmode, int64 after)
 	indexes = RelationGetIndexList(s->rel);
 	if (indexes == NIL)
 		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				(errcode(SX_ERRCODE_NOT_RESTORED),
 				 errmsg("outbox \"%s\" has lost its index",
 						RelationGetRelationName(s->rel)),
-				 errhint("Create it again: btree on column id.")));
+				 errhint("Wait until the restore of the dump is complete, or create it again: btree on column id.")));
 	s->index = index_open(linitial_oid(indexes), AccessShareLock);
 	s->snapshot = RegisterSnapshot(GetLatestSnapshot());
 	ScanKeyInit(&key, SX_OUTBOX_ID, BTGreaterStrategyNumber, F_INT8GT,

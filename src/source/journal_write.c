@@ -35,6 +35,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "catalog/view.h"
 #include "source/journal.h"
 #include "source/journal_internal.h"
 
@@ -308,7 +309,7 @@ sx_journal_begin(Relation stream)
 	indexes = RelationGetIndexList(rel);
 	if (indexes == NIL)
 		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				(errcode(SX_ERRCODE_NOT_RESTORED),
 				 errmsg("journal of stream \"%s\" has no index",
 						RelationGetRelationName(stream)),
 				 errhint("Wait until the restore of the dump is complete.")));

@@ -44,6 +44,9 @@
 #define TRIM_MS		10000
 #define RETRY_MS	1000
 
+/* Views whose parts are known to depend on them: a dump does not say so. */
+static List *attached = NIL;
+
 /* Figures of what was dropped; in a transaction. */
 static void
 forget_dropped(void)
@@ -52,6 +55,7 @@ forget_dropped(void)
 	SxViewFigures *views;
 	int			n;
 	int			i;
+	ListCell   *lc;
 
 	streams = sx_stats_all_streams(&n);
 	for (i = 0; i < n; i++)
@@ -66,6 +70,11 @@ forget_dropped(void)
 	{
 		if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(views[i].key.relid)))
 			sx_stats_forget_view(views[i].key.relid);
+	}
+	foreach(lc, attached)
+	{
+		if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(lfirst_oid(lc))))
+			attached = foreach_delete_current(attached, lc);
 	}
 }
 
@@ -123,7 +132,15 @@ list_streams(MemoryContext cxt, List **groups)
 		{
 			SxView	   *view = sx_view_get(lfirst_oid(lc));
 
-			if (view == NULL || view->paused || view->sqlstate)
+			if (view == NULL)
+				continue;
+			if (!list_member_oid(attached, view->relid) && sx_view_attach_parts(view))
+			{
+				old = MemoryContextSwitchTo(TopMemoryContext);
+				attached = lappend_oid(attached, view->relid);
+				MemoryContextSwitchTo(old);
+			}
+			if (view->paused || view->sqlstate)
 				continue;
 			old = MemoryContextSwitchTo(cxt);
 			*groups = add_group(*groups, view->streams);

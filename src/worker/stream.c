@@ -24,6 +24,7 @@
 #include "base/stop.h"
 #include "checkpoint/checkpoint.h"
 #include "compat.h"
+#include "result/key_index.h"
 #include "stats/stats.h"
 #include "worker/refill.h"
 #include "worker/task.h"
@@ -443,6 +444,8 @@ sx_view_prepare(SxViewRun *run)
 							run->view->name),
 					 errhint("A view that it is defined by was changed: create the continuous view anew.")));
 	}
+	if (shape->strategy != SX_STRATEGY_APPEND && shape->grouped && shape->nkeys > 0)
+		sx_key_index_attach(run->relid, shape);
 	result = sx_result_open(run->view, shape);
 	if (shape->strategy == SX_STRATEGY_DERIVE)
 		relations = list_copy(sx_result_relations(result));
