@@ -124,6 +124,7 @@ CREATE TABLE streamx.dead_letters (
 );
 -- kept once per stream, or once per view
 CREATE UNIQUE INDEX dead_letters_position ON streamx.dead_letters (stream, partition, position, view) NULLS NOT DISTINCT;
+CREATE INDEX dead_letters_arrived ON streamx.dead_letters (stream, arrived);
 ALTER TABLE streamx.dead_letters ENABLE ROW LEVEL SECURITY;
 CREATE POLICY readers_of_the_stream ON streamx.dead_letters FOR SELECT
   USING (pg_catalog.has_table_privilege(stream, 'SELECT'));
@@ -136,8 +137,10 @@ CREATE TABLE streamx.late_rows (
   partition      int NOT NULL,
   position       bigint NOT NULL,
   event_time     timestamptz,
-  row_data       jsonb
+  row_data       jsonb,
+  arrived        timestamptz
 );
+CREATE INDEX late_rows_arrived ON streamx.late_rows (stream, arrived);
 ALTER TABLE streamx.late_rows ENABLE ROW LEVEL SECURITY;
 CREATE POLICY readers_of_the_stream ON streamx.late_rows FOR SELECT
   USING (pg_catalog.has_table_privilege(stream, 'SELECT'));

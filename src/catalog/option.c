@@ -69,6 +69,8 @@ const SxOption sx_options[] = {
 	{"topic", SX_ON_STREAM, SX_KIND_KAFKA, SX_OPTION_NAME},
 	{"isolation", SX_ON_STREAM, SX_KIND_KAFKA, SX_OPTION_ENUM, isolation_values},
 	{"on_data_loss", SX_ON_STREAM, SX_KIND_KAFKA, SX_OPTION_ENUM, data_loss_values},
+	{"dead_letter_retention", SX_ON_STREAM, SX_KIND_ANY, SX_OPTION_INTERVAL},
+	{"late_row_retention", SX_ON_STREAM, SX_KIND_ANY, SX_OPTION_INTERVAL},
 	{"retain", SX_ON_STREAM, SX_KIND_NATIVE | SX_KIND_SOCKET, SX_OPTION_INTERVAL},
 	{"rows_per_second", SX_ON_STREAM, SX_KIND_GENERATOR, SX_OPTION_NUMBER, NULL, 0, 1e9},
 	{"seed", SX_ON_STREAM, SX_KIND_GENERATOR, SX_OPTION_INTEGER, NULL, (double) PG_INT64_MIN, (double) PG_INT64_MAX},

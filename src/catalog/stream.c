@@ -10,9 +10,11 @@
  */
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
 #include "access/relation.h"
 #include "access/reloptions.h"
+#include "access/table.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_foreign_data_wrapper.h"
@@ -80,6 +82,26 @@ sx_stream_is(Oid relid)
 	result = strcmp(NameStr(((Form_pg_foreign_data_wrapper) GETSTRUCT(tup))->fdwname),
 					WRAPPER_NAME) == 0;
 	ReleaseSysCache(tup);
+	return result;
+}
+
+List *
+sx_stream_list(void)
+{
+	Relation	rel = table_open(ForeignTableRelationId, AccessShareLock);
+	SysScanDesc scan = systable_beginscan(rel, InvalidOid, false, NULL, 0, NULL);
+	HeapTuple	tup;
+	List	   *result = NIL;
+
+	while (HeapTupleIsValid(tup = systable_getnext(scan)))
+	{
+		Oid			relid = ((Form_pg_foreign_table) GETSTRUCT(tup))->ftrelid;
+
+		if (sx_stream_is(relid))
+			result = lappend_oid(result, relid);
+	}
+	systable_endscan(scan);
+	table_close(rel, AccessShareLock);
 	return result;
 }
 

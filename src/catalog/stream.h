@@ -60,6 +60,9 @@ extern bool sx_stream_same(const SxStream *a, const SxStream *b);
 /* Is this relation a foreign table of the wrapper streamx?  Cheap. */
 extern bool sx_stream_is(Oid relid);
 
+/* All of the database: Oids. */
+extern List *sx_stream_list(void);
+
 /* The value of an option as string, or NULL. */
 extern const char *sx_option_get(const List *options, const char *name);
 

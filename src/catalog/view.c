@@ -769,12 +769,27 @@ sx_view_next_id(void)
 	return (int) nextval_internal(relid, false);
 }
 
+static Datum
+form_options(const SxView *view)
+{
+	StringInfoData options;
+
+	initStringInfo(&options);
+	appendStringInfoChar(&options, '{');
+	append_json_string(&options, "final_column", view->final_column);
+	append_json_string(&options, "notify", view->notify);
+	append_json_string(&options, "sink_name", view->sink_name);
+	append_json_string(&options, "key", view->key);
+	append_json_string(&options, "partition_by", view->partition_by);
+	appendStringInfoChar(&options, '}');
+	return DirectFunctionCall1(jsonb_in, CStringGetDatum(options.data));
+}
+
 void
 sx_view_insert(const SxView *view)
 {
 	Datum		values[VIEWS_NATTS] = {0};
 	bool		nulls[VIEWS_NATTS] = {0};
-	StringInfoData options;
 	ListCell   *lc;
 
 #define SET(column, datum) (values[(column) - 1] = (datum))
@@ -785,14 +800,6 @@ sx_view_insert(const SxView *view)
 			SET(column, CStringGetTextDatum(string)); \
 	} while (0)
 	lock_view(view->relid);
-	initStringInfo(&options);
-	appendStringInfoChar(&options, '{');
-	append_json_string(&options, "final_column", view->final_column);
-	append_json_string(&options, "notify", view->notify);
-	append_json_string(&options, "sink_name", view->sink_name);
-	append_json_string(&options, "key", view->key);
-	append_json_string(&options, "partition_by", view->partition_by);
-	appendStringInfoChar(&options, '}');
 
 	SET(VIEWS_VIEW, ObjectIdGetDatum(view->relid));
 	SET(VIEWS_ID, Int32GetDatum(view->id));
@@ -806,7 +813,7 @@ sx_view_insert(const SxView *view)
 	nulls[VIEWS_RETENTION - 1] = !view->has_retention;
 	SET_STRING(VIEWS_START, view->start);
 	SET(VIEWS_BATCH_INTERVAL, us_interval(view->batch_interval_us));
-	SET(VIEWS_OPTIONS, DirectFunctionCall1(jsonb_in, CStringGetDatum(options.data)));
+	SET(VIEWS_OPTIONS, form_options(view));
 	SET(VIEWS_SETTINGS, form_settings(view->settings));
 	SET(VIEWS_PAUSED, BoolGetDatum(view->paused));
 	SET_STRING(VIEWS_SQLSTATE, view->sqlstate);
@@ -905,6 +912,23 @@ sx_view_set_paused(Oid relid, bool paused)
 		replaces[VIEWS_SQLSTATE - 1] = replaces[VIEWS_ERROR - 1] = true;
 	}
 	update_view(relid, values, nulls, replaces);
+}
+
+void
+sx_view_set_options(const SxView *view)
+{
+	Datum		values[VIEWS_NATTS] = {0};
+	bool		nulls[VIEWS_NATTS] = {0};
+	bool		replaces[VIEWS_NATTS] = {0};
+
+	replaces[VIEWS_LATE - 1] = replaces[VIEWS_RETENTION - 1] = true;
+	replaces[VIEWS_BATCH_INTERVAL - 1] = replaces[VIEWS_OPTIONS - 1] = true;
+	values[VIEWS_LATE - 1] = CStringGetTextDatum(view->keep_late ? "keep" : "drop");
+	values[VIEWS_RETENTION - 1] = us_interval(view->retention_us);
+	nulls[VIEWS_RETENTION - 1] = !view->has_retention;
+	values[VIEWS_BATCH_INTERVAL - 1] = us_interval(view->batch_interval_us);
+	values[VIEWS_OPTIONS - 1] = form_options(view);
+	update_view(view->relid, values, nulls, replaces);
 }
 
 void

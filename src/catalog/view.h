@@ -109,6 +109,9 @@ extern void sx_view_insert(const SxView *view);
 extern void sx_view_delete(Oid relid);	/* and its rows everywhere else */
 extern void sx_view_set_paused(Oid relid, bool paused); /* resume also clears
 														 * the error */
+
+/* late, retention, batch_interval, notify */
+extern void sx_view_set_options(const SxView *view);
 extern void sx_view_set_error(Oid relid, const char *sqlstate, const char *error);
 
 /*

@@ -794,8 +794,8 @@ set_start(const SxView *view)
 }
 
 /* What needs windows that close. */
-static void
-check_closing(const SxView *view, const SxShape *shape, const char *name)
+void
+sx_ddl_check_closing(const SxView *view, const SxShape *shape, const char *name)
 {
 	const SxDerivation *d = shape->derivation;
 	const char *option;
@@ -886,7 +886,7 @@ sx_ddl_create_view(const SxCreateView *stmt)
 	shape = sx_plan_analyze(stmt->query, name);
 	if (shape->strategy != SX_STRATEGY_APPEND && shape->grouped)
 		check_keys(shape, name);
-	check_closing(view, shape, name);
+	sx_ddl_check_closing(view, shape, name);
 	sx_ddl_check_sink_options(view);
 	foreach(lc, sx_plan_joined(shape))
 		tell_held_for_ever(((SxJoined *) lfirst(lc))->shape, name);

@@ -99,6 +99,21 @@ extern void sx_ddl_protect_index(Oid result, Oid index);
 extern void sx_ddl_release_index(Oid result, Oid index);
 extern bool sx_ddl_is_key_index(Oid index);
 
+/* ---- alter_view.c -------------------------------------------------------- */
+
+/* Does ALTER ... SET or RESET name options of continuous views? */
+extern bool sx_ddl_alters_options(const AlterTableStmt *stmt);
+
+/* It does, of a continuous view. */
+extern void sx_ddl_alter_options(const AlterTableStmt *stmt);
+
+/* ERROR if an option needs windows that close, and none do. */
+struct SxShape;
+extern void sx_ddl_check_closing(const SxView *view, const struct SxShape *shape, const char *name);
+
+/* One option, into the view; NULL: back to its default. */
+extern void sx_ddl_read_option(SxView *view, const char *name, const char *value);
+
 /* ---- drop.c ------------------------------------------------------------- */
 
 /* Is a continuous view among the names of DROP [MATERIALIZED] VIEW? */

@@ -24,6 +24,7 @@ typedef struct ViewOption
 } ViewOption;
 
 /* The longest that data may wait: it is a wait, not a schedule. */
+#define BATCH_INTERVAL_US		(200 * INT64CONST(1000))
 #define MAX_BATCH_INTERVAL_US (USECS_PER_HOUR)
 
 static void
@@ -220,6 +221,33 @@ find_option(const char *name)
 			 errhint("Options are emit, lateness, late, retention, start, batch_interval, final_column, sink, notify, key and partition_by.")));
 }
 
+void
+sx_ddl_read_option(SxView *view, const char *name, const char *value)
+{
+	const ViewOption *option = find_option(name);
+
+	/*
+	 * those that can be changed while the view runs: nothing kept depends on
+	 * them
+	 */
+	if (option->read == read_retention)
+		view->has_retention = false;
+	else if (option->read == read_batch_interval)
+		view->batch_interval_us = BATCH_INTERVAL_US;
+	else if (option->read == read_notify)
+		view->notify = NULL;
+	else if (option->read == read_late)
+		view->keep_late = false;
+	else
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot change option \"%s.%s\" of a continuous view", OUR_NAMESPACE, option->name),
+				 errdetail("What the view has kept was made by it."),
+				 errhint("Options that can be changed are retention, late, batch_interval and notify; for another one drop the view and create it anew.")));
+	if (value)
+		option->read(view, option->name, value);
+}
+
 List *
 sx_ddl_read_options(const List *options, SxView *view, bool *continuous)
 {
@@ -229,7 +257,7 @@ sx_ddl_read_options(const List *options, SxView *view, bool *continuous)
 	ListCell   *lc;
 
 	*continuous = false;
-	view->batch_interval_us = 200 * INT64CONST(1000);
+	view->batch_interval_us = BATCH_INTERVAL_US;
 	foreach(lc, options)
 	{
 		DefElem    *def = lfirst_node(DefElem, lc);

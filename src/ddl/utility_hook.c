@@ -274,6 +274,13 @@ names_streamx(const DropStmt *stmt)
 	return false;
 }
 
+/* ALTER ... SET (streamx....) */
+static void
+alter_options(const Utility *utility)
+{
+	sx_ddl_alter_options(castNode(AlterTableStmt, utility->pstmt->utilityStmt));
+}
+
 static void
 alter_table(const Utility *utility)
 {
@@ -281,6 +288,11 @@ alter_table(const Utility *utility)
 										  utility->pstmt->utilityStmt);
 	Oid			relid = existing_relation(stmt->relation);
 
+	if (sx_ddl_alters_options(stmt))
+	{
+		run_with_event_triggers(utility, alter_options);
+		return;
+	}
 	sx_ddl_check_alter_table(stmt);
 	pass_on(utility);
 

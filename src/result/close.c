@@ -9,6 +9,8 @@
  */
 #include "postgres.h"
 
+#define REMOVE_ROWS		100000	/* that one batch removes by retention */
+
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "executor/spi.h"
@@ -29,6 +31,8 @@
 bool
 sx_result_can_close(const SxResult *r, int64 closed_us)
 {
+	if (r->old_left)
+		return true;
 	if (r->derived)
 		return sx_derived_can_close(r, closed_us);
 	return r->shape->window != NULL && closed_us != PG_INT64_MIN &&
@@ -72,7 +76,11 @@ group_of(SxResult *r, TupleTableSlot *slot)
 	return g;
 }
 
-/* Take away the rows of windows that ended this long ago. */
+/*
+ * Take away the rows of windows that ended this long ago: so many with a batch,
+ * the next one goes on.  Looked for only when the bound has moved, as that may
+ * mean to read through the result.
+ */
 static void
 remove_old(SxResult *r, int64 closed_us)
 {
@@ -82,24 +90,31 @@ remove_old(SxResult *r, int64 closed_us)
 	int64		until = closed_us - r->view->retention_us;
 	Oid			type = key->typid;
 	Datum		bound;
+	char	   *table;
 	StringInfoData sql;
 
 	/* the last start of a window that ends by then */
 	if (window->kind != SX_WINDOW_CUMULATE)
 		until = sx_window_start(window, until);
+	if (until <= r->removed_us && !r->old_left)
+		return;
 	bound = Int64GetDatum(until);
 	initStringInfo(&sql);
-	appendStringInfo(&sql, "DELETE FROM %s WHERE %s OPERATOR(pg_catalog.<=) $1",
-					 quote_qualified_identifier(get_namespace_name(get_rel_namespace(r->view->relid)),
-												get_rel_name(r->view->relid)),
-					 quote_identifier(get_attname(r->view->relid,
-												  key->resno, false)));
+	table = quote_qualified_identifier(get_namespace_name(get_rel_namespace(r->view->relid)),
+									   get_rel_name(r->view->relid));
+	appendStringInfo(&sql, "DELETE FROM %s WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY("
+					 "SELECT ctid FROM %s WHERE %s OPERATOR(pg_catalog.<=) $1 LIMIT %d))",
+					 table, table,
+					 quote_identifier(get_attname(r->view->relid, key->resno, false)),
+					 REMOVE_ROWS);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
 	if (SPI_execute_with_args(sql.data, 1, &type, &bound, NULL, false, 0) != SPI_OK_DELETE)
 		elog(ERROR, "could not remove old rows: %s", sql.data);
 	if (SPI_processed > 0)
 		sx_writer_changed(r->view->relid);
+	r->old_left = SPI_processed >= REMOVE_ROWS;
+	r->removed_us = until;
 	SPI_finish();
 	CommandCounterIncrement();
 	UpdateActiveSnapshotCommandId();

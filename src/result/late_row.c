@@ -30,7 +30,8 @@ enum
 	LATE_POSITION,
 	LATE_EVENT_TIME,
 	LATE_ROW_DATA,
-	LATE_NCOLS = LATE_ROW_DATA
+	LATE_ARRIVED,
+	LATE_NCOLS = LATE_ARRIVED
 };
 
 /* A row of a batch with the stream's columns, as JSON text. */
@@ -75,6 +76,7 @@ sx_result_late_row(const SxView *view, const SxStream *stream,
 	values[LATE_ROW_DATA - 1] =
 		DirectFunctionCall1(jsonb_in,
 							CStringGetDatum(text_to_cstring(sx_result_row_as_json(RelationGetDescr(source), batch, row))));
+	values[LATE_ARRIVED - 1] = Int64GetDatum(batch->arrival_us[row]);
 	CatalogTupleInsert(rel, heap_form_tuple(RelationGetDescr(rel), values, nulls));
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(cxt);

@@ -384,6 +384,7 @@ sx_result_open(const SxView *view, const SxShape *shape)
 	r->closed_us = PG_INT64_MIN;
 	r->next_end_us = PG_INT64_MIN;
 	r->left_us = PG_INT64_MIN;
+	r->removed_us = PG_INT64_MIN;
 	r->next_leave_us = shape->sliding ? PG_INT64_MIN : PG_INT64_MAX;
 	r->cxt = CurrentMemoryContext;
 	if (shape->strategy == SX_STRATEGY_APPEND)
@@ -838,6 +839,7 @@ sx_result_forget(SxResult *r)
 {
 	r->next_end_us = PG_INT64_MIN;
 	r->left_us = PG_INT64_MIN;
+	r->removed_us = PG_INT64_MIN;
 	if (r->shape->sliding)
 		r->next_leave_us = PG_INT64_MIN;
 	if (r->session)

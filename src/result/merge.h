@@ -109,6 +109,9 @@ struct SxResult
 	int64		next_leave_us;	/* the same for rows of a sliding window */
 	int64		left_us;		/* none of an earlier time is held;
 								 * PG_INT64_MIN: not known */
+	int64		removed_us;		/* rows from before this have been removed;
+								 * PG_INT64_MIN: not known */
+	bool		old_left;		/* but some were left for the next batch */
 	SxGathered *gathered;		/* NULL: what changes is written at once */
 };
 

@@ -62,6 +62,80 @@ sx_writer_changed(Oid relid)
 	}
 }
 
+/* ---- triggers of the statement ---- */
+
+enum
+{
+	STATEMENT_INSERT,
+	STATEMENT_UPDATE,
+	STATEMENT_DELETE
+};
+
+static bool
+has_statement_triggers(const TriggerDesc *t)
+{
+	return t && (t->trig_insert_before_statement || t->trig_insert_after_statement ||
+				 t->trig_update_before_statement || t->trig_update_after_statement ||
+				 t->trig_delete_before_statement || t->trig_delete_after_statement);
+}
+
+/* The first row is about to be written. */
+static void
+begin_statement(SxWriter *w, int statement)
+{
+	static const CmdType commands[] = {CMD_INSERT, CMD_UPDATE, CMD_DELETE};
+	MemoryContext old;
+
+	if (!w->statements || w->begun[statement])
+		return;
+	w->begun[statement] = true;
+	old = MemoryContextSwitchTo(w->estate->es_query_cxt);
+	if (statement == STATEMENT_INSERT)
+		ExecBSInsertTriggers(w->estate, w->rri);
+	else if (statement == STATEMENT_UPDATE)
+		ExecBSUpdateTriggers(w->estate, w->rri);
+	else
+		ExecBSDeleteTriggers(w->estate, w->rri);
+	w->captures[statement] = MakeTransitionCaptureState(w->rri->ri_TrigDesc,
+														RelationGetRelid(w->rel),
+														commands[statement]);
+	MemoryContextSwitchTo(old);
+}
+
+/*
+ * A row was written by a function that fills no transition tables: without
+ * the triggers of the row, which it has queued.
+ */
+static void
+capture_row(SxWriter *w, int statement, ItemPointer before, TupleTableSlot *after)
+{
+	TransitionCaptureState *capture = w->captures[statement];
+	TriggerDesc *triggers = w->rri->ri_TrigDesc;
+
+	if (capture == NULL)
+		return;
+	w->rri->ri_TrigDesc = NULL;
+	if (statement == STATEMENT_INSERT)
+		ExecARInsertTriggers(w->estate, w->rri, after, NIL, capture);
+	else if (statement == STATEMENT_UPDATE)
+		ExecARUpdateTriggers(w->estate, w->rri, NULL, NULL, before, NULL, after, NIL,
+							 capture, false);
+	else
+		ExecARDeleteTriggers(w->estate, w->rri, before, NULL, capture, false);
+	w->rri->ri_TrigDesc = triggers;
+}
+
+static void
+end_statements(SxWriter *w)
+{
+	if (w->begun[STATEMENT_INSERT])
+		ExecASInsertTriggers(w->estate, w->rri, w->captures[STATEMENT_INSERT]);
+	if (w->begun[STATEMENT_UPDATE])
+		ExecASUpdateTriggers(w->estate, w->rri, w->captures[STATEMENT_UPDATE]);
+	if (w->begun[STATEMENT_DELETE])
+		ExecASDeleteTriggers(w->estate, w->rri, w->captures[STATEMENT_DELETE]);
+}
+
 SxWriter *
 sx_writer_begin(Oid relid)
 {
@@ -96,6 +170,7 @@ sx_writer_begin(Oid relid)
 					 (w->rri->ri_TrigDesc->trig_insert_before_row ||
 					  w->rri->ri_TrigDesc->trig_insert_instead_row)) ||
 		(w->rel->rd_att->constr && w->rel->rd_att->constr->has_generated_stored);
+	w->statements = has_statement_triggers(w->rri->ri_TrigDesc);
 	foreach(lc, watches)
 	{
 		if (((SxWatch *) lfirst(lc))->relid == relid)
@@ -118,6 +193,7 @@ sx_writer_end(SxWriter *w)
 		FreeBulkInsertState(w->bulk);
 		table_finish_bulk_insert(rel, 0);
 	}
+	end_statements(w);
 	AfterTriggerEndQuery(estate);
 	EvalPlanQualEnd(&w->epqstate);
 	ExecCloseIndices(w->rri);
@@ -185,9 +261,12 @@ may_skip(const SxWriter *w)
 void
 sx_writer_insert(SxWriter *w, ItemPointer tid)
 {
+	begin_statement(w, STATEMENT_INSERT);
 	ItemPointerSetInvalid(&w->slot->tts_tid);
 	ExecSimpleRelationInsert(w->rri, w->estate, w->slot);
 	*tid = w->slot->tts_tid;
+	if (ItemPointerIsValid(tid))
+		capture_row(w, STATEMENT_INSERT, NULL, w->slot);
 	if (w->emit && ItemPointerIsValid(tid))
 		sx_emit_row(w->emit, w->slot, NULL, tid);
 	if (w->watches && ItemPointerIsValid(tid))
@@ -248,6 +327,7 @@ sx_writer_flush(SxWriter *w)
 	begin = sx_clock_us();
 	w->nadded = 0;
 	w->added_bytes = 0;
+	begin_statement(w, STATEMENT_INSERT);
 	table_multi_insert(w->rel, w->added, n, w->estate->es_output_cid, 0, w->bulk);
 	for (i = 0; i < n; i++)
 	{
@@ -259,7 +339,8 @@ sx_writer_flush(SxWriter *w)
 		if (w->rri->ri_TrigDesc &&
 			(w->rri->ri_TrigDesc->trig_insert_after_row ||
 			 w->rri->ri_TrigDesc->trig_insert_new_table))
-			ExecARInsertTriggers(w->estate, w->rri, slot, recheck, NULL);
+			ExecARInsertTriggers(w->estate, w->rri, slot, recheck,
+								 w->captures[STATEMENT_INSERT]);
 		list_free(recheck);
 		if (w->places[i])
 			*w->places[i] = slot->tts_tid;
@@ -286,11 +367,13 @@ sx_writer_update(SxWriter *w, ItemPointer tid)
 		sx_writer_tell(w, w->old);
 		ExecClearTuple(w->old);
 	}
+	begin_statement(w, STATEMENT_UPDATE);
 	w->old->tts_tid = *tid;
 	ItemPointerSetInvalid(&w->slot->tts_tid);
 	ExecSimpleRelationUpdate(w->rri, w->estate, &w->epqstate, w->old, w->slot);
 	if (ItemPointerIsValid(&w->slot->tts_tid))
 	{
+		capture_row(w, STATEMENT_UPDATE, &before, w->slot);
 		*tid = w->slot->tts_tid;
 		if (w->emit)
 			sx_emit_row(w->emit, w->slot, &before, tid);
@@ -317,8 +400,10 @@ sx_writer_delete(SxWriter *w, ItemPointer tid)
 		sx_writer_tell(w, w->old);
 		ExecClearTuple(w->old);
 	}
+	begin_statement(w, STATEMENT_DELETE);
 	w->old->tts_tid = *tid;
 	ExecSimpleRelationDelete(w->rri, w->estate, &w->epqstate, w->old);
+	capture_row(w, STATEMENT_DELETE, tid, NULL);
 	ItemPointerSetInvalid(tid);
 	ResetPerTupleExprContext(w->estate);
 }

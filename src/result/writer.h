@@ -32,7 +32,13 @@ extern void sx_writer_watch(SxWatch *watch, MemoryContext cxt);
 /* A statement has changed rows of the table. */
 extern void sx_writer_changed(Oid relid);
 
-/* Open for a part of a transaction; everything lives in its EState. */
+struct TransitionCaptureState;
+
+/*
+ * Open for a part of a transaction; everything lives in its EState.  For
+ * triggers of the statement, what it inserts is one statement, what it updates
+ * another one, and what it deletes.
+ */
 typedef struct SxWriter
 {
 	Relation	rel;
@@ -49,6 +55,11 @@ typedef struct SxWriter
 	Size		added_bytes;
 	TupleTableSlot **added;		/* made as needed, kept */
 	ItemPointer *places;		/* where to say where they are, or NULLs */
+	bool		statements;		/* the table has triggers of the statement */
+	bool		begun[3];		/* INSERT, UPDATE, DELETE: those before it
+								 * have run */
+	struct TransitionCaptureState *captures[3]; /* their transition tables, or
+												 * NULL */
 	BulkInsertState bulk;		/* NULL: the table's pages are used again soon */
 } SxWriter;
 

@@ -15,6 +15,9 @@
 
 #include "access/xact.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "foreign/foreign.h"
 #include "libpq/pqsignal.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -34,6 +37,8 @@
 #include "base/guc.h"
 #include "base/stop.h"
 #include "base/wait_event.h"
+#include "catalog/option.h"
+#include "catalog/stream.h"
 #include "catalog/view.h"
 #include "compat.h"
 #include "source/journal.h"
@@ -43,6 +48,8 @@
 #define LOOK_MS		5000
 #define TRIM_MS		10000
 #define RETRY_MS	1000
+#define REMOVE_ROWS	10000		/* dead letters and the like, at a time and
+								 * stream */
 
 /* Views whose parts are known to depend on them: a dump does not say so. */
 static List *attached = NIL;
@@ -194,6 +201,64 @@ trim_journals(MemoryContext cxt)
 	MemoryContextSwitchTo(cxt);
 }
 
+/* So many of the rows of a stream that arrived this long ago; in a transaction. */
+static void
+remove_arrived(const char *table, Oid stream, const char *option)
+{
+	const char *value = sx_option_get(GetForeignTable(stream)->options, option);
+	Oid			types[2] = {OIDOID, TIMESTAMPTZOID};
+	Datum		args[2];
+	char	   *sql;
+
+	if (value == NULL)
+		return;
+	args[0] = ObjectIdGetDatum(stream);
+	args[1] = TimestampTzGetDatum(GetCurrentTimestamp() - sx_option_interval_us(option, value));
+	sql = psprintf("DELETE FROM %s WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY("
+				   "SELECT ctid FROM %s WHERE stream OPERATOR(pg_catalog.=) $1::pg_catalog.regclass"
+				   " AND arrived OPERATOR(pg_catalog.<) $2 ORDER BY arrived LIMIT %d))",
+				   table, table, REMOVE_ROWS);
+	if (SPI_execute_with_args(sql, 2, types, args, NULL, false, 0) != SPI_OK_DELETE)
+		elog(ERROR, "could not remove old rows: %s", sql);
+}
+
+/*
+ * Remove dead letters and late rows that are older than their streams say, some
+ * at a time.  In a transaction of its own, as it is no batch's affair.
+ */
+static void
+remove_old_rows(MemoryContext cxt)
+{
+	PG_TRY();
+	{
+		ListCell   *lc;
+
+		SetCurrentStatementStartTimestamp();
+		StartTransactionCommand();
+		PushActiveSnapshot(GetTransactionSnapshot());
+		SPI_connect();
+		foreach(lc, sx_stream_list())
+		{
+			remove_arrived("streamx.dead_letters", lfirst_oid(lc), "dead_letter_retention");
+			remove_arrived("streamx.late_rows", lfirst_oid(lc), "late_row_retention");
+		}
+		SPI_finish();
+		PopActiveSnapshot();
+		CommitTransactionCommand();
+	}
+	PG_CATCH();
+	{
+		/* next time: nothing is lost but room */
+		HOLD_INTERRUPTS();
+		EmitErrorReport();
+		FlushErrorState();
+		AbortOutOfAnyTransaction();
+		RESUME_INTERRUPTS();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(cxt);
+}
+
 /*
  * The worker that a group of streams is for: the one that most of them are
  * assigned to, or else the one with the least to do.  The lock is held.
@@ -339,6 +404,7 @@ sx_scheduler_main(Datum arg)
 	BackgroundWorkerUnblockSignals();
 	slot = sx_control_attach(arg);
 	BackgroundWorkerInitializeConnectionByOid(slot->dbid, InvalidOid, 0);
+	SetConfigOption("search_path", "pg_catalog", PGC_SUSET, PGC_S_OVERRIDE);
 	before_shmem_exit(stop_workers_at_exit, (Datum) 0);
 	cxt = AllocSetContextCreate(TopMemoryContext, "streamx scheduler",
 								ALLOCSET_DEFAULT_SIZES);
@@ -380,6 +446,8 @@ sx_scheduler_main(Datum arg)
 		{
 			pgstat_report_activity(STATE_RUNNING, "emptying journals");
 			trim_journals(cxt);
+			pgstat_report_activity(STATE_RUNNING, "removing old dead letters and late rows");
+			remove_old_rows(cxt);
 			pgstat_report_activity(STATE_RUNNING, "sharing out streams");
 			last_trim = GetCurrentTimestamp();
 		}
