@@ -22,6 +22,7 @@
 
 /* a queue that stays full this long will not empty */
 #define FULL_TIMEOUT_MS		60000
+#define SSL_TIMEOUT_MS		2000	/* no connection by TLS for so long */
 
 struct SxKafkaProducer
 {
@@ -92,6 +93,8 @@ failure(SxKafkaProducer *producer, rd_kafka_resp_err_t err, const char *text)
 
 	if (text == NULL || text[0] == '\0')
 		text = rd_kafka_err2str(err);
+	if (err != RD_KAFKA_RESP_ERR__UNKNOWN_PARTITION)
+		sx_kafka_refused(producer->topic, producer->servers, producer->name, err, text);
 	if (strcmp(sqlstate, "08000") != 0)
 		code = MAKE_SQLSTATE(sqlstate[0], sqlstate[1], sqlstate[2],
 							 sqlstate[3], sqlstate[4]);
@@ -193,6 +196,11 @@ sx_kafka_producer_flush(SxKafkaProducer *producer, int timeout_ms)
 		if (producer->failed != RD_KAFKA_RESP_ERR_NO_ERROR)
 			break;
 		if (strcmp(sx_kafka_sqlstate(producer->trouble.err), "28000") == 0)
+			failure(producer, producer->trouble.err, producer->trouble.text);
+
+		/* certificates do not mend by themselves */
+		if (producer->trouble.err == RD_KAFKA_RESP_ERR__SSL && producer->trouble.down &&
+			GetCurrentTimestamp() - start >= SSL_TIMEOUT_MS * INT64CONST(1000))
 			failure(producer, producer->trouble.err, producer->trouble.text);
 		if (GetCurrentTimestamp() - start >= timeout_ms * INT64CONST(1000))
 			failure(producer, RD_KAFKA_RESP_ERR__TIMED_OUT, producer->trouble.text);

@@ -6,7 +6,8 @@
  * PostgreSQL function and may be used from threads of ours; all the rest
  * belongs to the main thread.
  *
- * librdkafka gets no callback of ours.  What it has to say waits in its main
+ * librdkafka gets no callback of ours but one that says why a certificate was
+ * refused.  What it has to say waits in its main
  * queue (log.queue, error events) until somebody polls.
  *-------------------------------------------------------------------------
  */
@@ -165,13 +166,50 @@ sx_kafka_destroy(rd_kafka_t *rk, int timeout_ms)
 		pthread_detach(thread);
 }
 
+/*
+ * librdkafka's errors say that a certificate was refused, its logs why: that is
+ * what the callback in kafka_settings.c has told it.
+ */
+static void
+take_log(rd_kafka_event_t *event, SxKafkaTrouble *trouble)
+{
+	static const char before[] = "callback failed: ";
+	const char *facility;
+	const char *text;
+	const char *reason;
+	int			level;
+
+	if (rd_kafka_event_log(event, &facility, &text, &level) != 0 ||
+		strcmp(facility, "SSLCERTVRFY") != 0 ||
+		(reason = strstr(text, before)) == NULL)
+		return;
+	strlcpy(trouble->certificate, reason + sizeof(before) - 1,
+			sizeof(trouble->certificate));
+}
+
+/* "...certificate verify failed", and why */
+static void
+explain_certificate(SxKafkaTrouble *trouble)
+{
+	static const char failed[] = "certificate verify failed";
+	char	   *at = strstr(trouble->text, failed);
+	size_t		len;
+
+	if (at == NULL || trouble->certificate[0] == '\0')
+		return;
+	len = at - trouble->text + sizeof(failed) - 1;
+	snprintf(trouble->text + len, sizeof(trouble->text) - len, ": %s",
+			 trouble->certificate);
+}
+
 void
 sx_kafka_take_event(rd_kafka_event_t *event, SxKafkaTrouble *trouble)
 {
 	rd_kafka_resp_err_t err = rd_kafka_event_error(event);
 	const char *text = rd_kafka_event_error_string(event);
 
-	/* logs say nothing that errors do not */
+	if (rd_kafka_event_type(event) == RD_KAFKA_EVENT_LOG)
+		take_log(event, trouble);
 	if (rd_kafka_event_type(event) != RD_KAFKA_EVENT_ERROR)
 		return;
 
@@ -183,6 +221,7 @@ sx_kafka_take_event(rd_kafka_event_t *event, SxKafkaTrouble *trouble)
 		trouble->err = err;
 		strlcpy(trouble->text, text ? text : rd_kafka_err2str(err),
 				sizeof(trouble->text));
+		explain_certificate(trouble);
 	}
 }
 
@@ -287,33 +326,40 @@ sx_kafka_client_topic(SxKafkaClient *client)
 }
 
 void
-sx_kafka_client_error(SxKafkaClient *client, rd_kafka_resp_err_t err,
-					  const char *text)
+sx_kafka_refused(const char *topic, const char *servers,
+				 const char *stream_name, rd_kafka_resp_err_t err,
+				 const char *text)
 {
 	const char *sqlstate = sx_kafka_sqlstate(err);
-
-	if (text == NULL || text[0] == '\0')
-		text = rd_kafka_err2str(err);
 
 	if (strcmp(sqlstate, "42704") == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_OBJECT),
 				 errmsg("topic \"%s\" does not exist on \"%s\"",
-						client->topic, client->servers),
+						topic, servers),
 				 errhint("Create the topic, or correct the option topic of stream %s.",
-						 client->name)));
+						 stream_name)));
 	if (strcmp(sqlstate, "42501") == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
 				 errmsg("permission denied for topic \"%s\" on \"%s\": %s",
-						client->topic, client->servers, text),
+						topic, servers, text),
 				 errhint("Grant access on the broker to the user of the user mapping.")));
 	if (strcmp(sqlstate, "28000") == 0)
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION),
 				 errmsg("Kafka at \"%s\" refuses the login: %s",
-						client->servers, text),
+						servers, text),
 				 errhint("Check sasl_username and sasl_password of the user mapping and the server's sasl and security options.")));
+}
+
+void
+sx_kafka_client_error(SxKafkaClient *client, rd_kafka_resp_err_t err,
+					  const char *text)
+{
+	if (text == NULL || text[0] == '\0')
+		text = rd_kafka_err2str(err);
+	sx_kafka_refused(client->topic, client->servers, client->name, err, text);
 	ereport(ERROR,
 			(errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
 			 errmsg("could not reach Kafka at \"%s\": %s", client->servers, text),

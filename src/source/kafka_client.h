@@ -85,6 +85,7 @@ typedef struct SxKafkaTrouble
 	rd_kafka_resp_err_t err;	/* NO_ERROR: none */
 	bool		down;			/* no broker can be reached */
 	char		text[SX_ERROR_LEN];
+	char		certificate[SX_ERROR_LEN];	/* why a broker's was refused last */
 } SxKafkaTrouble;
 
 /*
@@ -180,6 +181,14 @@ extern rd_kafka_t *sx_kafka_client_handle(SxKafkaClient *client);
 extern const char *sx_kafka_client_topic(SxKafkaClient *client);
 
 /* ERROR for what librdkafka reports about this client's stream. */
+/*
+ * ERROR for what is wrong with the topic, the login or the rights; returns if
+ * it is something else.  Main thread.
+ */
+extern void sx_kafka_refused(const char *topic, const char *servers,
+							 const char *stream_name,
+							 rd_kafka_resp_err_t err, const char *text);
+
 pg_noreturn extern void sx_kafka_client_error(SxKafkaClient *client,
 											  rd_kafka_resp_err_t err, const char *text);
 

@@ -7,6 +7,10 @@
  */
 #include "postgres.h"
 
+#ifdef SX_TLS
+#include <openssl/x509.h>
+#endif
+
 #include "commands/defrem.h"
 #include "utils/builtins.h"
 #include "utils/varlena.h"
@@ -322,6 +326,26 @@ sx_kafka_option_nearest(const char *name)
 	return best;
 }
 
+#ifdef SX_TLS
+/*
+ * In librdkafka's threads, so no PostgreSQL function: OpenSSL's verdict on a
+ * broker's certificate stands, and the reason gets into librdkafka's log.
+ */
+static int
+judge_certificate(rd_kafka_t *rk, const char *broker_name, int32_t broker_id,
+				  int *x509_error, int depth, const char *buf, size_t size,
+				  char *errstr, size_t errstr_size, void *opaque)
+{
+	const char *reason;
+
+	if (*x509_error == X509_V_OK)
+		return 1;
+	reason = X509_verify_cert_error_string(*x509_error);
+	strlcpy(errstr, reason ? reason : "not to be trusted", errstr_size);
+	return 0;
+}
+#endif
+
 static void
 destroy_conf(void *conf)
 {
@@ -412,6 +436,9 @@ sx_kafka_conf(const SxStream *stream, SxKafkaRole role)
 		(void) rd_kafka_conf_set(conf, "fetch.queue.backoff.ms", "10",
 								 text, sizeof(text));
 	}
+#ifdef SX_TLS
+	(void) rd_kafka_conf_set_ssl_cert_verify_cb(conf, judge_certificate);
+#endif
 	apply_options(conf, stream, stream->server_options);
 	apply_options(conf, stream, stream->user_options);
 

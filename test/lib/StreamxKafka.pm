@@ -77,10 +77,11 @@ sub _build_tool
 
 =over
 
-=item StreamxKafka->new(props => [ 'name=value', ... ])
+=item StreamxKafka->new(props => [ 'name=value', ... ], scram => { user => password, ... })
 
 Starts a broker, with settings of its own.  With C<@PORT@> and
-C<@CONTROLLER@> in a value the ports are meant.
+C<@CONTROLLER@> in a value the ports are meant.  The users are there for
+SCRAM-SHA-512, where a listener is for it.
 
 =cut
 
@@ -91,6 +92,7 @@ sub new
 		dir   => PostgreSQL::Test::Utils::tempdir('kafka'),
 		port  => 0,
 		props => $params{props} || [],
+		scram => $params{scram} || {},
 	}, $class;
 
 	_build_tool();
@@ -110,6 +112,7 @@ sub _start
 	my $out = "$self->{dir}/start.out";
 	my $err = "$self->{dir}/start.err";
 	my @command = ("$top/scripts/kafka", 'start', $self->{dir}, $self->{port},
+		(map { ('--scram', "$_=$self->{scram}{$_}") } sort keys %{ $self->{scram} }),
 		'--props', @{ $self->{props} });
 	local $ENV{STREAMX_KAFKA_HEAP} = $ENV{STREAMX_KAFKA_HEAP} || '384m';
 
