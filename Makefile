@@ -47,7 +47,7 @@ REGRESS_TESTS += final
 REGRESS_TESTS += join join_levels
 REGRESS_TESTS += derive derive_windows derive_more
 REGRESS_TESTS += cascade
-REGRESS_TESTS += privileges owner_rights
+REGRESS_TESTS += privileges owner_rights shed
 REGRESS_TESTS += distinct
 REGRESS_TESTS += sight alter
 

@@ -148,7 +148,13 @@ extern void sx_ddl_check_kept(const SxView *view, const SxScanBounds *bounds,
 
 /* ---- rebuild.c ---------------------------------------------------------- */
 
-/* streamx.rebuild without asking who may. */
-extern void sx_ddl_rebuild(Oid relid, const char *start);
+/*
+ * streamx.rebuild without asking who may.  shed: groups that fail are given up,
+ * as in a worker; else the error is raised unless some were before.
+ */
+extern void sx_ddl_rebuild(Oid relid, const char *start, bool shed);
+
+/* Deferrable constraints of a result are checked with its rows from now on. */
+extern void sx_ddl_check_at_once(Oid relid);
 
 #endif							/* SX_DDL_DDL_H */

@@ -16,18 +16,22 @@
  */
 #include "postgres.h"
 
+#include "access/table.h"
 #include "access/xact.h"
 #include "base/stop.h"
 #include "catalog/pg_authid.h"
+#include "commands/trigger.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "miscadmin.h"
+#include "nodes/makefuncs.h"
 #include "storage/lmgr.h"
 #include "utils/builtins.h"
 #include "utils/inval.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 #include "utils/snapmgr.h"
 #include "utils/timestamp.h"
 
@@ -95,10 +99,10 @@ table_name(Oid relid)
 
 /*
  * Away with all that is there, as if nothing had been read.  Returns how many
- * dead letters there were.
+ * dead letters there were; *shed is set if there were groups among them.
  */
 static int64
-empty(const SxView *view)
+empty(const SxView *view, bool *shed)
 {
 	SxOwnerScope scope;
 	int64		dead_letters;
@@ -120,7 +124,10 @@ empty(const SxView *view)
 	/* a new file also tells a worker what it has in memory of it */
 	if (names)
 		(void) execute(psprintf("TRUNCATE %s", names), InvalidOid);
-	dead_letters = execute("DELETE FROM streamx.dead_letters WHERE view = $1", view->relid);
+	dead_letters = execute("DELETE FROM streamx.dead_letters WHERE view = $1 AND partition < 0", view->relid);
+	if (dead_letters > 0)
+		*shed = true;
+	dead_letters += execute("DELETE FROM streamx.dead_letters WHERE view = $1", view->relid);
 	(void) execute("DELETE FROM streamx.late_rows WHERE view = $1", view->relid);
 	sx_trusted_leave(&trusted);
 	return dead_letters;
@@ -305,6 +312,31 @@ context_callback(void *arg)
 	errcontext("rebuilding continuous view %s", ((const SxView *) arg)->name);
 }
 
+/*
+ * What is checked at COMMIT would be so with the rights of whoever rebuilds:
+ * the result's deferrable constraints and triggers are for the rows at once.
+ */
+void
+sx_ddl_check_at_once(Oid relid)
+{
+	Relation	rel = table_open(relid, AccessShareLock);
+	ConstraintsSetStmt *immediate = makeNode(ConstraintsSetStmt);
+	int			i;
+
+	for (i = 0; rel->trigdesc && i < rel->trigdesc->numtriggers; i++)
+	{
+		const Trigger *trigger = &rel->trigdesc->triggers[i];
+
+		if (trigger->tgdeferrable && OidIsValid(trigger->tgconstraint))
+			immediate->constraints = lappend(immediate->constraints,
+											 makeRangeVar(get_namespace_name(RelationGetNamespace(rel)),
+														  get_constraint_name(trigger->tgconstraint), -1));
+	}
+	table_close(rel, NoLock);
+	if (immediate->constraints)
+		AfterTriggerSetState(immediate);
+}
+
 static void
 check_start(const char *start)
 {
@@ -313,7 +345,7 @@ check_start(const char *start)
 }
 
 void
-sx_ddl_rebuild(Oid relid, const char *start)
+sx_ddl_rebuild(Oid relid, const char *start, bool shed)
 {
 	SxViewRun	run = {0};
 	SxViewCounters before;
@@ -342,7 +374,8 @@ sx_ddl_rebuild(Oid relid, const char *start)
 	run.relid = relid;
 	run.view = view;
 	run.cxt = CurrentMemoryContext;
-	dead_letters = empty(view);
+	sx_ddl_check_at_once(relid);
+	dead_letters = empty(view, &shed);
 	sx_result_begin(view, &run.counters);
 	CommandCounterIncrement();
 	UpdateActiveSnapshotCommandId();
@@ -355,7 +388,7 @@ sx_ddl_rebuild(Oid relid, const char *start)
 		read_stream(&run, sx_stream_get(lfirst_oid(lc), view->owner), start);
 	if (view->sources == NIL)
 		sx_batch_rebuilt(&run, sx_stream_get(linitial_oid(view->streams), view->owner),
-						 before.watermark_us);
+						 before.watermark_us, shed);
 
 	/* late rows and dead letters are those that there are now */
 	run.counters.rows_late -= before.rows_late;
@@ -390,6 +423,6 @@ streamx_rebuild(PG_FUNCTION_ARGS)
 				 errmsg("streamx.rebuild() needs isolation level READ COMMITTED"),
 				 errhint("Call it in a transaction of its own.")));
 
-	sx_ddl_rebuild(relid, start);
+	sx_ddl_rebuild(relid, start, false);
 	PG_RETURN_VOID();
 }

@@ -67,7 +67,8 @@ typedef struct Target
 {
 	SxViewRun	run;
 	SxViewCounters before;
-	bool		rebuild;		/* keeps open windows in memory */
+	bool		rebuild;		/* keeps open windows in memory, or has given
+								 * up groups */
 	bool		touched;
 } Target;
 
@@ -338,8 +339,24 @@ read_letter(Source *source, const Letter *letter)
 
 /* ---- views ---- */
 
+/* Is there a group of the view among them, which takes its rows to be had? */
+static bool
+has_group(const List *letters, Oid view)
+{
+	ListCell   *lc;
+
+	foreach(lc, letters)
+	{
+		const Letter *letter = lfirst(lc);
+
+		if (letter->view == view && letter->partition == SX_SHED_PARTITION)
+			return true;
+	}
+	return false;
+}
+
 static Target *
-open_target(Oid relid)
+open_target(Oid relid, const List *letters)
 {
 	Target	   *target;
 	SxView	   *view;
@@ -362,10 +379,11 @@ open_target(Oid relid)
 	target->run.relid = relid;
 	target->run.view = view;
 	target->run.cxt = CurrentMemoryContext;
+	sx_ddl_check_at_once(relid);
 	sx_view_counters(relid, &target->before);
 	sx_owner_enter(view, &scope);
 	sx_view_prepare(&target->run);
-	target->rebuild = sx_result_in_memory(target->run.result);
+	target->rebuild = sx_result_in_memory(target->run.result) || has_group(letters, relid);
 	sx_owner_leave(&scope);
 	target->run.watermark_us = target->run.next_watermark_us = target->before.watermark_us;
 	if (!target->rebuild)
@@ -374,7 +392,7 @@ open_target(Oid relid)
 }
 
 static Source *
-open_source(Oid relid)
+open_source(Oid relid, const List *letters)
 {
 	Source	   *source = palloc0(sizeof(Source));
 	ListCell   *lc;
@@ -397,7 +415,7 @@ open_source(Oid relid)
 				 errhint("Try again.")));
 	foreach(lc, sx_view_list_of_stream(relid))
 	{
-		Target	   *target = open_target(lfirst_oid(lc));
+		Target	   *target = open_target(lfirst_oid(lc), letters);
 
 		if (target)
 			source->targets = lappend(source->targets, target);
@@ -438,6 +456,18 @@ reprocess_letter(Source *source, const Letter *letter)
 
 	if (source->decoder == NULL && letter->payload == NULL)
 		return 0;				/* kept before rows were */
+	if (letter->partition == SX_SHED_PARTITION)
+	{
+		change_letter("DELETE FROM streamx.dead_letters WHERE id = $1", letter, NULL);
+		foreach(lc, source->targets)
+		{
+			Target	   *target = lfirst(lc);
+
+			if (target->run.relid == letter->view)
+				(void) feed(source, target);	/* by the rebuild to come */
+		}
+		return 1;
+	}
 	read_letter(source, letter);
 	if (source->batch->nrows == 0)
 	{
@@ -459,18 +489,25 @@ reprocess_letter(Source *source, const Letter *letter)
 	return done;
 }
 
+/* Dead letters of the view, groups among them. */
 static int64
-letters_of(Oid stream, Oid view)
+letters_of(Oid view)
 {
-	SxSkip	   *letters;
-	int			all;
-	int			of_stream;
+	Oid			type = OIDOID;
+	Datum		value = ObjectIdGetDatum(view);
+	SxTrustedScope trusted;
+	int64		result;
 
-	letters = sx_result_dead_letters(stream, view, &all);
-	pfree(letters);
-	letters = sx_result_dead_letters(stream, InvalidOid, &of_stream);
-	pfree(letters);
-	return all - of_stream;
+	sx_trusted_enter(BOOTSTRAP_SUPERUSERID, &trusted);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (SPI_execute_with_args("SELECT FROM streamx.dead_letters WHERE view = $1",
+							  1, &type, &value, NULL, true, 0) != SPI_OK_SELECT)
+		elog(ERROR, "could not read dead letters");
+	result = (int64) SPI_processed;
+	SPI_finish();
+	sx_trusted_leave(&trusted);
+	return result;
 }
 
 /* Returns how many of the rows that it was to get again have failed again. */
@@ -490,9 +527,9 @@ finish_target(const Source *source, Target *target)
 	CacheInvalidateRelcacheByRelid(run->relid);
 	if (!target->rebuild)
 		return 0;
-	sx_ddl_rebuild(run->relid, NULL);
+	sx_ddl_rebuild(run->relid, NULL, true);
 	UpdateActiveSnapshotCommandId();
-	return letters_of(source->def->relid, run->relid);
+	return letters_of(run->relid);
 }
 
 static int64
@@ -554,7 +591,7 @@ streamx_reprocess(PG_FUNCTION_ARGS)
 		{
 			done -= finish_source(source);
 			LockRelationOid(letter->stream, AccessShareLock);
-			source = open_source(letter->stream);
+			source = open_source(letter->stream, letters);
 		}
 		done += reprocess_letter(source, letter);
 	}

@@ -173,6 +173,10 @@ sx_result_dead_letters(Oid stream, Oid view, int *n)
 
 		if (!isnull && of != view)
 			continue;
+
+		/* a group is no row of the stream */
+		if (DatumGetInt32(heap_getattr(tuple, DL_PARTITION, desc, &isnull)) == SX_SHED_PARTITION)
+			continue;
 		if (*n == max)
 		{
 			max *= 2;

@@ -352,6 +352,15 @@ int
 sx_result_store(SxResult *r, SxWriter *w, SxKeyIndex *index, SxGroup *g,
 				const Datum *values, const bool *nulls)
 {
+	if (r->closing && r->shed != SX_SHED_NOTHING)
+		return sx_result_store_or_shed(r, g, values, nulls);
+	return sx_result_store_row(r, w, index, g, values, nulls);
+}
+
+int
+sx_result_store_row(SxResult *r, SxWriter *w, SxKeyIndex *index, SxGroup *g,
+					const Datum *values, const bool *nulls)
+{
 	bool		qualifies = sx_result_project(r, g, values, nulls, w->slot);
 	bool		exists;
 

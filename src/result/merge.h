@@ -113,6 +113,9 @@ struct SxResult
 								 * PG_INT64_MIN: not known */
 	bool		old_left;		/* but some were left for the next batch */
 	SxGathered *gathered;		/* NULL: what changes is written at once */
+	SxShed		shed;			/* of groups that cannot be written as their
+								 * window closes */
+	int64		nshed;
 };
 
 /* ---- gather.c: what changed in several rounds is written once ---- */
@@ -165,6 +168,15 @@ extern bool sx_result_project(SxResult *result, const SxGroup *group,
 extern int	sx_result_store(SxResult *result, SxWriter *writer,
 							SxKeyIndex *index, SxGroup *group,
 							const Datum *values, const bool *nulls);
+
+/* The same, whatever becomes of groups that fail. */
+extern int	sx_result_store_row(SxResult *result, SxWriter *writer,
+								SxKeyIndex *index, SxGroup *group,
+								const Datum *values, const bool *nulls);
+
+/* shed.c: the same, in a subtransaction; a group that fails is given up */
+extern int	sx_result_store_or_shed(SxResult *result, SxGroup *group,
+									const Datum *values, const bool *nulls);
 
 /* Leave out the groups of windows that are closed; returns how many. */
 extern int64 sx_result_drop_closed(SxResult *result, SxRows *rows, int64 closed_us);

@@ -128,6 +128,22 @@ extern void sx_result_lock(const SxResult *result);
  */
 extern int64 sx_result_close(SxResult *result, int64 closed_us);
 
+/* Is this the fault of a row, which others need not suffer for? */
+extern bool sx_result_is_row_error(int sqlstate);
+
+/* What becomes of a group whose row fails as its window closes. */
+typedef enum SxShed
+{
+	SX_SHED_NOTHING,			/* the error is raised */
+	SX_SHED_COUNT,				/* it is left out */
+	SX_SHED_KEEP,				/* and kept as a dead letter */
+} SxShed;
+
+#define SX_SHED_PARTITION	(-1)	/* of such dead letters */
+
+extern void sx_result_set_shed(SxResult *result, SxShed shed);
+extern int64 sx_result_nshed(const SxResult *result);	/* since then */
+
 /*
  * Of a derived view: those of cores that join no streams, for which nothing is
  * waited for.

@@ -81,17 +81,10 @@ typedef enum Blame
 static Blame
 blame(int sqlstate)
 {
+	if (sx_result_is_row_error(sqlstate))
+		return BLAME_ROW;
 	switch (ERRCODE_TO_CATEGORY(sqlstate))
 	{
-		case ERRCODE_DATA_EXCEPTION:
-		case ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION:
-		case ERRCODE_CARDINALITY_VIOLATION:
-		case ERRCODE_SQL_ROUTINE_EXCEPTION:
-		case ERRCODE_EXTERNAL_ROUTINE_EXCEPTION:
-		case ERRCODE_EXTERNAL_ROUTINE_INVOCATION_EXCEPTION:
-		case ERRCODE_PLPGSQL_ERROR:
-		case ERRCODE_PROGRAM_LIMIT_EXCEEDED:
-			return BLAME_ROW;
 		case ERRCODE_CONNECTION_EXCEPTION:
 		case ERRCODE_TRANSACTION_ROLLBACK:
 		case ERRCODE_INSUFFICIENT_RESOURCES:
@@ -764,10 +757,10 @@ flush_gathered(SxViewRun *run)
 /*
  * The view's part of a round, in a subtransaction around those of its rows:
  * when the view does not get through, nothing of what it did stays, as its
- * progress does not move either.
+ * progress does not move either.  *closing: that it was in closing windows.
  */
 static void
-run_view(SxViewRun *run, BatchInput *in, ViewOutcome *outcome)
+try_view(SxViewRun *run, BatchInput *in, ViewOutcome *outcome, volatile bool *closing)
 {
 	MemoryContext old = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -824,7 +817,9 @@ run_view(SxViewRun *run, BatchInput *in, ViewOutcome *outcome)
 			else if (!in->task->refill)
 			{
 				flush_gathered(run);
+				*closing = true;
 				close_windows(run, in->task, run->closed_before_us);
+				*closing = false;
 				leave_window(run);
 				finish_sink(run);
 				settle(run, in);
@@ -868,6 +863,29 @@ run_view(SxViewRun *run, BatchInput *in, ViewOutcome *outcome)
 	if (!outcome->again)
 		run->failures = 0;
 	note_spent(run, &before, begin);
+}
+
+/*
+ * Groups whose rows fail as their window closes are given up, the others are
+ * written.
+ */
+static void
+run_view(SxViewRun *run, BatchInput *in, ViewOutcome *outcome)
+{
+	volatile bool closing = false;
+
+	try_view(run, in, outcome, &closing);
+	if (!closing || !outcome->stopped || !in->first ||
+		in->def->on_error == SX_ON_ERROR_STOP ||
+		!sx_result_is_row_error(outcome->error->sqlerrcode))
+		return;
+	FreeErrorData(outcome->error);
+	sx_result_set_shed(run->result, in->def->on_error == SX_ON_ERROR_SKIP ?
+					   SX_SHED_COUNT : SX_SHED_KEEP);
+	closing = false;
+	try_view(run, in, outcome, &closing);
+	run->counters.dead_letters += sx_result_nshed(run->result);
+	sx_result_set_shed(run->result, SX_SHED_NOTHING);
 }
 
 static void stop_view(SxTask *task, SxViewRun *run, ErrorData *error);
@@ -1588,7 +1606,7 @@ sx_batch_rebuild(SxViewRun *run, const SxStream *stream, SxBatch *batch)
 }
 
 void
-sx_batch_rebuilt(SxViewRun *run, const SxStream *stream, int64 watermark_us)
+sx_batch_rebuilt(SxViewRun *run, const SxStream *stream, int64 watermark_us, bool shed)
 {
 	BatchInput	in;
 	SxTask		task;
@@ -1600,7 +1618,10 @@ sx_batch_rebuilt(SxViewRun *run, const SxStream *stream, int64 watermark_us)
 	run->next_watermark_us = watermark_us;
 	if (!expire_rows(run, &in, &outcome))
 		raise_outcome(run, &outcome);
+	sx_result_set_shed(run->result, shed ? SX_SHED_KEEP : SX_SHED_NOTHING);
 	close_windows(run, &task, PG_INT64_MIN);
+	run->counters.dead_letters += sx_result_nshed(run->result);
+	sx_result_set_shed(run->result, SX_SHED_NOTHING);
 	leave_window(run);
 	sx_owner_enter(run->view, &scope);
 	CommandCounterIncrement();

@@ -226,10 +226,10 @@ extern void sx_batch_feed_end(SxViewRun *run);
 
 /*
  * All rows were there: close windows, store what is in memory only.  stream:
- * any of the view's.
+ * any of the view's; shed: groups whose rows fail are given up.
  */
 extern void sx_batch_rebuilt(SxViewRun *run, const SxStream *stream,
-							 int64 watermark_us);
+							 int64 watermark_us, bool shed);
 
 /* The part of the batch of a view over other views; false: it did not get
  * through, and stops or is tried again. */
