@@ -35,7 +35,7 @@
 #define CHUNK_MS		10		/* after its first row it waits no longer */
 #define POLL_MSGS		4096
 #define IDLE_MS			1000	/* longest wait for the first message */
-#define QUEUE_BYTES		(64 * 1024 * 1024)	/* read ahead at most */
+#define QUEUE_BYTES		(32 * 1024 * 1024)	/* read ahead at most */
 #define FREE_BATCHES	16		/* kept for use again */
 
 struct SxReader

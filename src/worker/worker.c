@@ -28,6 +28,7 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 
+#include "base/clock.h"
 #include "base/guc.h"
 #include "base/wait_event.h"
 #include "compat.h"
@@ -40,8 +41,16 @@
 #define SYNC_MS			10000	/* look at the catalog at least this often */
 #define BACKLOG_MS		1000	/* batches gather this long while behind */
 #define MIN_PAUSE_MS	20		/* between looks at a source we are woken for */
+#define MIN_GATHER_MS	5		/* rows gather at least this long */
+#define BUSY_SHARE		0.3		/* of our time: then they gather longest */
+#define BUSY_MS			100		/* it is measured over such stretches */
 
 static int	ready_fd = -1;
+
+/* share of our time that batches take, smoothed */
+static double busy = 0;
+static int64 busy_since_us = 0;
+static int64 busy_us = 0;
 
 static void
 close_at_exit(int code, Datum arg)
@@ -50,7 +59,27 @@ close_at_exit(int code, Datum arg)
 	sx_streams_close_all();
 }
 
-/* How long rows of this task may gather before they go. */
+/* A batch took so long (0: none was run); now and then see what share that is. */
+static void
+note_busy(int64 took_us)
+{
+	int64		now = sx_clock_us();
+	int64		past = now - busy_since_us;
+	double		share;
+
+	busy_us += took_us;
+	if (past < BUSY_MS * INT64CONST(1000))
+		return;
+	share = Min((double) busy_us / past, 1.0);
+	busy = past > USECS_PER_SEC ? share : (busy + share) / 2;
+	busy_since_us = now;
+	busy_us = 0;
+}
+
+/*
+ * How long rows of this task may gather before they go: the less there is to
+ * do, the shorter.
+ */
 static int64
 gather_ms(SxTask *task)
 {
@@ -63,7 +92,8 @@ gather_ms(SxTask *task)
 	/* behind by more than a second's worth: bigger batches cost less */
 	if (task->stream->lag_rows > 5 * task->last_rows && task->last_rows > 1000)
 		return BACKLOG_MS;
-	return interval / 2;
+	return Max((int64) (interval / 2 * Min(busy / BUSY_SHARE, 1.0)),
+			   Min(MIN_GATHER_MS, interval / 2));
 }
 
 /* Milliseconds until the task has to be looked at; 0: now. */
@@ -119,6 +149,7 @@ run_task(SxTask *task)
 	uint64		round = sx_report_round(task);
 	bool		refill = task->refill != NULL;
 	SxBatchOutcome outcome;
+	int64		begin = sx_clock_us();
 
 	/* who sees the batch committed shall see the stream's state as well */
 	if (task->stream->status_ms == 0)
@@ -128,6 +159,7 @@ run_task(SxTask *task)
 	}
 	sx_report_doing(task, "reading");
 	outcome = sx_batch_run(task);
+	note_busy(sx_clock_us() - begin);
 	task->last_look_ms = sx_now_ms();
 	if (outcome == SX_BATCH_NOTHING)
 	{
@@ -229,6 +261,7 @@ sx_worker_main(Datum arg)
 			session_settings();
 		}
 
+		note_busy(0);
 		now = sx_now_ms();
 		if (changes_now() != seen || sx_streams_stale() || now - synced > SYNC_MS)
 		{
