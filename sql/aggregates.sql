@@ -306,7 +306,7 @@ EXCEPTION WHEN feature_not_supported THEN
 END $$;
 CALL oracle.view('n', 'n_merged', 'SELECT k, count(*)' || coalesce(those('{
   {any_value(anyelement), any_value(t)}, {min(bytea), min(b)}, {max(bytea), max(b) FILTER (WHERE id > 10)},
-  {min(record), min(p)}, {max(record), max(p)}}'), '') || ' FROM {s} GROUP BY k');
+  {min(record), min(p)::text}, {max(record), max(p)::text}}'), '') || ' FROM {s} GROUP BY k');
 CALL oracle.view('n', 'n_held', 'SELECT k, array_agg(i), string_agg(t, '','')' || coalesce(those('{
   {json_agg_strict(anyelement), json_agg_strict(i)}, {jsonb_agg_strict(anyelement), jsonb_agg_strict(i)},
   {"json_object_agg_strict(\"any\", \"any\")", "json_object_agg_strict(id, i)"},

@@ -35,6 +35,11 @@ sx_chroot_make() {
 	# a mirror that lags behind is good enough for a test
 	printf 'Acquire::Check-Valid-Until "false";\n' >"$new/etc/apt/apt.conf.d/50streamx"
 	apt-config dump --no-empty Acquire::http::Proxy >>"$new/etc/apt/apt.conf.d/50streamx"
+	# a stable release comes with its updates, like any system
+	if [ "$suite" != sid ]; then
+		sed -n -E "s,^deb ([^ ]*[^/])/* $suite .*,deb \1 $suite-updates main\ndeb \1-security $suite-security main,p" \
+			"$new/etc/apt/sources.list" >"$new/etc/apt/sources.list.d/updates.list"
+	fi
 	touch "$new/complete"
 	mv "$new" "$dir"
 }

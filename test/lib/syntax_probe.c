@@ -84,9 +84,8 @@ compare_parse(PG_FUNCTION_ARGS)
 
 /* As the scanner does it: the word ends in a zero while it is looked up. */
 static bool
-look_up(char *text, const char *word)
+look_up(char *start, const char *word)
 {
-	char	   *start = strstr(text, word);
 	char		after = start[strlen(word)];
 	int			keyword;
 
@@ -113,7 +112,8 @@ taken_across_pages(PG_FUNCTION_ARGS)
 		elog(ERROR, "mmap: %m");
 	memcpy(text, first, strlen(first));
 	memcpy(pages + size, second, strlen(second));
-	look_up(text, "create");
+	look_up(strstr(text, "create"), "create");
+	/* strstr() may read on behind what it finds */
 	text = strstr(text, "continuous");
 	if ((strcmp(state, "none") == 0 && mprotect(away, size, PROT_NONE) != 0) ||
 		(strcmp(state, "gone") == 0 && munmap(away, size) != 0))
