@@ -17,6 +17,7 @@
 #include "catalog/pg_type_d.h"
 #include "utils/uuid.h"
 
+#include "compat.h"
 #include "decode/decode.h"
 #include "decode/value.h"
 #include "source/lines.h"
