@@ -523,6 +523,7 @@ kafka_seek(SxSource *source, const SxPosition *positions, int npositions,
 	src->start = kind;
 	src->start_us = start_us;
 	src->settled = false;
+	src->unknown_looks = 0;
 	src->failed = false;
 	src->waker.was_full = false;
 	src->woken = false;

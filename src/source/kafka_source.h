@@ -77,6 +77,9 @@ typedef struct SxKafkaSource
 	int			nsaved;
 	bool		settled;		/* the first look was taken */
 	bool		was_missing;	/* there was no such topic at first */
+	int64		unknown_ms;		/* a topic that was read is unknown since; 0:
+								 * it is there */
+	int			unknown_looks;	/* so often */
 	bool		failed;
 
 	/* offsets that "start" was found to mean, for the seeks after */

@@ -20,6 +20,10 @@
 #define LOOK_TIMEOUT_MS		1500
 #define RETRY_MAX_MS		2000
 
+/* unknown for less, it is a broker that does not know yet */
+#define DELETED_LOOKS		3
+#define DELETED_MS			2000
+
 int64
 sx_kafka_clock_ms(void)
 {
@@ -296,6 +300,54 @@ partitions_lost(SxKafkaSource *src, int n, int known)
 							  src->topic, n, known);
 }
 
+static bool
+is_deleted(const SxKafkaSource *src)
+{
+	return src->unknown_looks >= DELETED_LOOKS &&
+		sx_kafka_clock_ms() - src->unknown_ms >= DELETED_MS;
+}
+
+/*
+ * A topic that was read is unknown.  Of one that comes next by this name
+ * nothing is to be fetched at our offsets.
+ */
+static void
+topic_is_missing(SxKafkaSource *src)
+{
+	if (src->unknown_looks++ == 0)
+		src->unknown_ms = sx_kafka_clock_ms();
+	if (!is_deleted(src))
+		return;
+	for (int p = 0; p < src->nparts; p++)
+		sx_kafka_source_stop_partition(src, p);
+}
+
+/*
+ * The topic is there again after it was gone.  Its offsets are new ones, also
+ * where they reach beyond those that we have read.
+ */
+static void
+topic_is_new(SxKafkaSource *src)
+{
+	if (!src->continue_on_loss)
+	{
+		sx_kafka_source_state(src, SX_CONN_FAILED, "55000",
+							  "topic \"%s\" was deleted and created anew; set on_data_loss to continue, or create the views anew",
+							  src->topic);
+		return;
+	}
+	snprintf(src->note, sizeof(src->note),
+			 "topic \"%s\" was deleted and created anew: it is read from its beginning",
+			 src->topic);
+	for (int p = 0; p < src->nparts; p++)
+	{
+		pthread_mutex_lock(&src->lock);
+		src->parts[p].next_offset = 0;
+		src->parts[p].moved = true;
+		pthread_mutex_unlock(&src->lock);
+	}
+}
+
 /* The offset that we asked for is not there. */
 void
 sx_kafka_source_offset_lost(SxKafkaSource *src, int p)
@@ -382,9 +434,14 @@ sx_kafka_source_look(SxKafkaSource *src)
 	{
 		if (err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART && !src->settled)
 			src->was_missing = true;
+		if (err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART && src->settled)
+			topic_is_missing(src);
 		sx_kafka_source_down(src, err);
 		return;
 	}
+	if (is_deleted(src))
+		topic_is_new(src);
+	src->unknown_looks = 0;
 
 	if (!src->settled)
 	{
