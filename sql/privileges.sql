@@ -104,8 +104,7 @@ CREATE VIEW v WITH (streamx.continuous, streamx.sink = 'work.secret') AS SELECT 
 SELECT streamx.create_continuous_view('v', 'SELECT n FROM secret');
 CREATE VIEW readers WITH (streamx.continuous) AS SELECT count(*) FROM s;
 INSERT INTO s VALUES (now(), 1, 'a');
-COPY s FROM stdin;
-\.
+\copy s FROM /dev/null
 RESET ROLE;
 
 -- ---- data: one row without a number, one late, one that fails ----

@@ -531,9 +531,33 @@ empty_set_value(const SxGroupingSets *sets, const SxKey *key)
 	elog(ERROR, "column of grouping sets not found");
 }
 
+typedef struct EmptySetContext
+{
+	List	   *keys;			/* as the query has them */
+	List	   *values;			/* in the empty set */
+} EmptySetContext;
+
+static Node *
+empty_set_mutator(Node *node, void *context)
+{
+	EmptySetContext *empty = context;
+	ListCell   *key;
+	ListCell   *value;
+
+	if (node == NULL)
+		return NULL;
+	forboth(key, empty->keys, value, empty->values)
+	{
+		if (equal(node, lfirst(key)))
+			return copyObject(lfirst(value));
+	}
+	return expression_tree_mutator(node, empty_set_mutator, context);
+}
+
 void
 sx_plan_empty_set(SxShape *shape, const SxGroupingSets *sets)
 {
+	EmptySetContext empty = {0};
 	Query	   *query;
 	int			i = 0;
 	ListCell   *lc;
@@ -550,8 +574,18 @@ sx_plan_empty_set(SxShape *shape, const SxGroupingSets *sets)
 
 		tle->ressortgroupref = 0;
 		if (i < shape->nkeys)
-			tle->expr = empty_set_value(sets, &shape->keys[i++]);
+		{
+			Expr	   *value = empty_set_value(sets, &shape->keys[i++]);
+
+			empty.keys = lappend(empty.keys, tle->expr);
+			empty.values = lappend(empty.values, value);
+			tle->expr = value;
+		}
+		else
+			/* what an aggregate takes once per group may be a key */
+			tle->expr = (Expr *) empty_set_mutator((Node *) tle->expr, &empty);
 	}
+	query->havingQual = empty_set_mutator(query->havingQual, &empty);
 
 	/* aggregates of no rows; without any, the row alone */
 	if (query->hasAggs)
