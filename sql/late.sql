@@ -108,7 +108,7 @@ SELECT pg_sleep(0.5);
 INSERT INTO e3 VALUES ('2026-01-01 12:09Z', 1), ('2026-01-01 12:11Z', 1);
 SELECT streamx.wait('older'), streamx.wait('newer');
 SELECT 'older' AS view, * FROM older UNION ALL SELECT 'newer', * FROM newer ORDER BY 1, 2;
-SELECT view, watermark, rows_late FROM streamx.views WHERE view IN ('older'::regclass, 'newer'::regclass) ORDER BY 1::text;
+SELECT view, watermark, rows_late FROM streamx.views WHERE view IN ('older'::regclass, 'newer'::regclass) ORDER BY view::text;
 DROP FOREIGN TABLE e3 CASCADE;
 
 SET client_min_messages = warning;
