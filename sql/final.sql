@@ -203,7 +203,8 @@ SELECT view, next_offset - replay_offset BETWEEN 5 AND 11 AS replays FROM stream
 INSERT INTO s VALUES ('2026-01-01 00:02:40Z', 1, 0), ('2026-01-01 00:02:41Z', 9, 0);
 SELECT wait_all();
 SELECT * FROM stored();
-INSERT INTO s VALUES ('2026-01-01 00:03:00Z', 7, 1);
+-- a window goes from there, and another one there, in one batch
+INSERT INTO s VALUES ('2026-01-01 00:02:50Z', 5, -1), ('2026-01-01 00:03:00Z', 7, 1);
 SELECT wait_all();
 TABLE p;
 TABLE q;
@@ -221,6 +222,8 @@ SELECT * FROM ph ORDER BY w, k;
 INSERT INTO s VALUES ('2026-01-01 00:04:30Z', 2, 1);
 SELECT wait_all();
 SELECT * FROM ph ORDER BY w, k;
+SELECT * FROM p ORDER BY w;
+SELECT * FROM q ORDER BY w;
 SELECT * FROM stored();
 SELECT view, state, dead_letters FROM streamx.views ORDER BY view::text COLLATE "C";
 

@@ -230,6 +230,9 @@ spill(SxResult *r)
 	}
 	sx_state_end(&state);
 	open->spilling = true;
+
+	/* the cache of stored groups does not have these */
+	r->groups->whole_after = PG_INT64_MAX;
 }
 
 void
