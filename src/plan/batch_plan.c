@@ -13,6 +13,7 @@
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
+#include "storage/lmgr.h"
 
 #include "compat.h"
 #include "fdw/batch_scan.h"
@@ -58,6 +59,32 @@ keep_aggregation(Query *query)
 	return query;
 }
 
+static bool
+lock_walker(Node *node, void *context)
+{
+	if (node == NULL)
+		return false;
+	if (IsA(node, RangeTblEntry))
+	{
+		RangeTblEntry *rte = (RangeTblEntry *) node;
+
+		if (rte->rtekind == RTE_RELATION)
+			LockRelationOid(rte->relid, AccessShareLock);
+		return false;
+	}
+	if (IsA(node, Query))
+		return query_tree_walker((Query *) node, lock_walker, context,
+								 QTW_EXAMINE_RTES_BEFORE);
+	return expression_tree_walker(node, lock_walker, context);
+}
+
+PlannedStmt *
+sx_plan_query(Query *query, ParamListInfo params)
+{
+	(void) lock_walker((Node *) query, NULL);
+	return sx_planner(query, params);
+}
+
 PlannedStmt *
 sx_plan_for_batch(Query *query, double rows)
 {
@@ -71,7 +98,7 @@ sx_plan_for_batch(Query *query, double rows)
 	sx_fdw_batch_rows = rows;
 	PG_TRY();
 	{
-		stmt = sx_planner(keep_aggregation(query), NULL);
+		stmt = sx_plan_query(keep_aggregation(query), NULL);
 	}
 	PG_FINALLY();
 	{

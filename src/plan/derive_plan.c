@@ -256,15 +256,15 @@ sx_plan_derive(const SxShape *shape, const Oid *tables, SxDeriveScope scope,
 		rte->inFromCl = true;
 		query = select_from(rte, tlist, quals);
 	}
-	return sx_planner(query, params);
+	return sx_plan_query(query, params);
 }
 
 PlannedStmt *
 sx_plan_prune(const SxShape *shape, const Oid *tables, SxDeriveScope scope,
 			  ParamListInfo params)
 {
-	return sx_planner(over_tables(shape->derivation, shape->derivation->prune, tables, scope),
-					  params);
+	return sx_plan_query(over_tables(shape->derivation, shape->derivation->prune, tables, scope),
+						 params);
 }
 
 PlannedStmt *
@@ -296,5 +296,5 @@ sx_plan_derived_rows(const SxShape *shape, Oid result, SxDeriveScope scope,
 						is_asked_for((Node *) makeVar(1, d->parts[i].resno, d->parts[i].typid,
 													  d->parts[i].typmod, d->parts[i].collation, 0),
 									 i + 1, d->parts[i].typid, scope));
-	return sx_planner(select_from(table_entry(result, names), tlist, quals), params);
+	return sx_plan_query(select_from(table_entry(result, names), tlist, quals), params);
 }

@@ -438,8 +438,9 @@ trace_expr(Query *query, Expr *expr, Trace *trace)
 
 	if (IsA(expr, Var))
 		return trace_var(query, (Var *) expr, trace);
-	if (contain_agg_clause((Node *) expr) || contain_windowfuncs((Node *) expr) ||
-		checkExprHasSubLink((Node *) expr) || expression_returns_set((Node *) expr) ||
+	/* the second does not look into sublinks */
+	if (checkExprHasSubLink((Node *) expr) || contain_agg_clause((Node *) expr) ||
+		contain_windowfuncs((Node *) expr) || expression_returns_set((Node *) expr) ||
 		sx_plan_has_session((Node *) expr))
 		return false;
 	for (up = 1; up < 10; up++)

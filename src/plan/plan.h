@@ -331,6 +331,12 @@ extern void sx_plan_init(void);
  */
 extern bool sx_plan_repeats(const SxShape *shape);
 
+/*
+ * Plan a query that nobody has to be allowed to run, which locks the relations
+ * it names; it may be written to.
+ */
+extern PlannedStmt *sx_plan_query(Query *query, ParamListInfo params);
+
 /* The parts of these: plan a query over a batch; stop at partial states. */
 extern PlannedStmt *sx_plan_for_batch(Query *query, double rows);
 extern PlannedStmt *sx_plan_partial(const SxShape *shape, PlannedStmt *stmt);

@@ -250,5 +250,5 @@ sx_plan_recompute(const SxShape *shape, Oid state)
 		query->jointree->quals = (Node *)
 			makeBoolExpr(AND_EXPR, list_make2(query->jointree->quals,
 											  time_is_asked_for(shape)), -1);
-	return sx_planner(query, NULL);
+	return sx_plan_query(query, NULL);
 }
