@@ -8,6 +8,7 @@
 
 #include "postgres.h"
 
+#include "compat.h"
 #include "worker/task.h"
 
 #define SX_BACKOFF_FIRST_MS 200
@@ -28,7 +29,7 @@ extern int64 sx_batch_backoff_ms(int failures);
 
 /* A batch of several rounds is given up, to be taken in one by one: ERROR. */
 extern bool sx_batch_given_up;
-extern void sx_batch_give_up(void) pg_attribute_noreturn();
+pg_noreturn extern void sx_batch_give_up(void);
 
 /* Rows that are taken in together, by all views of a task. */
 typedef struct SxBatchInput
