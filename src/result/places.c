@@ -39,7 +39,7 @@ struct SxPlaces
 };
 
 static void
-make_table(SxPlaces * p, Table *table, uint64 size)
+make_table(SxPlaces *p, Table *table, uint64 size)
 {
 	table->size = size;
 	table->n = 0;
@@ -60,13 +60,13 @@ sx_places_create(MemoryContext parent)
 }
 
 void
-sx_places_free(SxPlaces * p)
+sx_places_free(SxPlaces *p)
 {
 	MemoryContextDelete(p->cxt);
 }
 
 void
-sx_places_begin(SxPlaces * p)
+sx_places_begin(SxPlaces *p)
 {
 	p->written = 0;
 }
@@ -83,7 +83,7 @@ lookup(const Table *table, uint64 hash)
 }
 
 bool
-sx_places_find(const SxPlaces * p, uint64 hash, ItemPointer tid)
+sx_places_find(const SxPlaces *p, uint64 hash, ItemPointer tid)
 {
 	*tid = lookup(&p->young, hash)->tid;
 	if (!ItemPointerIsValid(tid) && p->old.size > 0)
@@ -93,7 +93,7 @@ sx_places_find(const SxPlaces * p, uint64 hash, ItemPointer tid)
 
 /* The young table is full: it grows, or becomes the old one. */
 static void
-make_room(SxPlaces * p)
+make_room(SxPlaces *p)
 {
 	Table		full = p->young;
 	uint64		i;
@@ -119,7 +119,7 @@ make_room(SxPlaces * p)
 }
 
 void
-sx_places_note(SxPlaces * p, uint64 hash, const ItemPointerData *tid)
+sx_places_note(SxPlaces *p, uint64 hash, const ItemPointerData *tid)
 {
 	Place	   *place = lookup(&p->young, hash);
 
@@ -138,7 +138,7 @@ sx_places_note(SxPlaces * p, uint64 hash, const ItemPointerData *tid)
 }
 
 int64
-sx_places_memory(const SxPlaces * p)
+sx_places_memory(const SxPlaces *p)
 {
 	return MemoryContextMemAllocated(p->cxt, true);
 }

@@ -16,13 +16,13 @@
 typedef struct SxPlaces SxPlaces;
 
 /* In a context of its own below "parent". */
-extern SxPlaces * sx_places_create(MemoryContext parent);
-extern void sx_places_free(SxPlaces * places);
+extern SxPlaces *sx_places_create(MemoryContext parent);
+extern void sx_places_free(SxPlaces *places);
 
 /* Another batch begins. */
-extern void sx_places_begin(SxPlaces * places);
-extern bool sx_places_find(const SxPlaces * places, uint64 hash, ItemPointer tid);
-extern void sx_places_note(SxPlaces * places, uint64 hash, const ItemPointerData *tid);
-extern int64 sx_places_memory(const SxPlaces * places);
+extern void sx_places_begin(SxPlaces *places);
+extern bool sx_places_find(const SxPlaces *places, uint64 hash, ItemPointer tid);
+extern void sx_places_note(SxPlaces *places, uint64 hash, const ItemPointerData *tid);
+extern int64 sx_places_memory(const SxPlaces *places);
 
 #endif							/* SX_RESULT_PLACES_H */

@@ -39,7 +39,7 @@ struct SxKafkaShared
 	bool		asking;
 };
 
-static SxKafkaShared * clients = NULL;
+static SxKafkaShared *clients = NULL;
 
 /* ---- main thread ------------------------------------------------------------- */
 
@@ -72,7 +72,7 @@ settings_of(const SxStream *stream)
 }
 
 static bool
-reads(const SxKafkaShared * shared, const char *topic)
+reads(const SxKafkaShared *shared, const char *topic)
 {
 	for (int i = 0; i < shared->ntopics; i++)
 	{
@@ -83,7 +83,7 @@ reads(const SxKafkaShared * shared, const char *topic)
 }
 
 static bool
-add_topic(SxKafkaShared * shared, const char *topic)
+add_topic(SxKafkaShared *shared, const char *topic)
 {
 	char	   *copy;
 
@@ -108,7 +108,7 @@ add_topic(SxKafkaShared * shared, const char *topic)
 }
 
 static void
-close_shared(SxKafkaShared * shared, int timeout_ms)
+close_shared(SxKafkaShared *shared, int timeout_ms)
 {
 	SxKafkaShared **link = &clients;
 
@@ -173,7 +173,7 @@ sx_kafka_share(const SxStream *stream, const char *topic)
 }
 
 void
-sx_kafka_unshare(SxKafkaShared * shared, const char *topic, int timeout_ms)
+sx_kafka_unshare(SxKafkaShared *shared, const char *topic, int timeout_ms)
 {
 	for (int i = 0; i < shared->ntopics; i++)
 	{
@@ -191,7 +191,7 @@ sx_kafka_unshare(SxKafkaShared * shared, const char *topic, int timeout_ms)
 }
 
 rd_kafka_t *
-sx_kafka_shared_handle(SxKafkaShared * shared)
+sx_kafka_shared_handle(SxKafkaShared *shared)
 {
 	return shared->rk;
 }
@@ -199,7 +199,7 @@ sx_kafka_shared_handle(SxKafkaShared * shared)
 /* ---- any thread ---------------------------------------------------------------- */
 
 bool
-sx_kafka_shared_trouble(SxKafkaShared * shared, uint64 *seen, SxKafkaTrouble *trouble)
+sx_kafka_shared_trouble(SxKafkaShared *shared, uint64 *seen, SxKafkaTrouble *trouble)
 {
 	bool		any;
 
@@ -220,7 +220,7 @@ sx_kafka_shared_trouble(SxKafkaShared * shared, uint64 *seen, SxKafkaTrouble *tr
 }
 
 void
-sx_kafka_shared_answered(SxKafkaShared * shared)
+sx_kafka_shared_answered(SxKafkaShared *shared)
 {
 	pthread_mutex_lock(&shared->lock);
 	memset(&shared->trouble, 0, sizeof(shared->trouble));
@@ -247,7 +247,7 @@ find_topic(const struct rd_kafka_metadata *metadata, const char *name,
 
 /* The first look at a topic: nothing is known of it. */
 static void
-ask_for_topic(SxKafkaShared * shared, rd_kafka_topic_t *topic, int timeout_ms,
+ask_for_topic(SxKafkaShared *shared, rd_kafka_topic_t *topic, int timeout_ms,
 			  rd_kafka_resp_err_t *err, int *npartitions)
 {
 	const struct rd_kafka_metadata *metadata;
@@ -261,7 +261,7 @@ ask_for_topic(SxKafkaShared * shared, rd_kafka_topic_t *topic, int timeout_ms,
 }
 
 bool
-sx_kafka_shared_partitions(SxKafkaShared * shared, rd_kafka_topic_t *topic,
+sx_kafka_shared_partitions(SxKafkaShared *shared, rd_kafka_topic_t *topic,
 						   bool first, int timeout_ms,
 						   rd_kafka_resp_err_t *err, int *npartitions)
 {

@@ -23,33 +23,33 @@
 typedef struct SxKafkaShared SxKafkaShared;
 
 /* Main thread; ERROR as sx_kafka_conf() and sx_kafka_new(). */
-extern SxKafkaShared * sx_kafka_share(const SxStream *stream, const char *topic);
+extern SxKafkaShared *sx_kafka_share(const SxStream *stream, const char *topic);
 
 /*
  * The source of this topic has stopped its partitions and destroyed its
  * queue and topic.  The last one closes the client, within timeout_ms.
  */
-extern void sx_kafka_unshare(SxKafkaShared * shared, const char *topic,
+extern void sx_kafka_unshare(SxKafkaShared *shared, const char *topic,
 							 int timeout_ms);
 
-extern rd_kafka_t *sx_kafka_shared_handle(SxKafkaShared * shared);
+extern rd_kafka_t *sx_kafka_shared_handle(SxKafkaShared *shared);
 
 /*
  * Has the client complained since *seen?  Then *trouble is what it said, and
  * *seen is moved on.  Any thread.
  */
-extern bool sx_kafka_shared_trouble(SxKafkaShared * shared, uint64 *seen,
+extern bool sx_kafka_shared_trouble(SxKafkaShared *shared, uint64 *seen,
 									SxKafkaTrouble *trouble);
 
 /* A broker has answered: what was complained about is over.  Any thread. */
-extern void sx_kafka_shared_answered(SxKafkaShared * shared);
+extern void sx_kafka_shared_answered(SxKafkaShared *shared);
 
 /*
  * How many partitions has the topic?  first: the caller has not heard of it
  * yet, so that an answer of a moment ago will not do.  False: somebody else
  * is asking, try again soon.  Any thread; waits timeout_ms at most.
  */
-extern bool sx_kafka_shared_partitions(SxKafkaShared * shared, rd_kafka_topic_t *topic,
+extern bool sx_kafka_shared_partitions(SxKafkaShared *shared, rd_kafka_topic_t *topic,
 									   bool first, int timeout_ms,
 									   rd_kafka_resp_err_t *err, int *npartitions);
 

@@ -107,7 +107,7 @@ now_ms(void)
 }
 
 static const char *
-host_name(const SxSocketNet * net)
+host_name(const SxSocketNet *net)
 {
 	return net->host != NULL ? net->host : "localhost";
 }
@@ -154,11 +154,11 @@ keep_line(void *arg, const char *bytes, size_t len, size_t missing)
 /* ---- connections -------------------------------------------------------- */
 
 static void
-			set_error(SxSocketNet * net, SxConnState conn, int errorcode, const char *fmt,...)
+			set_error(SxSocketNet *net, SxConnState conn, int errorcode, const char *fmt,...)
 			pg_attribute_printf(4, 5);
 
 static void
-set_error(SxSocketNet * net, SxConnState conn, int errorcode, const char *fmt,...)
+set_error(SxSocketNet *net, SxConnState conn, int errorcode, const char *fmt,...)
 {
 	va_list		args;
 
@@ -170,7 +170,7 @@ set_error(SxSocketNet * net, SxConnState conn, int errorcode, const char *fmt,..
 }
 
 static void
-set_up(SxSocketNet * net)
+set_up(SxSocketNet *net)
 {
 	net->conn = SX_CONN_UP;
 	net->error[0] = '\0';
@@ -180,7 +180,7 @@ set_up(SxSocketNet * net)
 
 /* Try again after the back-off. */
 static void
-arm_timer(SxSocketNet * net)
+arm_timer(SxSocketNet *net)
 {
 	struct itimerspec when = {{0}};
 
@@ -196,7 +196,7 @@ static int	listen_tag;
 static int	timer_tag;
 
 static bool
-watch(SxSocketNet * net, int fd, uint32 events, void *ptr)
+watch(SxSocketNet *net, int fd, uint32 events, void *ptr)
 {
 	struct epoll_event event = {0};
 
@@ -218,7 +218,7 @@ prepare_fd(int fd)
 
 /* Look for these events of a connection from now on; false: cannot. */
 static bool
-look_for(SxSocketNet * net, Connection *c, uint32 events)
+look_for(SxSocketNet *net, Connection *c, uint32 events)
 {
 	struct epoll_event event = {0};
 
@@ -231,7 +231,7 @@ look_for(SxSocketNet * net, Connection *c, uint32 events)
 
 /* TLS begins on a connection that is through. */
 static bool
-begin_session(SxSocketNet * net, Connection *c)
+begin_session(SxSocketNet *net, Connection *c)
 {
 	if (!net->secure)
 		return true;
@@ -242,7 +242,7 @@ begin_session(SxSocketNet * net, Connection *c)
 
 /* Takes over the descriptor; NULL: it is closed. */
 static Connection *
-add_connection(SxSocketNet * net, int fd, bool connecting)
+add_connection(SxSocketNet *net, int fd, bool connecting)
 {
 	Connection *c = calloc(1, sizeof(Connection));
 
@@ -269,7 +269,7 @@ add_connection(SxSocketNet * net, int fd, bool connecting)
 }
 
 static void
-drop_connection(SxSocketNet * net, Connection *c)
+drop_connection(SxSocketNet *net, Connection *c)
 {
 	Connection **link = &net->connections;
 
@@ -286,7 +286,7 @@ drop_connection(SxSocketNet * net, Connection *c)
 
 /* Addresses of host and port; NULL: the error is set. */
 static struct addrinfo *
-look_up(SxSocketNet * net)
+look_up(SxSocketNet *net)
 {
 	struct addrinfo hints = {0};
 	struct addrinfo *result = NULL;
@@ -311,7 +311,7 @@ look_up(SxSocketNet * net)
  * it that takes us that far; with the last one, the round is over.
  */
 static void
-start_connect(SxSocketNet * net)
+start_connect(SxSocketNet *net)
 {
 	struct addrinfo *list = look_up(net);
 	struct addrinfo *a;
@@ -362,7 +362,7 @@ start_connect(SxSocketNet * net)
 }
 
 static void
-start_listen(SxSocketNet * net)
+start_listen(SxSocketNet *net)
 {
 	struct addrinfo *list = look_up(net);
 	struct addrinfo *a;
@@ -418,7 +418,7 @@ start_listen(SxSocketNet * net)
 
 /* Have epoll look at the listening sockets, or not. */
 static void
-set_accepting(SxSocketNet * net, bool accepting)
+set_accepting(SxSocketNet *net, bool accepting)
 {
 	int			i;
 
@@ -439,7 +439,7 @@ set_accepting(SxSocketNet * net, bool accepting)
  * the machine has no room for one, they wait.
  */
 static void
-accept_clients(SxSocketNet * net)
+accept_clients(SxSocketNet *net)
 {
 	int			taken = 0;
 	int			i;
@@ -481,7 +481,7 @@ accept_clients(SxSocketNet * net)
 
 /* A connection ends by an error of its own; of a client the others go on. */
 static void
-give_up(SxSocketNet * net, Connection *c, int errorcode, const char *what)
+give_up(SxSocketNet *net, Connection *c, int errorcode, const char *what)
 {
 	if (net->listen)
 		set_error(net, SX_CONN_UP, errorcode, "a client was turned away: %s", what);
@@ -495,7 +495,7 @@ give_up(SxSocketNet * net, Connection *c, int errorcode, const char *what)
 
 /* false: the connection is gone. */
 static bool
-continue_handshake(SxSocketNet * net, Connection *c)
+continue_handshake(SxSocketNet *net, Connection *c)
 {
 	char		error[SX_ERROR_LEN] = "";
 
@@ -526,7 +526,7 @@ continue_handshake(SxSocketNet * net, Connection *c)
 
 /* Our connection is through, or not. */
 static void
-finish_connect(SxSocketNet * net, Connection *c)
+finish_connect(SxSocketNet *net, Connection *c)
 {
 	int			error = 0;
 	socklen_t	len = sizeof(error);
@@ -563,7 +563,7 @@ finish_connect(SxSocketNet * net, Connection *c)
  * error says why, or is empty.
  */
 static ssize_t
-receive(SxSocketNet * net, Connection *c, char *buffer, size_t size,
+receive(SxSocketNet *net, Connection *c, char *buffer, size_t size,
 		char *error, size_t error_size)
 {
 	size_t		got = 0;
@@ -596,7 +596,7 @@ receive(SxSocketNet * net, Connection *c, char *buffer, size_t size,
 }
 
 static void
-feed_lines(SxSocketNet * net, Connection *c, const char *bytes, size_t len)
+feed_lines(SxSocketNet *net, Connection *c, const char *bytes, size_t len)
 {
 	bool		ok;
 
@@ -609,7 +609,7 @@ feed_lines(SxSocketNet * net, Connection *c, const char *bytes, size_t len)
 
 /* Is its unfinished line more than its share of the memory for all? */
 static bool
-holds_too_much(const SxSocketNet * net, const Connection *c)
+holds_too_much(const SxSocketNet *net, const Connection *c)
 {
 	size_t		most = Max(PARTIAL_BYTES, 2 * net->max_line);
 
@@ -618,7 +618,7 @@ holds_too_much(const SxSocketNet * net, const Connection *c)
 
 /* Read a connection's turn. */
 static void
-read_connection(SxSocketNet * net, Connection *c)
+read_connection(SxSocketNet *net, Connection *c)
 {
 	static char buffer[READ_BYTES];
 	char		error[SX_ERROR_LEN] = "";
@@ -667,7 +667,7 @@ read_connection(SxSocketNet * net, Connection *c)
 
 /* Handshakes that take too long, clients that are silent for too long. */
 static void
-sweep(SxSocketNet * net)
+sweep(SxSocketNet *net)
 {
 	int64		now = now_ms();
 	Connection *c;
@@ -694,7 +694,7 @@ sweep(SxSocketNet * net)
 }
 
 static void
-start(SxSocketNet * net)
+start(SxSocketNet *net)
 {
 	if (net->secure && (net->tls == NULL || !net->listen))
 	{
@@ -717,7 +717,7 @@ start(SxSocketNet * net)
 }
 
 void
-sx_socket_net_serve(SxSocketNet * net)
+sx_socket_net_serve(SxSocketNet *net)
 {
 	struct epoll_event events[MAX_EVENTS];
 	int			n;
@@ -774,7 +774,7 @@ copy_string(const char *string)
 
 /* strdup'ed, so that they live as long as the connections. */
 static void
-read_tls_options(SxSocketNet * net, const SxStream *stream)
+read_tls_options(SxSocketNet *net, const SxStream *stream)
 {
 	const List *server = stream->server_options;
 	const char *tls = sx_option_get(server, "tls");
@@ -840,13 +840,13 @@ sx_socket_net_open(const SxStream *stream, SxLineQueue *queue)
 }
 
 int
-sx_socket_net_fd(const SxSocketNet * net)
+sx_socket_net_fd(const SxSocketNet *net)
 {
 	return net->epoll_fd;
 }
 
 void
-sx_socket_net_status(const SxSocketNet * net, SxSourceStatus *status)
+sx_socket_net_status(const SxSocketNet *net, SxSourceStatus *status)
 {
 	status->conn = net->conn;
 	strlcpy(status->sqlstate, net->sqlstate, sizeof(status->sqlstate));
@@ -854,7 +854,7 @@ sx_socket_net_status(const SxSocketNet * net, SxSourceStatus *status)
 }
 
 void
-sx_socket_net_close(SxSocketNet * net)
+sx_socket_net_close(SxSocketNet *net)
 {
 	const char *const strings[] = {
 		net->host, net->port,

@@ -34,16 +34,16 @@ typedef struct SxLineQueue
 typedef struct SxSocketNet SxSocketNet;
 
 /* ERROR if the machine has no room for it; lines go to the queue. */
-extern SxSocketNet * sx_socket_net_open(const SxStream *stream, SxLineQueue *queue);
+extern SxSocketNet *sx_socket_net_open(const SxStream *stream, SxLineQueue *queue);
 
 /* Readable when there is something to serve. */
-extern int	sx_socket_net_fd(const SxSocketNet * net);
+extern int	sx_socket_net_fd(const SxSocketNet *net);
 
 /* Whatever the network wants from us now.  ERROR: out of memory. */
-extern void sx_socket_net_serve(SxSocketNet * net);
+extern void sx_socket_net_serve(SxSocketNet *net);
 
 /* Sets conn, sqlstate and error. */
-extern void sx_socket_net_status(const SxSocketNet * net, SxSourceStatus *status);
-extern void sx_socket_net_close(SxSocketNet * net);
+extern void sx_socket_net_status(const SxSocketNet *net, SxSourceStatus *status);
+extern void sx_socket_net_close(SxSocketNet *net);
 
 #endif							/* SX_SOURCE_SOCKET_NET_H */

@@ -67,7 +67,7 @@ open_pem(const char *text, const char *file)
 
 /* Our certificate, and those that come behind it. */
 static bool
-use_certificate(SSL_CTX * ctx, const char *text, const char *file)
+use_certificate(SSL_CTX *ctx, const char *text, const char *file)
 {
 	BIO		   *bio = open_pem(text, file);
 	X509	   *cert = bio ? PEM_read_bio_X509(bio, NULL, no_passphrase, NULL) : NULL;
@@ -89,7 +89,7 @@ use_certificate(SSL_CTX * ctx, const char *text, const char *file)
 }
 
 static bool
-use_key(SSL_CTX * ctx, const char *text, const char *file)
+use_key(SSL_CTX *ctx, const char *text, const char *file)
 {
 	BIO		   *bio = open_pem(text, file);
 	EVP_PKEY   *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
@@ -101,7 +101,7 @@ use_key(SSL_CTX * ctx, const char *text, const char *file)
 }
 
 static bool
-trust(SSL_CTX * ctx, const char *text, const char *file, bool server)
+trust(SSL_CTX *ctx, const char *text, const char *file, bool server)
 {
 	BIO		   *bio = open_pem(text, file);
 	X509_STORE *store = SSL_CTX_get_cert_store(ctx);
@@ -174,7 +174,7 @@ sx_tls_create(const SxTlsOptions *o, bool server, char *error, size_t error_size
 }
 
 void
-sx_tls_free(SxTls * tls)
+sx_tls_free(SxTls *tls)
 {
 	if (tls == NULL)
 		return;
@@ -183,7 +183,7 @@ sx_tls_free(SxTls * tls)
 }
 
 static bool
-expect_host(SSL * ssl, const char *host)
+expect_host(SSL *ssl, const char *host)
 {
 	struct in6_addr address;
 
@@ -194,7 +194,7 @@ expect_host(SSL * ssl, const char *host)
 }
 
 SxTlsSession *
-sx_tls_begin(SxTls * tls, int fd, const char *host)
+sx_tls_begin(SxTls *tls, int fd, const char *host)
 {
 	SxTlsSession *session = calloc(1, sizeof(SxTlsSession));
 
@@ -217,7 +217,7 @@ sx_tls_begin(SxTls * tls, int fd, const char *host)
 }
 
 static SxTlsResult
-result(SxTlsSession * session, int rc, const char *what, char *error, size_t error_size)
+result(SxTlsSession *session, int rc, const char *what, char *error, size_t error_size)
 {
 	int			saved_errno = errno;
 	long		verified;
@@ -254,7 +254,7 @@ result(SxTlsSession * session, int rc, const char *what, char *error, size_t err
 }
 
 SxTlsResult
-sx_tls_handshake(SxTlsSession * session, char *error, size_t error_size)
+sx_tls_handshake(SxTlsSession *session, char *error, size_t error_size)
 {
 	int			rc;
 	SxTlsResult res;
@@ -271,7 +271,7 @@ sx_tls_handshake(SxTlsSession * session, char *error, size_t error_size)
 }
 
 SxTlsResult
-sx_tls_read(SxTlsSession * session, char *buffer, size_t size, size_t *n,
+sx_tls_read(SxTlsSession *session, char *buffer, size_t size, size_t *n,
 			char *error, size_t error_size)
 {
 	int			rc;
@@ -285,13 +285,13 @@ sx_tls_read(SxTlsSession * session, char *buffer, size_t size, size_t *n,
 }
 
 bool
-sx_tls_has_pending(SxTlsSession * session)
+sx_tls_has_pending(SxTlsSession *session)
 {
 	return SSL_pending(session->ssl) > 0;
 }
 
 void
-sx_tls_end(SxTlsSession * session)
+sx_tls_end(SxTlsSession *session)
 {
 	if (session == NULL)
 		return;
@@ -319,37 +319,37 @@ sx_tls_create(const SxTlsOptions *o, bool server, char *error, size_t error_size
 }
 
 void
-sx_tls_free(SxTls * tls)
+sx_tls_free(SxTls *tls)
 {
 }
 
 SxTlsSession *
-sx_tls_begin(SxTls * tls, int fd, const char *host)
+sx_tls_begin(SxTls *tls, int fd, const char *host)
 {
 	return NULL;
 }
 
 SxTlsResult
-sx_tls_handshake(SxTlsSession * session, char *error, size_t error_size)
+sx_tls_handshake(SxTlsSession *session, char *error, size_t error_size)
 {
 	return SX_TLS_FAILED;
 }
 
 SxTlsResult
-sx_tls_read(SxTlsSession * session, char *buffer, size_t size, size_t *n,
+sx_tls_read(SxTlsSession *session, char *buffer, size_t size, size_t *n,
 			char *error, size_t error_size)
 {
 	return SX_TLS_FAILED;
 }
 
 bool
-sx_tls_has_pending(SxTlsSession * session)
+sx_tls_has_pending(SxTlsSession *session)
 {
 	return false;
 }
 
 void
-sx_tls_end(SxTlsSession * session)
+sx_tls_end(SxTlsSession *session)
 {
 }
 

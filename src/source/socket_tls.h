@@ -39,26 +39,26 @@ typedef enum SxTlsResult
 extern bool sx_tls_available(void);
 
 /* NULL: the error says why */
-extern SxTls * sx_tls_create(const SxTlsOptions *options, bool server,
-							 char *error, size_t error_size);
-extern void sx_tls_free(SxTls * tls);
+extern SxTls *sx_tls_create(const SxTlsOptions *options, bool server,
+							char *error, size_t error_size);
+extern void sx_tls_free(SxTls *tls);
 
 /*
  * A session over a connected socket, which stays the caller's.  host: whose
  * certificate the server has to show; NULL: we are the server.  NULL: out of
  * memory.
  */
-extern SxTlsSession * sx_tls_begin(SxTls * tls, int fd, const char *host);
-extern SxTlsResult sx_tls_handshake(SxTlsSession * session, char *error, size_t error_size);
+extern SxTlsSession *sx_tls_begin(SxTls *tls, int fd, const char *host);
+extern SxTlsResult sx_tls_handshake(SxTlsSession *session, char *error, size_t error_size);
 
 /* *n: bytes read, if DONE */
-extern SxTlsResult sx_tls_read(SxTlsSession * session, char *buffer, size_t size,
+extern SxTlsResult sx_tls_read(SxTlsSession *session, char *buffer, size_t size,
 							   size_t *n, char *error, size_t error_size);
 
 /* Is there more to be read that the socket does not know of any more? */
-extern bool sx_tls_has_pending(SxTlsSession * session);
+extern bool sx_tls_has_pending(SxTlsSession *session);
 
 /* Says good-bye if that needs no wait. */
-extern void sx_tls_end(SxTlsSession * session);
+extern void sx_tls_end(SxTlsSession *session);
 
 #endif							/* SX_SOURCE_SOCKET_TLS_H */
