@@ -31,6 +31,8 @@ sub everywhere
 
 	$node->caught_up($_) for qw(pages minutes each);
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	# workers do not wait for their commits to be on disk; what is not, is not sent
+	sql(q{SELECT pg_logical_emit_message(true, 'test', 'a commit that is waited for')});
 	$node->wait_for_catchup('dashboards');
 	my $query = "SELECT * FROM $view t ORDER BY t::text COLLATE \"C\"";
 	is($other->safe_psql('postgres', $query), sql($query), $name);
