@@ -47,6 +47,7 @@ sx_die() {
 SX_PACKAGES_BUILD="gcc g++ make libc6-dev procps librdkafka-dev libsimdjson-dev libssl-dev"
 # a|b: whichever is installed already, or else the first that can be had
 SX_PACKAGES_KAFKA="ca-certificates openjdk-17-jre-headless|openjdk-21-jre-headless|default-jre-headless maven kcat"
+SX_PACKAGES_SUPERSET="python3 python3-venv ca-certificates"
 
 # sx_missing_packages NAME... -- prints those that are not installed
 sx_missing_packages() {
@@ -184,7 +185,7 @@ sx_copy_postgres() {
 	version=$("$pg_config" --version)
 	stamp="$version $bindir $(find "$bindir" "$libdir" "$sharedir" -printf '%p %T@\n' | sort | cksum)"
 	case $bindir in
-		/usr/lib/postgresql/*/bin) SX_BIN=$top${bindir#/usr} ;;
+		*/lib/postgresql/*/bin) SX_BIN=$top/lib/postgresql/${bindir##*/lib/postgresql/} ;;
 		*) SX_BIN=$top/bin ;;
 	esac
 	if [ "$(cat "$SX_BUILD/postgres.stamp" 2>/dev/null)" = "$stamp" ]; then
@@ -192,7 +193,7 @@ sx_copy_postgres() {
 	fi
 	rm -rf "$top" "$SX_BUILD/postgres.stamp"
 	case $bindir in
-		/usr/lib/postgresql/*/bin)	# Debian's layout
+		*/lib/postgresql/*/bin)	# Debian's layout, or a copy that was made here
 			mkdir -p "$top/lib/postgresql" "$top/share/postgresql" "$top/include"
 			cp -a "${bindir%/bin}" "$top/lib/postgresql/"
 			cp -a "$sharedir" "$top/share/postgresql/"
