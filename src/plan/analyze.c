@@ -26,9 +26,7 @@
 #include "optimizer/tlist.h"
 #include "parser/parse_agg.h"
 #include "parser/parse_func.h"
-#include "parser/parsetree.h"
 #include "rewrite/rewriteHandler.h"
-#include "rewrite/rewriteManip.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
@@ -42,343 +40,17 @@
 #include "plan/derive.h"
 #include "plan/describe.h"
 #include "plan/distinct.h"
+#include "plan/from.h"
 #include "plan/grouping_sets.h"
 #include "plan/late.h"
 #include "plan/panes.h"
 #include "plan/plan.h"
 #include "plan/recompute.h"
+#include "plan/refuse.h"
 #include "plan/session.h"
 #include "plan/sliding.h"
 #include "plan/union.h"
 #include "plan/window_key.h"
-
-typedef struct AnalyzeContext
-{
-	const char *viewname;
-	List	   *streams;		/* found on ways that can be maintained */
-	int			nstreams;		/* how often any of them is there */
-	bool		in_union;		/* below a branch of UNION ALL */
-	bool		joins;			/* some of them are joined */
-} AnalyzeContext;
-
-/* All refusals look alike: what, why, the way out. */
-#define REFUSE(viewname, detail_, hint_) \
-	ereport(ERROR, \
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), \
-			 errmsg("cannot maintain continuous view \"%s\"", viewname), \
-			 errdetail detail_, \
-			 errhint hint_))
-
-/* ---- finding streams ---- */
-
-static bool
-count_streams_walker(Node *node, int *count)
-{
-	if (node == NULL)
-		return false;
-	if (IsA(node, RangeTblEntry))
-	{
-		RangeTblEntry *rte = (RangeTblEntry *) node;
-
-		if (rte->rtekind == RTE_RELATION && rte->relkind == RELKIND_FOREIGN_TABLE &&
-			sx_stream_is(rte->relid))
-			(*count)++;
-		return false;
-	}
-	if (IsA(node, Query))
-		return query_tree_walker((Query *) node, count_streams_walker, count,
-								 QTW_EXAMINE_RTES_BEFORE);
-	return expression_tree_walker(node, count_streams_walker, count);
-}
-
-int
-sx_plan_count_streams(Node *node)
-{
-	int			count = 0;
-
-	count_streams_walker(node, &count);
-	return count;
-}
-
-static int
-count_rte_streams(RangeTblEntry *rte)
-{
-	return rte->subquery ? sx_plan_count_streams((Node *) rte->subquery) : sx_plan_count_streams((Node *) rte);
-}
-
-/* ---- WITH queries over a stream become subqueries ---- */
-
-typedef struct InlineContext
-{
-	CommonTableExpr *cte;
-	int			depth;			/* below the query that has the WITH clause */
-} InlineContext;
-
-static bool
-inline_reference_walker(Node *node, InlineContext *ic)
-{
-	if (node == NULL)
-		return false;
-	if (IsA(node, Query))
-	{
-		ic->depth++;
-		(void) query_tree_walker((Query *) node, inline_reference_walker, ic,
-								 QTW_EXAMINE_RTES_AFTER);
-		ic->depth--;
-		return false;
-	}
-	if (IsA(node, RangeTblEntry))
-	{
-		RangeTblEntry *rte = (RangeTblEntry *) node;
-
-		if (rte->rtekind == RTE_CTE && (int) rte->ctelevelsup == ic->depth &&
-			strcmp(rte->ctename, ic->cte->ctename) == 0)
-		{
-			Query	   *query = copyObject(castNode(Query, ic->cte->ctequery));
-
-			/* what it refers to outside itself is further away now */
-			if (ic->depth > 0)
-				IncrementVarSublevelsUp((Node *) query, ic->depth, 1);
-			rte->rtekind = RTE_SUBQUERY;
-			rte->subquery = query;
-			rte->ctename = NULL;
-			rte->ctelevelsup = 0;
-			rte->coltypes = rte->coltypmods = rte->colcollations = NIL;
-		}
-		return false;
-	}
-	return expression_tree_walker(node, inline_reference_walker, ic);
-}
-
-/*
- * Put each WITH query that holds a stream where it is used, in order, as one
- * may use another; all: those without a stream too.  The rest is left to be
- * told apart.
- */
-static bool
-inline_ctes_walker(Node *node, bool *all)
-{
-	if (node == NULL)
-		return false;
-	if (IsA(node, Query))
-	{
-		Query	   *query = (Query *) node;
-		ListCell   *lc;
-
-		(void) query_tree_walker(query, inline_ctes_walker, all, 0);
-		foreach(lc, query->cteList)
-		{
-			InlineContext ic;
-
-			ic.cte = lfirst_node(CommonTableExpr, lc);
-			ic.depth = -1;
-			if (ic.cte->cterecursive || (ic.cte->cterefcount < 1 && !*all) ||
-				castNode(Query, ic.cte->ctequery)->commandType != CMD_SELECT ||
-				(!*all && sx_plan_count_streams(ic.cte->ctequery) == 0))
-				continue;
-			query->cteList = foreach_delete_current(query->cteList, lc);
-			(void) inline_reference_walker((Node *) query, &ic);
-		}
-		return false;
-	}
-	return expression_tree_walker(node, inline_ctes_walker, all);
-}
-
-void
-sx_plan_inline_all(Query *query)
-{
-	bool		all = true;
-
-	(void) inline_ctes_walker((Node *) query, &all);
-}
-
-/* ---- what lies below the top level of grouping ---- */
-
-static void check_from(AnalyzeContext *cxt, Query *query);
-static void check_inlined(AnalyzeContext *cxt, Query *query);
-
-/* The branches of UNION ALL, which are added up row by row. */
-static void
-check_union(AnalyzeContext *cxt, Query *query, Node *node)
-{
-	if (IsA(node, SetOperationStmt))
-	{
-		SetOperationStmt *op = (SetOperationStmt *) node;
-
-		if (op->op != SETOP_UNION || !op->all)
-		{
-			if (op->op == SETOP_UNION)
-				REFUSE(cxt->viewname, ("The query has UNION without ALL."),
-					   ("Use UNION ALL, and GROUP BY over it to take duplicates away."));
-			REFUSE(cxt->viewname,
-				   ("The query has %s.", op->op == SETOP_INTERSECT ? "INTERSECT" : "EXCEPT"),
-				   ("Make a continuous view of each side and compare their result tables."));
-		}
-		check_union(cxt, query, op->larg);
-		check_union(cxt, query, op->rarg);
-	}
-	else
-	{
-		RangeTblEntry *rte = rt_fetch(castNode(RangeTblRef, node)->rtindex, query->rtable);
-		bool		in_union = cxt->in_union;
-
-		/* what reads no stream is history, whatever it is: see union.c */
-		cxt->in_union = true;
-		if (count_rte_streams(rte) > 0)
-			check_inlined(cxt, rte->subquery);
-		cxt->in_union = in_union;
-	}
-}
-
-/* A subquery or WITH query that holds the stream is a plain selection. */
-static void
-check_inlined(AnalyzeContext *cxt, Query *query)
-{
-	const char *clause = NULL;
-
-	if (query->hasAggs || query->groupClause || query->groupingSets ||
-		query->havingQual)
-		clause = "grouping or aggregates";
-	else if (query->distinctClause)
-		clause = "DISTINCT";
-	else if (query->hasWindowFuncs)
-		clause = "window functions";
-	else if (query->limitCount || query->limitOffset)
-		clause = "LIMIT or OFFSET";
-	else if (query->rowMarks)
-		clause = "FOR UPDATE or FOR SHARE";
-	else if (query->commandType != CMD_SELECT)
-		clause = "a data-modifying statement";
-	if (clause)
-		REFUSE(cxt->viewname,
-			   ("A subquery or WITH query over the stream contains %s.", clause),
-			   ("Only one level of grouping can be maintained, at the top of the query."));
-	if (query->setOperations)
-		check_union(cxt, query, query->setOperations);
-	else
-		check_from(cxt, query);
-}
-
-static CommonTableExpr *
-find_cte(Query *query, const char *name)
-{
-	ListCell   *lc;
-
-	foreach(lc, query->cteList)
-	{
-		CommonTableExpr *cte = lfirst_node(CommonTableExpr, lc);
-
-		if (strcmp(cte->ctename, name) == 0)
-			return cte;
-	}
-	return NULL;
-}
-
-static bool
-has_stream(Query *query, Node *node)
-{
-	ListCell   *lc;
-
-	if (IsA(node, RangeTblRef))
-		return count_rte_streams(rt_fetch(((RangeTblRef *) node)->rtindex, query->rtable)) > 0;
-	if (IsA(node, JoinExpr))
-		return has_stream(query, ((JoinExpr *) node)->larg) ||
-			has_stream(query, ((JoinExpr *) node)->rarg);
-	foreach(lc, castNode(FromExpr, node)->fromlist)
-	{
-		if (has_stream(query, lfirst(lc)))
-			return true;
-	}
-	return false;
-}
-
-/*
- * nullable: below the NULL-extended side of an outer join; *joined counts what
- * holds a stream
- */
-static void
-check_from_node(AnalyzeContext *cxt, Query *query, Node *node, bool nullable,
-				int *joined)
-{
-	if (IsA(node, RangeTblRef))
-	{
-		RangeTblEntry *rte = rt_fetch(((RangeTblRef *) node)->rtindex, query->rtable);
-
-		if (count_rte_streams(rte) > 0)
-			(*joined)++;
-		if (nullable && count_rte_streams(rte) > 0)
-			REFUSE(cxt->viewname,
-				   ("The stream is on the side of an outer join that is filled with NULLs."),
-				   ("Put the stream on the preserved side: stream LEFT JOIN table."));
-		if (rte->rtekind == RTE_RELATION)
-		{
-			if (rte->relkind == RELKIND_FOREIGN_TABLE && sx_stream_is(rte->relid))
-			{
-				if (rte->tablesample)
-					REFUSE(cxt->viewname, ("A stream has a TABLESAMPLE clause."),
-						   ("Leave TABLESAMPLE out."));
-				cxt->streams = list_append_unique_oid(cxt->streams, rte->relid);
-				cxt->nstreams++;
-			}
-		}
-		else if (rte->rtekind == RTE_SUBQUERY)
-		{
-			if (sx_plan_count_streams((Node *) rte->subquery) > 0)
-				check_inlined(cxt, rte->subquery);
-		}
-		else if (rte->rtekind == RTE_CTE && rte->ctelevelsup == 0)
-		{
-			CommonTableExpr *cte = find_cte(query, rte->ctename);
-
-			/* those that can be subqueries are by now */
-			if (cte && sx_plan_count_streams(cte->ctequery) > 0)
-				REFUSE(cxt->viewname,
-					   ("The WITH query \"%s\" over the stream is recursive.", cte->ctename),
-					   ("Write it without RECURSIVE."));
-		}
-	}
-	else if (IsA(node, JoinExpr))
-	{
-		JoinExpr   *join = (JoinExpr *) node;
-		bool		left = nullable;
-		bool		right = nullable;
-
-		/* an outer join of two streams is join.c's affair */
-		if (!has_stream(query, join->larg) || !has_stream(query, join->rarg))
-		{
-			if (join->jointype == JOIN_LEFT || join->jointype == JOIN_FULL)
-				right = true;
-			if (join->jointype == JOIN_RIGHT || join->jointype == JOIN_FULL)
-				left = true;
-		}
-		check_from_node(cxt, query, join->larg, left, joined);
-		check_from_node(cxt, query, join->rarg, right, joined);
-	}
-	else if (IsA(node, FromExpr))
-	{
-		ListCell   *lc;
-
-		foreach(lc, ((FromExpr *) node)->fromlist)
-			check_from_node(cxt, query, lfirst(lc), nullable, joined);
-	}
-	else
-		elog(ERROR, "unrecognized node type: %d", (int) nodeTag(node));
-}
-
-static void
-check_from(AnalyzeContext *cxt, Query *query)
-{
-	int			joined = 0;
-
-	check_from_node(cxt, query, (Node *) query->jointree, false, &joined);
-	if (joined > 1)
-	{
-		if (cxt->in_union)
-			REFUSE(cxt->viewname, ("A branch of UNION ALL joins streams."),
-				   ("Make a continuous view of each branch."));
-		cxt->joins = true;
-	}
-}
 
 /* ---- expressions that do not give the same twice ---- */
 
@@ -595,7 +267,7 @@ analyze_partial(SxShape *shape, Aggref *aggref)
 
 typedef struct ResultContext
 {
-	AnalyzeContext *cxt;
+	const char *viewname;
 	SxShape    *shape;
 } ResultContext;
 
@@ -631,11 +303,11 @@ result_mutator(Node *node, ResultContext *rc)
 		return (Node *) makeConst(INT4OID, -1, InvalidOid, sizeof(int32),
 								  Int32GetDatum(0), false, true);	/* no sets */
 	if (IsA(node, SubLink))
-		REFUSE(rc->cxt->viewname,
+		SX_REFUSE(rc->viewname,
 			   ("There is a subquery in the select list or HAVING, over grouped rows."),
 			   ("Join the result table with the other table in a query of its own."));
 	if (IsA(node, Var))
-		REFUSE(rc->cxt->viewname,
+		SX_REFUSE(rc->viewname,
 			   ("A column of the select list is neither grouped nor aggregated (it depends on a grouped primary key)."),
 			   ("Add the column to GROUP BY."));
 	return expression_tree_mutator(node, result_mutator, (void *) rc);
@@ -689,11 +361,10 @@ Query *
 sx_plan_so_far(Query *stored, const SxShape *shape, bool final, int64 closed_us)
 {
 	Query	   *query = rewrite_query(stored);
-	bool		all = false;
 	ListCell   *lc;
 
 	/* as it was when it was looked at */
-	(void) inline_ctes_walker((Node *) query, &all);
+	sx_plan_inline(query, false);
 	if (final && shape->session && shape->window)
 		query->havingQual = make_and_qual(query->havingQual,
 										  session_has_closed(shape, closed_us));
@@ -707,7 +378,7 @@ sx_plan_so_far(Query *stored, const SxShape *shape, bool final, int64 closed_us)
 	{
 		if (!((SxJoined *) lfirst(lc))->shape->join->outer)
 			continue;
-		sx_plan_inline_all(query);
+		sx_plan_inline(query, true);
 		sx_plan_cores_so_far(query, closed_us);
 		break;
 	}
@@ -789,7 +460,7 @@ analyze_windows(SxShape *shape, Query *query, const SxGroupingSets *sets)
 }
 
 static void
-analyze_grouping(AnalyzeContext *cxt, SxShape *shape, Query *query)
+analyze_grouping(SxShape *shape, Query *query, const char *viewname)
 {
 	SxGroupingSets *sets = NULL;
 	List	   *aggrefs = NIL;
@@ -798,10 +469,10 @@ analyze_grouping(AnalyzeContext *cxt, SxShape *shape, Query *query)
 	List	   *tlist = NIL;
 	int			i;
 
-	sx_plan_find_session(shape, query, cxt->viewname);
+	sx_plan_find_session(shape, query, viewname);
 	sx_plan_drop_distinct(query);
 	if (query->groupingSets)
-		sets = sx_plan_grouping_sets(query, cxt->viewname);
+		sets = sx_plan_grouping_sets(query, viewname);
 	shape->strategy = SX_STRATEGY_MERGE;
 	shape->grouped = query->groupClause != NIL;
 	shape->keys = palloc0(sizeof(SxKey) * Max(list_length(query->groupClause), 1));
@@ -812,11 +483,11 @@ analyze_grouping(AnalyzeContext *cxt, SxShape *shape, Query *query)
 		SxKey	   *key = &shape->keys[shape->nkeys++];
 
 		if (tle->resjunk)
-			REFUSE(cxt->viewname,
+			SX_REFUSE(viewname,
 				   ("A grouping column is not in the select list."),
 				   ("Add it to the select list: the grouping columns are the key of the result table."));
 		if (!OidIsValid(sgc->sortop))
-			REFUSE(cxt->viewname,
+			SX_REFUSE(viewname,
 				   ("Grouping column \"%s\" has type %s, which has no order.",
 					tle->resname, format_type_be(exprType((Node *) tle->expr))),
 				   ("Cast it to a type that has a btree operator class, such as text."));
@@ -853,11 +524,11 @@ analyze_grouping(AnalyzeContext *cxt, SxShape *shape, Query *query)
 			shape->aggregates[shape->naggregates++].aggref = lfirst_node(Aggref, lc);
 	}
 	if (shape->strategy == SX_STRATEGY_RECOMPUTE)
-		sx_plan_hold_rows(shape, query, cxt->viewname);
+		sx_plan_hold_rows(shape, query, viewname);
 	else if (shape->sliding)
 		sx_plan_sliding_states(shape);
 
-	rc.cxt = cxt;
+	rc.viewname = viewname;
 	rc.shape = shape;
 	foreach(lc, query->targetList)
 	{
@@ -872,7 +543,7 @@ analyze_grouping(AnalyzeContext *cxt, SxShape *shape, Query *query)
 
 	/* hop and cumulate are grouping columns: what else returns a set is not */
 	if (expression_returns_set((Node *) shape->result_exprs))
-		REFUSE(cxt->viewname,
+		SX_REFUSE(viewname,
 			   ("There is a set-returning function in the select list of a grouped query that is no grouping column."),
 			   ("Call it in a subquery in FROM, and group over that."));
 
@@ -921,7 +592,7 @@ analyze_grouping(AnalyzeContext *cxt, SxShape *shape, Query *query)
 	 * no grouping left: refused above all as nobody means it.
 	 */
 	if (!shape->grouped && shape->naggregates == 0)
-		REFUSE(cxt->viewname,
+		SX_REFUSE(viewname,
 			   ("The query has HAVING or GROUP BY () but neither grouping columns nor an aggregate."),
 			   ("Use WHERE, or add the aggregates that are meant."));
 	shape->batch_query = query;
@@ -940,34 +611,35 @@ check_clock(Query *query, const char *viewname)
 	const char *clock;
 
 	if (clock_walker((Node *) query, &clock))
-		REFUSE(viewname, ("The query reads the clock (%s).", clock),
+		SX_REFUSE(viewname, ("The query reads the clock (%s).", clock),
 			   ("Use the event time or the arrival time of the row.  The clock may be one side of a condition of the top WHERE that rows grow out of: ts > now() - interval '5 minutes'."));
 	query->jointree->quals = where;
 	if (sliding && query->groupingSets)
-		REFUSE(viewname, ("Rows leave the groups of GROUPING SETS as time passes."),
+		SX_REFUSE(viewname, ("Rows leave the groups of GROUPING SETS as time passes."),
 			   ("Make one continuous view for each grouping."));
 	return sliding;
 }
 
 /* What a query that can be folded forward is. */
 static SxShape *
-analyze_plain(AnalyzeContext *cxt, Query *query, SxSliding *sliding)
+analyze_plain(const SxFrom *from, Query *query, const char *viewname,
+			  SxSliding *sliding)
 {
 	SxShape    *shape = palloc0(sizeof(SxShape));
 
-	shape->streams = cxt->streams;
+	shape->streams = from->streams;
 	shape->window_key = -1;
 	shape->sliding = sliding;
-	if (cxt->joins)
-		shape->join = sx_plan_join(query, cxt->viewname);
+	if (from->joins)
+		shape->join = sx_plan_join(query, viewname);
 	if (query->hasAggs || query->groupClause || query->groupingSets || query->havingQual)
-		analyze_grouping(cxt, shape, query);
+		analyze_grouping(shape, query, viewname);
 	else
 	{
 		ListCell   *lc;
 		List	   *tlist = NIL;
 
-		sx_plan_find_session(shape, query, cxt->viewname);
+		sx_plan_find_session(shape, query, viewname);
 
 		/* order means nothing to a table; junk columns are there for it */
 		shape->strategy = SX_STRATEGY_APPEND;
@@ -988,7 +660,7 @@ analyze_plain(AnalyzeContext *cxt, Query *query, SxSliding *sliding)
 		query->targetList = tlist;
 	}
 	if (shape->sliding && shape->session)
-		REFUSE(cxt->viewname, ("Rows leave the sessions as time passes."),
+		SX_REFUSE(viewname, ("Rows leave the sessions as time passes."),
 			   ("Use a fixed window, or leave the condition on the clock out."));
 	return shape;
 }
@@ -1008,19 +680,6 @@ finish(SxShape *shape, Query *query)
 		if (shape->sliding && shape->initial_query)
 			(void) sx_plan_drop_history(shape->initial_query);
 	}
-}
-
-/* Its streams reach the top as they have to. */
-static void
-check_streams(AnalyzeContext *cxt, Query *query)
-{
-	if (query->setOperations)
-		check_union(cxt, query, query->setOperations);
-	else
-		check_from(cxt, query);
-	if (cxt->nstreams != sx_plan_count_streams((Node *) query))
-		REFUSE(cxt->viewname, ("A stream is used in a subquery of an expression."),
-			   ("Put the stream into FROM."));
 }
 
 /* The column of rows that are kept as they are which is a window. */
@@ -1065,17 +724,15 @@ SxShape *
 sx_plan_core(Query *query, const char *viewname, const List *window_columns,
 			 int *window_column)
 {
-	AnalyzeContext cxt = {0};
+	SxFrom		from = sx_plan_check_from(query, viewname);
 	SxSliding  *sliding;
 	SxShape    *shape;
 
-	cxt.viewname = viewname;
-	check_streams(&cxt, query);
 	sliding = check_clock(query, viewname);
 	if (sliding && !query->hasAggs && query->groupClause == NIL)
-		REFUSE(viewname, ("Rows that leave as time passes are not grouped, and there is more above them than a select list."),
+		SX_REFUSE(viewname, ("Rows that leave as time passes are not grouped, and there is more above them than a select list."),
 			   ("Group them first, or leave the condition on the clock out."));
-	shape = analyze_plain(&cxt, query, sliding);
+	shape = analyze_plain(&from, query, viewname, sliding);
 	*window_column = 0;
 	if (shape->strategy == SX_STRATEGY_APPEND)
 		*window_column = analyze_row_window(shape, query, window_columns);
@@ -1106,30 +763,28 @@ sx_plan_tells_late(const SxShape *shape)
 SxShape *
 sx_plan_analyze(Query *stored, const char *viewname)
 {
-	AnalyzeContext cxt = {0};
+	SxFrom		from;
 	SxSliding  *sliding;
 	SxShape    *shape;
 	Query	   *query;
-	bool		all = false;
 
-	cxt.viewname = viewname;
 	if (stored->commandType != CMD_SELECT || stored->utilityStmt)
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("continuous view \"%s\" needs a SELECT", viewname)));
 	if (stored->hasModifyingCTE)
-		REFUSE(viewname, ("A WITH query modifies data."), ("Use SELECT only."));
+		SX_REFUSE(viewname, ("A WITH query modifies data."), ("Use SELECT only."));
 	if (stored->rowMarks)
-		REFUSE(viewname, ("The query has FOR UPDATE or FOR SHARE."), ("Leave it out."));
+		SX_REFUSE(viewname, ("The query has FOR UPDATE or FOR SHARE."), ("Leave it out."));
 
 	query = rewrite_query(stored);
-	(void) inline_ctes_walker((Node *) query, &all);
+	sx_plan_inline(query, false);
 
 	if (sx_plan_count_streams((Node *) query) == 0 && sx_plan_count_sources(query) == 0)
-		REFUSE(viewname, ("There is no stream in FROM."),
+		SX_REFUSE(viewname, ("There is no stream in FROM."),
 			   ("A stream is a foreign table of the wrapper streamx; over ordinary tables use a materialized view."));
 	if (contain_volatile_functions((Node *) query))
-		REFUSE(viewname, ("The query calls a volatile function, whose result changes from call to call."),
+		SX_REFUSE(viewname, ("The query calls a volatile function, whose result changes from call to call."),
 			   ("Use only immutable and stable functions: recovery has to give the same rows again."));
 	if (sx_plan_count_streams((Node *) query) > 0)
 		query = sx_plan_unions_as_groupings(query);
@@ -1139,7 +794,7 @@ sx_plan_analyze(Query *stored, const char *viewname)
 		sx_plan_make_derivation(shape, query, viewname);
 		return shape;
 	}
-	check_streams(&cxt, query);
+	from = sx_plan_check_from(query, viewname);
 	sliding = check_clock(query, viewname);
 	if (query->distinctClause)
 	{
@@ -1147,7 +802,7 @@ sx_plan_analyze(Query *stored, const char *viewname)
 		query->groupClause = query->distinctClause;
 		query->distinctClause = NIL;
 	}
-	shape = analyze_plain(&cxt, query, sliding);
+	shape = analyze_plain(&from, query, viewname, sliding);
 	finish(shape, query);
 	return shape;
 }

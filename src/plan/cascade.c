@@ -20,13 +20,7 @@
 #include "catalog/view.h"
 #include "compat.h"
 #include "plan/derive.h"
-
-#define REFUSE(viewname, detail_, hint_) \
-	ereport(ERROR, \
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), \
-			 errmsg("cannot maintain continuous view \"%s\"", viewname), \
-			 errdetail detail_, \
-			 errhint hint_))
+#include "plan/refuse.h"
 
 static bool
 is_source(const RangeTblEntry *rte)
@@ -89,7 +83,7 @@ cut_walker(Node *node, SxDeriveContext *cxt)
 	if (node == NULL)
 		return false;
 	if (IsA(node, Var) && ((Var *) node)->varattno < 0)
-		REFUSE(cxt->viewname, ("The query uses a system column."), ("Leave it out."));
+		SX_REFUSE(cxt->viewname, ("The query uses a system column."), ("Leave it out."));
 	if (IsA(node, Query))
 	{
 		Query	   *query = (Query *) node;
@@ -97,7 +91,7 @@ cut_walker(Node *node, SxDeriveContext *cxt)
 
 		check_stack_depth();
 		if (query->rowMarks)
-			REFUSE(cxt->viewname, ("The query has FOR UPDATE or FOR SHARE."), ("Leave it out."));
+			SX_REFUSE(cxt->viewname, ("The query has FOR UPDATE or FOR SHARE."), ("Leave it out."));
 		sx_plan_flatten_joins(query);
 		foreach(lc, query->rtable)
 		{
@@ -106,7 +100,7 @@ cut_walker(Node *node, SxDeriveContext *cxt)
 			if (!is_source(rte))
 				continue;
 			if (rte->tablesample)
-				REFUSE(cxt->viewname, ("The result of a continuous view is sampled."),
+				SX_REFUSE(cxt->viewname, ("The result of a continuous view is sampled."),
 					   ("Leave TABLESAMPLE out."));
 			rte->relid = make_use(cxt, rte->relid);
 			rte->relkind = SX_RELKIND_CORE;

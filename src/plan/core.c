@@ -27,13 +27,8 @@
 
 #include "compat.h"
 #include "plan/derive.h"
-
-#define REFUSE(viewname, detail_, hint_) \
-	ereport(ERROR, \
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), \
-			 errmsg("cannot maintain continuous view \"%s\"", viewname), \
-			 errdetail detail_, \
-			 errhint hint_))
+#include "plan/from.h"
+#include "plan/refuse.h"
 
 /* ---- what is a core ---- */
 
@@ -389,7 +384,7 @@ core_var(AboveContext *ac, Node *expr)
 	Oid			type = exprType(expr);
 
 	if (get_typtype(type) == TYPTYPE_PSEUDO)
-		REFUSE(ac->cxt->viewname,
+		SX_REFUSE(ac->cxt->viewname,
 			   ("An expression has type %s, which cannot be stored.", format_type_be(type)),
 			   ("Cast it to a named type, or use its columns one by one."));
 	return (Node *) makeVar(1, sx_core_column(ac->core, (Expr *) expr), type,
@@ -448,7 +443,7 @@ above_mutator(Node *node, AboveContext *ac)
 			return (Node *) makeConst(INT4OID, -1, InvalidOid, sizeof(int32),
 									  Int32GetDatum(0), false, true);	/* no sets */
 		if (IsA(node, Var) && ((Var *) node)->varlevelsup == ac->depth)
-			REFUSE(ac->cxt->viewname,
+			SX_REFUSE(ac->cxt->viewname,
 				   ("A column of the select list is neither grouped nor aggregated (it depends on a grouped primary key)."),
 				   ("Add the column to GROUP BY."));
 	}
@@ -484,7 +479,7 @@ split(SxDeriveContext *cxt, Query *query)
 	int			number;
 
 	if (query->groupingSets)
-		REFUSE(cxt->viewname,
+		SX_REFUSE(cxt->viewname,
 			   ("There is more above GROUPING SETS, ROLLUP or CUBE than a select list and HAVING."),
 			   ("Make one continuous view for each grouping."));
 	if (query->distinctClause && !query->hasDistinctOn && !aggregated &&
@@ -497,7 +492,7 @@ split(SxDeriveContext *cxt, Query *query)
 		aggregated = true;
 	}
 	if (!aggregated && query->hasTargetSRFs && query->hasWindowFuncs)
-		REFUSE(cxt->viewname,
+		SX_REFUSE(cxt->viewname,
 			   ("There are window functions beside a set-returning function in a select list."),
 			   ("Call the set-returning function in a subquery in FROM."));
 
@@ -620,7 +615,7 @@ split_rows(SxDeriveContext *cxt, Query *query, int varno)
 	used.varno = varno;
 	(void) query_tree_walker(query, used_columns_walker, &used, QTW_IGNORE_JOINALIASES);
 	if (used.others || rte->tablesample)
-		REFUSE(cxt->viewname,
+		SX_REFUSE(cxt->viewname,
 			   ("A stream that is joined with groups is used as whole rows, or sampled."),
 			   ("Name the columns of the stream, and leave TABLESAMPLE out."));
 
@@ -746,13 +741,13 @@ sx_plan_cut(SxDeriveContext *cxt, Query *query)
 
 	check_stack_depth();
 	if (query->rowMarks)
-		REFUSE(cxt->viewname, ("The query has FOR UPDATE or FOR SHARE."), ("Leave it out."));
+		SX_REFUSE(cxt->viewname, ("The query has FOR UPDATE or FOR SHARE."), ("Leave it out."));
 	foreach(lc, query->cteList)
 	{
 		CommonTableExpr *cte = lfirst_node(CommonTableExpr, lc);
 
 		if (sx_plan_count_streams(cte->ctequery) > 0)
-			REFUSE(cxt->viewname,
+			SX_REFUSE(cxt->viewname,
 				   ("The WITH query \"%s\" over the stream is recursive.", cte->ctename),
 				   ("Write it without recursion."));
 	}

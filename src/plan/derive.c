@@ -36,14 +36,9 @@
 #include "utils/typcache.h"
 
 #include "plan/derive.h"
+#include "plan/from.h"
+#include "plan/refuse.h"
 #include "plan/sliding.h"
-
-#define REFUSE(viewname, detail_, hint_) \
-	ereport(ERROR, \
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), \
-			 errmsg("cannot maintain continuous view \"%s\"", viewname), \
-			 errdetail detail_, \
-			 errhint hint_))
 
 /* ---- the key of the result ---- */
 
@@ -418,7 +413,7 @@ sx_plan_make_derivation(SxShape *shape, Query *query, const char *viewname)
 
 	cxt.viewname = viewname;
 	drop_rule_entries(query);
-	sx_plan_inline_all(query);
+	sx_plan_inline(query, true);
 	shape->strategy = SX_STRATEGY_DERIVE;
 	shape->window_key = -1;
 	shape->derivation = d;
@@ -428,14 +423,14 @@ sx_plan_make_derivation(SxShape *shape, Query *query, const char *viewname)
 	else
 		sx_plan_cut(&cxt, query);
 	if (sx_plan_count_streams((Node *) query) > 0)
-		REFUSE(viewname, ("A stream is used where its rows cannot be followed."),
+		SX_REFUSE(viewname, ("A stream is used where its rows cannot be followed."),
 			   ("Put the stream into FROM."));
 
 	if (sx_plan_reads_clock((Node *) query, &clock) && cascade)
-		REFUSE(viewname, ("The query reads the clock (%s) over the result of another continuous view.", clock),
+		SX_REFUSE(viewname, ("The query reads the clock (%s) over the result of another continuous view.", clock),
 			   ("Let the clock bound the rows of that view, or use the time of its rows."));
 	if (sx_plan_reads_clock((Node *) query, &clock))
-		REFUSE(viewname, ("The query reads the clock (%s) above a grouping.", clock),
+		SX_REFUSE(viewname, ("The query reads the clock (%s) above a grouping.", clock),
 			   ("Use the event time or the arrival time of the row; the clock may bound these in the WHERE below the grouping."));
 
 	/* order means nothing to a table */

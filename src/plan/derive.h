@@ -97,9 +97,6 @@ extern void sx_plan_make_derivation(SxShape *shape, Query *query,
 
 /* ---- analyze.c ---- */
 
-/* Put all WITH queries that can be where they are used. */
-extern void sx_plan_inline_all(Query *query);
-
 /*
  * A core's shape.  window_columns: its columns that may close; the one that
  * does is *window_column, 0: none.

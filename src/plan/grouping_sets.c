@@ -36,6 +36,7 @@
 #include "utils/lsyscache.h"
 
 #include "plan/grouping_sets.h"
+#include "plan/refuse.h"
 
 /* A column of the table of sets. */
 typedef struct SxSetColumn
@@ -55,13 +56,6 @@ typedef struct SetsContext
 								 * were */
 	List	   *grouped;		/* SxSetColumn: GROUPING()s that are keys */
 } SetsContext;
-
-#define REFUSE(viewname, detail_, hint_) \
-	ereport(ERROR, \
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), \
-			 errmsg("cannot maintain continuous view \"%s\"", viewname), \
-			 errdetail detail_, \
-			 errhint hint_))
 
 /* ---- the table of sets ---- */
 
@@ -193,7 +187,7 @@ function_in_from(SetsContext *cxt, Expr *key)
 			plain = false;
 	}
 	if (!plain)
-		REFUSE(cxt->viewname,
+		SX_REFUSE(cxt->viewname,
 			   ("A grouping column that not every grouping set has is made of a set-returning function in a way that cannot be taken apart."),
 			   ("Call the function in FROM, and group over its result."));
 
@@ -223,7 +217,7 @@ key_by_set(SetsContext *cxt, Index ref, Expr *key, const char *name)
 
 	/* what is constant is simplified before the sets are looked at */
 	if (!contain_var_clause((Node *) key))
-		REFUSE(cxt->viewname,
+		SX_REFUSE(cxt->viewname,
 			   ("Grouping column \"%s\" is a constant, and not every grouping set has it.", name),
 			   ("Leave the constant out of GROUP BY."));
 	if (expression_returns_set((Node *) key))
@@ -346,7 +340,7 @@ check_told_apart(SetsContext *cxt)
 
 			if (list_difference_int(lfirst(a), lfirst(b)) == NIL &&
 				list_difference_int(lfirst(b), lfirst(a)) == NIL)
-				REFUSE(cxt->viewname,
+				SX_REFUSE(cxt->viewname,
 					   ("The same grouping set is there more than once, so that its rows have no key."),
 					   ("Write GROUP BY DISTINCT, or leave the repeated set out."));
 			foreach(lc, cxt->grouped)
@@ -363,7 +357,7 @@ check_told_apart(SetsContext *cxt)
 					appendStringInfo(&missing, "%s%s", missing.len > 0 ? ", " : "",
 									 key->resname ? key->resname : "?");
 			}
-			REFUSE(cxt->viewname,
+			SX_REFUSE(cxt->viewname,
 				   ("The select list does not tell the grouping sets apart: a NULL may come from the data or from the set."),
 				   ("Add GROUPING(%s) to the select list: it is a part of the key of the result table.",
 					missing.data));

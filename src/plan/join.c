@@ -42,6 +42,7 @@
 
 #include "catalog/stream.h"
 #include "plan/join.h"
+#include "plan/refuse.h"
 #include "plan/window_key.h"
 
 #define MAX_SIDES	8
@@ -69,13 +70,6 @@ typedef struct JoinContext
 								 * streams */
 } JoinContext;
 
-#define REFUSE(viewname, detail_, hint_) \
-	ereport(ERROR, \
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), \
-			 errmsg("cannot maintain continuous view \"%s\"", viewname), \
-			 errdetail detail_, \
-			 errhint hint_))
-
 /* ---- where the streams are ---- */
 
 static bool
@@ -99,7 +93,7 @@ find_sides_rte(JoinContext *cxt, Query *query, int rtindex, List *path)
 		SxJoinSide *side;
 
 		if (join->nsides == MAX_SIDES)
-			REFUSE(cxt->viewname, ("The query joins more than %d streams.", MAX_SIDES),
+			SX_REFUSE(cxt->viewname, ("The query joins more than %d streams.", MAX_SIDES),
 				   ("Make continuous views of parts of it."));
 		side = &join->sides[join->nsides];
 		side->stream = rte->relid;
@@ -127,7 +121,7 @@ find_sides_rte(JoinContext *cxt, Query *query, int rtindex, List *path)
 							   (Node *) branch->subquery->jointree, NIL);
 			}
 			if (join->nsides > before)
-				REFUSE(cxt->viewname,
+				SX_REFUSE(cxt->viewname,
 					   ("A union of streams is joined with another stream."),
 					   ("Write the union of the joins, or union the streams in a continuous view with a native stream as its sink."));
 		}
@@ -370,7 +364,7 @@ walk(JoinContext *cxt, Level *level, Node *node, List *path, List *above)
 		if (left > 0 && right > 0)
 		{
 			if (cxt->join->nsides != 2)
-				REFUSE(cxt->viewname,
+				SX_REFUSE(cxt->viewname,
 					   ("There is an outer join among more than two streams."),
 					   ("Make a continuous view of the outer join of two of them."));
 
@@ -828,7 +822,7 @@ find_ties(JoinContext *cxt)
 	for (i = 1; i < join->nsides; i++)
 	{
 		if (group_of(group, i + 1) != group_of(group, 1))
-			REFUSE(cxt->viewname,
+			SX_REFUSE(cxt->viewname,
 				   ("Streams %s and %s are joined without an equality and without a bound on their event times.",
 					join->sides[0].name, join->sides[i].name),
 				   ("Add a condition such as r.ts BETWEEN l.ts - interval '1 minute' AND l.ts + interval '1 minute', or an equality of columns."));
@@ -908,7 +902,7 @@ find_columns(JoinContext *cxt, int i)
 	cc.query = cxt->place[i].query;
 	(void) query_tree_walker(cc.query, columns_walker, &cc, QTW_IGNORE_JOINALIASES);
 	if (cc.system)
-		REFUSE(cxt->viewname,
+		SX_REFUSE(cxt->viewname,
 			   ("A system column of stream %s is used in a join with another stream.", side->name),
 			   ("Use the columns of the stream."));
 
@@ -988,13 +982,13 @@ sx_plan_join(Query *query, const char *viewname)
 		if (!side->preserved)
 			continue;
 		if (!side->expires && other->time_attno == 0)
-			REFUSE(viewname,
+			SX_REFUSE(viewname,
 				   ("The event time of stream %s is no column of it, so nothing tells when a row of stream %s can have no partner any more.",
 					other->name, side->name),
 				   ("Give stream %s the options event_time and watermark, and bound its event time in the ON clause.",
 					other->name));
 		if (!side->expires)
-			REFUSE(viewname,
+			SX_REFUSE(viewname,
 				   ("Nothing in the condition of the outer join tells when a row of stream %s can have no partner in stream %s any more.",
 					side->name, other->name),
 				   ("Bound the event time of %s by columns of the other stream in the ON clause, for example r.ts BETWEEN l.ts AND l.ts + interval '1 hour'.",
@@ -1002,7 +996,7 @@ sx_plan_join(Query *query, const char *viewname)
 		for (k = 0; k < join->nsides; k++)
 		{
 			if (!cxt.place[k].stream->has_watermark)
-				REFUSE(viewname,
+				SX_REFUSE(viewname,
 					   ("Stream %s has no watermark, so that nothing tells when a row can have no partner any more.",
 						join->sides[k].name),
 					   ("Give the stream the options event_time and watermark."));

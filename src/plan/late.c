@@ -34,9 +34,9 @@
 #include "utils/fmgroids.h"
 
 #include "catalog/stream.h"
+#include "plan/from.h"
 #include "plan/late.h"
 #include "plan/session.h"
-#include "plan/union.h"
 #include "plan/window_key.h"
 
 static bool add_row_number(Query *query, bool *several_ways);

@@ -40,15 +40,9 @@
 #include "utils/timestamp.h"
 
 #include "compat.h"
+#include "plan/refuse.h"
 #include "plan/session.h"
 #include "window/session.h"
-
-#define REFUSE(viewname, detail_, hint_) \
-	ereport(ERROR, \
-			(errcode(ERRCODE_FEATURE_NOT_SUPPORTED), \
-			 errmsg("cannot maintain continuous view \"%s\"", viewname), \
-			 errdetail detail_, \
-			 errhint hint_))
 
 FuncExpr *
 sx_plan_session_call(Node *expr)
@@ -442,7 +436,7 @@ sx_plan_find_session(SxShape *shape, Query *query, const char *viewname)
 	Node	   *gap;
 
 	if (query_tree_walker(query, stray_call_walker, (void *) &c, 0))
-		REFUSE(viewname,
+		SX_REFUSE(viewname,
 			   ("There is a call of session() that is no grouping column."),
 			   ("Group by session(ts, gap) itself; to aggregate where sessions start, do so over the result."));
 	if (c.key == NULL)
@@ -451,7 +445,7 @@ sx_plan_find_session(SxShape *shape, Query *query, const char *viewname)
 	call = castNode(FuncExpr, c.key);
 	gap = eval_const_expressions(NULL, copyObject(lsecond(call->args)));
 	if (!IsA(gap, Const) || ((Const *) gap)->constisnull)
-		REFUSE(viewname,
+		SX_REFUSE(viewname,
 			   ("The gap of the session is no constant."),
 			   ("Give an interval, such as interval '5 minutes'."));
 	session = palloc0(sizeof(SxSession));

@@ -35,6 +35,7 @@
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
+#include "plan/from.h"
 #include "plan/sliding.h"
 
 #define MAX_BACK_US	(INT64CONST(1000000) * USECS_PER_DAY)

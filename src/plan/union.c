@@ -17,6 +17,7 @@
 #include "parser/parsetree.h"
 
 #include "compat.h"
+#include "plan/from.h"
 #include "plan/union.h"
 
 static void

@@ -10,9 +10,6 @@
 
 #include "nodes/parsenodes.h"
 
-/* How often streams are used in a query or expression (rewritten). */
-extern int	sx_plan_count_streams(Node *node);
-
 /*
  * The query with each UNION without ALL over streams as a grouping over UNION
  * ALL.  Changes it in place, but for the top.

@@ -22,7 +22,7 @@
 #include "utils/timestamp.h"
 
 #include "catalog/stream.h"
-#include "plan/union.h"
+#include "plan/from.h"
 #include "plan/window_key.h"
 #include "window/tumble.h"
 
