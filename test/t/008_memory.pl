@@ -96,8 +96,9 @@ is(sql('SELECT count(*) FROM streamx.dead_letters'), $sent / 5000, 'and what doe
 is($node->worker('postgres'), $worker, 'the worker is the same');
 note "$third kB after a third, $two kB after two";
 cmp_ok($third, '<', 400_000, 'the worker is not large');
-# queues and arenas find their sizes with the first events
-flat($third, 24_000, "$sent events");
+# queues and arenas find their sizes with the first events, on a slow machine late:
+# 32 MB are read ahead, as much is in a batch, 16 MB wait in librdkafka
+flat($third, 80_000, "$sent events");
 # how much of them is filled when one looks varies by some MB; a leak of
 # 25 bytes a row would be more than this
 flat($two, 16_000, 'the last third of them');

@@ -36,14 +36,17 @@ my $step = int(60_000_000 / $rate);
 my $calm = 0.4 * $seconds;
 my $often = max(5, $long ? 60 : $seconds / 6);
 
-# Allowed: what a worker has of its own, and that grows by no more than a
-# tenth and 24 MB after the first third (caches fill while there is something
-# to put in); tables with retention, and of state, are no larger than so many
-# times what they would be newly written, and 8 MB of room for what the
-# vacuum has not seen yet.
+# Allowed: what a worker has of its own, and that (in an hour) grows by no more than
+# a tenth and 24 MB after the first third: how far it falls behind after a kill,
+# and so what waits in its queues, is up to the machine.  Tables with retention are
+# no larger than so many times what they would be newly written, and some room for
+# what the vacuum has not seen yet; they and the tables of state no larger than
+# twice what they were in the first third, and the room that windows take which have
+# outgrown streamx.state_memory.
 my $memory_kb = 450_000;
 my $bloat = 4;
 my $bloat_room = 8 << 20;
+my $state_room = 64 << 20;
 
 my $dir = PostgreSQL::Test::Utils::tempdir('soak');
 my $bench = abs_path("$FindBin::RealBin/../../bench");
@@ -161,7 +164,7 @@ look('later');
 
 note "memory of workers: at most $peak_memory{first} kB in the first third, $peak_memory{later} kB later";
 cmp_ok($peak_memory{later}, '<', $memory_kb, 'the worker is not large');
-cmp_ok($peak_memory{later}, '<', $peak_memory{first} * 1.1 + 24_000, 'and does not grow');
+cmp_ok($peak_memory{later}, '<', $peak_memory{first} * 1.1 + 24_000, 'and does not grow') if $long;
 
 # later, as autovacuum runs in its time
 foreach my $table (sort keys %peak_size)
@@ -174,8 +177,7 @@ foreach my $table (sort keys %peak_size)
 	note "$table: at most $size bytes, newly written $least";
 	cmp_ok($size, '<', $bloat * $least + $bloat_room, "$table is not bloated") if grep { $_ eq $table } @retained;
 	# a state table may be all but empty, when windows have closed
-	cmp_ok($size, '<', 2 * ($peak_size{$table}{first} // 0) + 2 * $bloat_room, "$table is no larger than at first")
-	  if $table !~ /_total$/;
+	cmp_ok($size, '<', 2 * ($peak_size{$table}{first} // 0) + $state_room, "$table is no larger than at first");
 }
 
 # ---- all of them, once
