@@ -304,12 +304,12 @@ result_mutator(Node *node, ResultContext *rc)
 								  Int32GetDatum(0), false, true);	/* no sets */
 	if (IsA(node, SubLink))
 		SX_REFUSE(rc->viewname,
-			   ("There is a subquery in the select list or HAVING, over grouped rows."),
-			   ("Join the result table with the other table in a query of its own."));
+				  ("There is a subquery in the select list or HAVING, over grouped rows."),
+				  ("Join the result table with the other table in a query of its own."));
 	if (IsA(node, Var))
 		SX_REFUSE(rc->viewname,
-			   ("A column of the select list is neither grouped nor aggregated (it depends on a grouped primary key)."),
-			   ("Add the column to GROUP BY."));
+				  ("A column of the select list is neither grouped nor aggregated (it depends on a grouped primary key)."),
+				  ("Add the column to GROUP BY."));
 	return expression_tree_mutator(node, result_mutator, (void *) rc);
 }
 
@@ -484,13 +484,13 @@ analyze_grouping(SxShape *shape, Query *query, const char *viewname)
 
 		if (tle->resjunk)
 			SX_REFUSE(viewname,
-				   ("A grouping column is not in the select list."),
-				   ("Add it to the select list: the grouping columns are the key of the result table."));
+					  ("A grouping column is not in the select list."),
+					  ("Add it to the select list: the grouping columns are the key of the result table."));
 		if (!OidIsValid(sgc->sortop))
 			SX_REFUSE(viewname,
-				   ("Grouping column \"%s\" has type %s, which has no order.",
-					tle->resname, format_type_be(exprType((Node *) tle->expr))),
-				   ("Cast it to a type that has a btree operator class, such as text."));
+					  ("Grouping column \"%s\" has type %s, which has no order.",
+					   tle->resname, format_type_be(exprType((Node *) tle->expr))),
+					  ("Cast it to a type that has a btree operator class, such as text."));
 		key->resno = tle->resno;
 		key->typid = exprType((Node *) tle->expr);
 		key->typmod = exprTypmod((Node *) tle->expr);
@@ -544,8 +544,8 @@ analyze_grouping(SxShape *shape, Query *query, const char *viewname)
 	/* hop and cumulate are grouping columns: what else returns a set is not */
 	if (expression_returns_set((Node *) shape->result_exprs))
 		SX_REFUSE(viewname,
-			   ("There is a set-returning function in the select list of a grouped query that is no grouping column."),
-			   ("Call it in a subquery in FROM, and group over that."));
+				  ("There is a set-returning function in the select list of a grouped query that is no grouping column."),
+				  ("Call it in a subquery in FROM, and group over that."));
 
 	/* what runs over a batch: the keys and the bare aggregates */
 	analyze_windows(shape, query, sets);
@@ -593,8 +593,8 @@ analyze_grouping(SxShape *shape, Query *query, const char *viewname)
 	 */
 	if (!shape->grouped && shape->naggregates == 0)
 		SX_REFUSE(viewname,
-			   ("The query has HAVING or GROUP BY () but neither grouping columns nor an aggregate."),
-			   ("Use WHERE, or add the aggregates that are meant."));
+				  ("The query has HAVING or GROUP BY () but neither grouping columns nor an aggregate."),
+				  ("Use WHERE, or add the aggregates that are meant."));
 	shape->batch_query = query;
 	if (sets)
 		sx_plan_empty_set(shape, sets);
@@ -612,11 +612,11 @@ check_clock(Query *query, const char *viewname)
 
 	if (clock_walker((Node *) query, &clock))
 		SX_REFUSE(viewname, ("The query reads the clock (%s).", clock),
-			   ("Use the event time or the arrival time of the row.  The clock may be one side of a condition of the top WHERE that rows grow out of: ts > now() - interval '5 minutes'."));
+				  ("Use the event time or the arrival time of the row.  The clock may be one side of a condition of the top WHERE that rows grow out of: ts > now() - interval '5 minutes'."));
 	query->jointree->quals = where;
 	if (sliding && query->groupingSets)
 		SX_REFUSE(viewname, ("Rows leave the groups of GROUPING SETS as time passes."),
-			   ("Make one continuous view for each grouping."));
+				  ("Make one continuous view for each grouping."));
 	return sliding;
 }
 
@@ -661,7 +661,7 @@ analyze_plain(const SxFrom *from, Query *query, const char *viewname,
 	}
 	if (shape->sliding && shape->session)
 		SX_REFUSE(viewname, ("Rows leave the sessions as time passes."),
-			   ("Use a fixed window, or leave the condition on the clock out."));
+				  ("Use a fixed window, or leave the condition on the clock out."));
 	return shape;
 }
 
@@ -731,7 +731,7 @@ sx_plan_core(Query *query, const char *viewname, const List *window_columns,
 	sliding = check_clock(query, viewname);
 	if (sliding && !query->hasAggs && query->groupClause == NIL)
 		SX_REFUSE(viewname, ("Rows that leave as time passes are not grouped, and there is more above them than a select list."),
-			   ("Group them first, or leave the condition on the clock out."));
+				  ("Group them first, or leave the condition on the clock out."));
 	shape = analyze_plain(&from, query, viewname, sliding);
 	*window_column = 0;
 	if (shape->strategy == SX_STRATEGY_APPEND)
@@ -782,10 +782,10 @@ sx_plan_analyze(Query *stored, const char *viewname)
 
 	if (sx_plan_count_streams((Node *) query) == 0 && sx_plan_count_sources(query) == 0)
 		SX_REFUSE(viewname, ("There is no stream in FROM."),
-			   ("A stream is a foreign table of the wrapper streamx; over ordinary tables use a materialized view."));
+				  ("A stream is a foreign table of the wrapper streamx; over ordinary tables use a materialized view."));
 	if (contain_volatile_functions((Node *) query))
 		SX_REFUSE(viewname, ("The query calls a volatile function, whose result changes from call to call."),
-			   ("Use only immutable and stable functions: recovery has to give the same rows again."));
+				  ("Use only immutable and stable functions: recovery has to give the same rows again."));
 	if (sx_plan_count_streams((Node *) query) > 0)
 		query = sx_plan_unions_as_groupings(query);
 	if (sx_plan_count_streams((Node *) query) == 0 || sx_plan_needs_derivation(query))

@@ -101,7 +101,7 @@ cut_walker(Node *node, SxDeriveContext *cxt)
 				continue;
 			if (rte->tablesample)
 				SX_REFUSE(cxt->viewname, ("The result of a continuous view is sampled."),
-					   ("Leave TABLESAMPLE out."));
+						  ("Leave TABLESAMPLE out."));
 			rte->relid = make_use(cxt, rte->relid);
 			rte->relkind = SX_RELKIND_CORE;
 		}

@@ -385,8 +385,8 @@ core_var(AboveContext *ac, Node *expr)
 
 	if (get_typtype(type) == TYPTYPE_PSEUDO)
 		SX_REFUSE(ac->cxt->viewname,
-			   ("An expression has type %s, which cannot be stored.", format_type_be(type)),
-			   ("Cast it to a named type, or use its columns one by one."));
+				  ("An expression has type %s, which cannot be stored.", format_type_be(type)),
+				  ("Cast it to a named type, or use its columns one by one."));
 	return (Node *) makeVar(1, sx_core_column(ac->core, (Expr *) expr), type,
 							exprTypmod(expr), exprCollation(expr), ac->depth);
 }
@@ -444,8 +444,8 @@ above_mutator(Node *node, AboveContext *ac)
 									  Int32GetDatum(0), false, true);	/* no sets */
 		if (IsA(node, Var) && ((Var *) node)->varlevelsup == ac->depth)
 			SX_REFUSE(ac->cxt->viewname,
-				   ("A column of the select list is neither grouped nor aggregated (it depends on a grouped primary key)."),
-				   ("Add the column to GROUP BY."));
+					  ("A column of the select list is neither grouped nor aggregated (it depends on a grouped primary key)."),
+					  ("Add the column to GROUP BY."));
 	}
 	else if (IsA(node, Var) && ((Var *) node)->varlevelsup == ac->depth)
 	{
@@ -480,8 +480,8 @@ split(SxDeriveContext *cxt, Query *query)
 
 	if (query->groupingSets)
 		SX_REFUSE(cxt->viewname,
-			   ("There is more above GROUPING SETS, ROLLUP or CUBE than a select list and HAVING."),
-			   ("Make one continuous view for each grouping."));
+				  ("There is more above GROUPING SETS, ROLLUP or CUBE than a select list and HAVING."),
+				  ("Make one continuous view for each grouping."));
 	if (query->distinctClause && !query->hasDistinctOn && !aggregated &&
 		!query->hasWindowFuncs && grouping_is_sortable(query->distinctClause) &&
 		sx_plan_count_streams((Node *) query->targetList) == 0)
@@ -493,8 +493,8 @@ split(SxDeriveContext *cxt, Query *query)
 	}
 	if (!aggregated && query->hasTargetSRFs && query->hasWindowFuncs)
 		SX_REFUSE(cxt->viewname,
-			   ("There are window functions beside a set-returning function in a select list."),
-			   ("Call the set-returning function in a subquery in FROM."));
+				  ("There are window functions beside a set-returning function in a select list."),
+				  ("Call the set-returning function in a subquery in FROM."));
 
 	ac.cxt = cxt;
 	ac.keys = grouping_expressions(query);
@@ -616,8 +616,8 @@ split_rows(SxDeriveContext *cxt, Query *query, int varno)
 	(void) query_tree_walker(query, used_columns_walker, &used, QTW_IGNORE_JOINALIASES);
 	if (used.others || rte->tablesample)
 		SX_REFUSE(cxt->viewname,
-			   ("A stream that is joined with groups is used as whole rows, or sampled."),
-			   ("Name the columns of the stream, and leave TABLESAMPLE out."));
+				  ("A stream that is joined with groups is used as whole rows, or sampled."),
+				  ("Name the columns of the stream, and leave TABLESAMPLE out."));
 
 	ref->rtindex = 1;
 	source = copyObject(rte);
@@ -748,8 +748,8 @@ sx_plan_cut(SxDeriveContext *cxt, Query *query)
 
 		if (sx_plan_count_streams(cte->ctequery) > 0)
 			SX_REFUSE(cxt->viewname,
-				   ("The WITH query \"%s\" over the stream is recursive.", cte->ctename),
-				   ("Write it without recursion."));
+					  ("The WITH query \"%s\" over the stream is recursive.", cte->ctename),
+					  ("Write it without recursion."));
 	}
 	sx_plan_flatten_joins(query);
 	foreach(lc, query->rtable)

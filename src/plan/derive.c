@@ -424,14 +424,14 @@ sx_plan_make_derivation(SxShape *shape, Query *query, const char *viewname)
 		sx_plan_cut(&cxt, query);
 	if (sx_plan_count_streams((Node *) query) > 0)
 		SX_REFUSE(viewname, ("A stream is used where its rows cannot be followed."),
-			   ("Put the stream into FROM."));
+				  ("Put the stream into FROM."));
 
 	if (sx_plan_reads_clock((Node *) query, &clock) && cascade)
 		SX_REFUSE(viewname, ("The query reads the clock (%s) over the result of another continuous view.", clock),
-			   ("Let the clock bound the rows of that view, or use the time of its rows."));
+				  ("Let the clock bound the rows of that view, or use the time of its rows."));
 	if (sx_plan_reads_clock((Node *) query, &clock))
 		SX_REFUSE(viewname, ("The query reads the clock (%s) above a grouping.", clock),
-			   ("Use the event time or the arrival time of the row; the clock may bound these in the WHERE below the grouping."));
+				  ("Use the event time or the arrival time of the row; the clock may bound these in the WHERE below the grouping."));
 
 	/* order means nothing to a table */
 	if (!query->limitCount && !query->limitOffset && !query->hasDistinctOn)

@@ -21,7 +21,8 @@
 typedef struct FromContext
 {
 	const char *viewname;
-	SxFrom		from;			/* streams found on ways that can be maintained */
+	SxFrom		from;			/* streams found on ways that can be
+								 * maintained */
 	int			nstreams;		/* how often any of them is there */
 	bool		in_union;		/* below a branch of UNION ALL */
 } FromContext;
@@ -162,10 +163,10 @@ check_union(FromContext *cxt, Query *query, Node *node)
 		{
 			if (op->op == SETOP_UNION)
 				SX_REFUSE(cxt->viewname, ("The query has UNION without ALL."),
-					   ("Use UNION ALL, and GROUP BY over it to take duplicates away."));
+						  ("Use UNION ALL, and GROUP BY over it to take duplicates away."));
 			SX_REFUSE(cxt->viewname,
-				   ("The query has %s.", op->op == SETOP_INTERSECT ? "INTERSECT" : "EXCEPT"),
-				   ("Make a continuous view of each side and compare their result tables."));
+					  ("The query has %s.", op->op == SETOP_INTERSECT ? "INTERSECT" : "EXCEPT"),
+					  ("Make a continuous view of each side and compare their result tables."));
 		}
 		check_union(cxt, query, op->larg);
 		check_union(cxt, query, op->rarg);
@@ -204,8 +205,8 @@ check_inlined(FromContext *cxt, Query *query)
 		clause = "a data-modifying statement";
 	if (clause)
 		SX_REFUSE(cxt->viewname,
-			   ("A subquery or WITH query over the stream contains %s.", clause),
-			   ("Only one level of grouping can be maintained, at the top of the query."));
+				  ("A subquery or WITH query over the stream contains %s.", clause),
+				  ("Only one level of grouping can be maintained, at the top of the query."));
 	if (query->setOperations)
 		check_union(cxt, query, query->setOperations);
 	else
@@ -261,15 +262,15 @@ check_from_node(FromContext *cxt, Query *query, Node *node, bool nullable,
 			(*joined)++;
 		if (nullable && count_rte_streams(rte) > 0)
 			SX_REFUSE(cxt->viewname,
-				   ("The stream is on the side of an outer join that is filled with NULLs."),
-				   ("Put the stream on the preserved side: stream LEFT JOIN table."));
+					  ("The stream is on the side of an outer join that is filled with NULLs."),
+					  ("Put the stream on the preserved side: stream LEFT JOIN table."));
 		if (rte->rtekind == RTE_RELATION)
 		{
 			if (rte->relkind == RELKIND_FOREIGN_TABLE && sx_stream_is(rte->relid))
 			{
 				if (rte->tablesample)
 					SX_REFUSE(cxt->viewname, ("A stream has a TABLESAMPLE clause."),
-						   ("Leave TABLESAMPLE out."));
+							  ("Leave TABLESAMPLE out."));
 				cxt->from.streams = list_append_unique_oid(cxt->from.streams, rte->relid);
 				cxt->nstreams++;
 			}
@@ -286,8 +287,8 @@ check_from_node(FromContext *cxt, Query *query, Node *node, bool nullable,
 			/* those that can be subqueries are by now */
 			if (cte && sx_plan_count_streams(cte->ctequery) > 0)
 				SX_REFUSE(cxt->viewname,
-					   ("The WITH query \"%s\" over the stream is recursive.", cte->ctename),
-					   ("Write it without RECURSIVE."));
+						  ("The WITH query \"%s\" over the stream is recursive.", cte->ctename),
+						  ("Write it without RECURSIVE."));
 		}
 	}
 	else if (IsA(node, JoinExpr))
@@ -328,7 +329,7 @@ check_from(FromContext *cxt, Query *query)
 	{
 		if (cxt->in_union)
 			SX_REFUSE(cxt->viewname, ("A branch of UNION ALL joins streams."),
-				   ("Make a continuous view of each branch."));
+					  ("Make a continuous view of each branch."));
 		cxt->from.joins = true;
 	}
 }

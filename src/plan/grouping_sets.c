@@ -188,8 +188,8 @@ function_in_from(SetsContext *cxt, Expr *key)
 	}
 	if (!plain)
 		SX_REFUSE(cxt->viewname,
-			   ("A grouping column that not every grouping set has is made of a set-returning function in a way that cannot be taken apart."),
-			   ("Call the function in FROM, and group over its result."));
+				  ("A grouping column that not every grouping set has is made of a set-returning function in a way that cannot be taken apart."),
+				  ("Call the function in FROM, and group over its result."));
 
 	function->funcexpr = (Node *) key;
 	function->funccolcount = 1;
@@ -218,8 +218,8 @@ key_by_set(SetsContext *cxt, Index ref, Expr *key, const char *name)
 	/* what is constant is simplified before the sets are looked at */
 	if (!contain_var_clause((Node *) key))
 		SX_REFUSE(cxt->viewname,
-			   ("Grouping column \"%s\" is a constant, and not every grouping set has it.", name),
-			   ("Leave the constant out of GROUP BY."));
+				  ("Grouping column \"%s\" is a constant, and not every grouping set has it.", name),
+				  ("Leave the constant out of GROUP BY."));
 	if (expression_returns_set((Node *) key))
 		key = function_in_from(cxt, key);
 	when->expr = (Expr *) set_column(cxt, ref, NULL);
@@ -341,8 +341,8 @@ check_told_apart(SetsContext *cxt)
 			if (list_difference_int(lfirst(a), lfirst(b)) == NIL &&
 				list_difference_int(lfirst(b), lfirst(a)) == NIL)
 				SX_REFUSE(cxt->viewname,
-					   ("The same grouping set is there more than once, so that its rows have no key."),
-					   ("Write GROUP BY DISTINCT, or leave the repeated set out."));
+						  ("The same grouping set is there more than once, so that its rows have no key."),
+						  ("Write GROUP BY DISTINCT, or leave the repeated set out."));
 			foreach(lc, cxt->grouped)
 				same = same && grouping_value(lfirst(lc), lfirst(a)) ==
 				grouping_value(lfirst(lc), lfirst(b));
@@ -358,9 +358,9 @@ check_told_apart(SetsContext *cxt)
 									 key->resname ? key->resname : "?");
 			}
 			SX_REFUSE(cxt->viewname,
-				   ("The select list does not tell the grouping sets apart: a NULL may come from the data or from the set."),
-				   ("Add GROUPING(%s) to the select list: it is a part of the key of the result table.",
-					missing.data));
+					  ("The select list does not tell the grouping sets apart: a NULL may come from the data or from the set."),
+					  ("Add GROUPING(%s) to the select list: it is a part of the key of the result table.",
+					   missing.data));
 		}
 	}
 }

@@ -94,7 +94,7 @@ find_sides_rte(JoinContext *cxt, Query *query, int rtindex, List *path)
 
 		if (join->nsides == MAX_SIDES)
 			SX_REFUSE(cxt->viewname, ("The query joins more than %d streams.", MAX_SIDES),
-				   ("Make continuous views of parts of it."));
+					  ("Make continuous views of parts of it."));
 		side = &join->sides[join->nsides];
 		side->stream = rte->relid;
 		side->path = path;
@@ -122,8 +122,8 @@ find_sides_rte(JoinContext *cxt, Query *query, int rtindex, List *path)
 			}
 			if (join->nsides > before)
 				SX_REFUSE(cxt->viewname,
-					   ("A union of streams is joined with another stream."),
-					   ("Write the union of the joins, or union the streams in a continuous view with a native stream as its sink."));
+						  ("A union of streams is joined with another stream."),
+						  ("Write the union of the joins, or union the streams in a continuous view with a native stream as its sink."));
 		}
 		else
 			find_sides(cxt, rte->subquery, (Node *) rte->subquery->jointree, path);
@@ -365,8 +365,8 @@ walk(JoinContext *cxt, Level *level, Node *node, List *path, List *above)
 		{
 			if (cxt->join->nsides != 2)
 				SX_REFUSE(cxt->viewname,
-					   ("There is an outer join among more than two streams."),
-					   ("Make a continuous view of the outer join of two of them."));
+						  ("There is an outer join among more than two streams."),
+						  ("Make a continuous view of the outer join of two of them."));
 
 			/* only its own conditions tell whether a row has a partner */
 			cxt->conditions = own;
@@ -823,9 +823,9 @@ find_ties(JoinContext *cxt)
 	{
 		if (group_of(group, i + 1) != group_of(group, 1))
 			SX_REFUSE(cxt->viewname,
-				   ("Streams %s and %s are joined without an equality and without a bound on their event times.",
-					join->sides[0].name, join->sides[i].name),
-				   ("Add a condition such as r.ts BETWEEN l.ts - interval '1 minute' AND l.ts + interval '1 minute', or an equality of columns."));
+					  ("Streams %s and %s are joined without an equality and without a bound on their event times.",
+					   join->sides[0].name, join->sides[i].name),
+					  ("Add a condition such as r.ts BETWEEN l.ts - interval '1 minute' AND l.ts + interval '1 minute', or an equality of columns."));
 	}
 }
 
@@ -903,8 +903,8 @@ find_columns(JoinContext *cxt, int i)
 	(void) query_tree_walker(cc.query, columns_walker, &cc, QTW_IGNORE_JOINALIASES);
 	if (cc.system)
 		SX_REFUSE(cxt->viewname,
-			   ("A system column of stream %s is used in a join with another stream.", side->name),
-			   ("Use the columns of the stream."));
+				  ("A system column of stream %s is used in a join with another stream.", side->name),
+				  ("Use the columns of the stream."));
 
 	/* its event time marks a row that is there (join_plan.c) */
 	for (att = 1; att <= stream->schema->ncols && side->time_attno == 0; att++)
@@ -983,23 +983,23 @@ sx_plan_join(Query *query, const char *viewname)
 			continue;
 		if (!side->expires && other->time_attno == 0)
 			SX_REFUSE(viewname,
-				   ("The event time of stream %s is no column of it, so nothing tells when a row of stream %s can have no partner any more.",
-					other->name, side->name),
-				   ("Give stream %s the options event_time and watermark, and bound its event time in the ON clause.",
-					other->name));
+					  ("The event time of stream %s is no column of it, so nothing tells when a row of stream %s can have no partner any more.",
+					   other->name, side->name),
+					  ("Give stream %s the options event_time and watermark, and bound its event time in the ON clause.",
+					   other->name));
 		if (!side->expires)
 			SX_REFUSE(viewname,
-				   ("Nothing in the condition of the outer join tells when a row of stream %s can have no partner in stream %s any more.",
-					side->name, other->name),
-				   ("Bound the event time of %s by columns of the other stream in the ON clause, for example r.ts BETWEEN l.ts AND l.ts + interval '1 hour'.",
-					other->name));
+					  ("Nothing in the condition of the outer join tells when a row of stream %s can have no partner in stream %s any more.",
+					   side->name, other->name),
+					  ("Bound the event time of %s by columns of the other stream in the ON clause, for example r.ts BETWEEN l.ts AND l.ts + interval '1 hour'.",
+					   other->name));
 		for (k = 0; k < join->nsides; k++)
 		{
 			if (!cxt.place[k].stream->has_watermark)
 				SX_REFUSE(viewname,
-					   ("Stream %s has no watermark, so that nothing tells when a row can have no partner any more.",
-						join->sides[k].name),
-					   ("Give the stream the options event_time and watermark."));
+						  ("Stream %s has no watermark, so that nothing tells when a row can have no partner any more.",
+						   join->sides[k].name),
+						  ("Give the stream the options event_time and watermark."));
 		}
 	}
 	return join;

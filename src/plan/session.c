@@ -437,8 +437,8 @@ sx_plan_find_session(SxShape *shape, Query *query, const char *viewname)
 
 	if (query_tree_walker(query, stray_call_walker, (void *) &c, 0))
 		SX_REFUSE(viewname,
-			   ("There is a call of session() that is no grouping column."),
-			   ("Group by session(ts, gap) itself; to aggregate where sessions start, do so over the result."));
+				  ("There is a call of session() that is no grouping column."),
+				  ("Group by session(ts, gap) itself; to aggregate where sessions start, do so over the result."));
 	if (c.key == NULL)
 		return;
 
@@ -446,8 +446,8 @@ sx_plan_find_session(SxShape *shape, Query *query, const char *viewname)
 	gap = eval_const_expressions(NULL, copyObject(lsecond(call->args)));
 	if (!IsA(gap, Const) || ((Const *) gap)->constisnull)
 		SX_REFUSE(viewname,
-			   ("The gap of the session is no constant."),
-			   ("Give an interval, such as interval '5 minutes'."));
+				  ("The gap of the session is no constant."),
+				  ("Give an interval, such as interval '5 minutes'."));
 	session = palloc0(sizeof(SxSession));
 	session->key = session_column(query);
 	session->gap_us = sx_session_gap_us(DatumGetIntervalP(((Const *) gap)->constvalue));
