@@ -140,6 +140,8 @@ CREATE TABLE streamx.late_rows (
   row_data       jsonb,
   arrived        timestamptz
 );
+-- it has no key: what publishes all tables must not keep us from removing rows
+ALTER TABLE streamx.late_rows REPLICA IDENTITY FULL;
 CREATE INDEX late_rows_arrived ON streamx.late_rows (stream, arrived);
 ALTER TABLE streamx.late_rows ENABLE ROW LEVEL SECURITY;
 CREATE POLICY readers_of_the_stream ON streamx.late_rows FOR SELECT

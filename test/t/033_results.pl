@@ -87,6 +87,30 @@ $node->caught_up('pages');
 sql("SELECT streamx.rebuild('pages')");
 everywhere('pages', 'a view that is rebuilt');
 
+# a subscription that is made while rows come
+$other->safe_psql('postgres', 'CREATE DATABASE late');
+$other->safe_psql('late', 'CREATE TABLE pages (page text, n bigint, total bigint, mean numeric); CREATE TABLE each (page text, n int);
+	CREATE TABLE minutes (minute timestamptz, page text, n bigint)');
+my $flow = IPC::Run::start([ 'psql', '-Xq', '-d', $node->connstr('postgres'), '-c', q{DO $$
+	BEGIN
+		FOR i IN 1 .. 200 LOOP
+			INSERT INTO clicks SELECT '2024-05-01 12:00:04Z', 'p' || n % 7, n FROM generate_series(1, 100) n;
+			COMMIT;
+			PERFORM pg_sleep(0.02);
+		END LOOP;
+	END $$} ]);
+$other->safe_psql('late', q{CREATE SUBSCRIPTION late CONNECTION '} . $node->connstr . q{ dbname=postgres' PUBLICATION results});
+$other->wait_for_subscription_sync($node, 'late', 'late');
+ok($flow->finish, 'rows come while another subscription is made');
+$node->caught_up($_) for qw(pages each);
+$node->wait_for_catchup('late');
+foreach my $view (qw(pages each))
+{
+	my $query = "SELECT * FROM $view t ORDER BY t::text COLLATE \"C\"";
+	is($other->safe_psql('late', $query), sql($query), "it has all of $view, once");
+}
+$other->safe_psql('late', 'DROP SUBSCRIPTION late');
+
 # a crash of either
 $node->stop('immediate');
 $node->start;
@@ -189,6 +213,35 @@ foreach my $round (1 .. 5)
 $node->caught_up($_) for qw(pages each);
 is(sql("COPY each TO STDOUT") =~ tr/\n// + 1, sql('SELECT count(*) FROM each'), 'COPY of a result');
 is(sql("SELECT * FROM streamx.verify('pages')"), '', 'all is well');
+
+# ---- a publication of everything, our own tables as well ----
+
+sql(q{CREATE PUBLICATION everything FOR ALL TABLES;
+	CREATE FOREIGN TABLE more (ts timestamptz, page text, n int) SERVER streamx
+		OPTIONS (event_time 'ts', watermark '5 s', retain '1 day', late_row_retention '1 day');
+	CREATE VIEW late WITH (streamx.continuous, streamx.late = 'keep', streamx.retention = '10 minutes') AS
+		SELECT tumble(ts, '1 minute') AS minute, page, percentile_cont(0.5) WITHIN GROUP (ORDER BY n) FROM more GROUP BY minute, page;
+	CREATE VIEW final WITH (streamx.continuous, streamx.emit = 'final') AS
+		SELECT page, session(ts, '3 s') AS s, count(DISTINCT n) FROM more GROUP BY page, s;
+	CREATE VIEW top WITH (streamx.continuous) AS SELECT page, count(*) AS n FROM more GROUP BY page ORDER BY n DESC, page LIMIT 3;
+	CREATE VIEW pairs WITH (streamx.continuous) AS
+		SELECT a.page, a.n, b.n AS other FROM more a LEFT JOIN more b ON b.page = a.page AND b.n = a.n + 7 AND b.ts BETWEEN a.ts AND a.ts + interval '8 s'});
+foreach my $batch (0 .. 3)
+{
+	sql(qq{INSERT INTO more SELECT '2024-05-01 10:00:00Z'::timestamptz + i * interval '1 s', 'p' || i % 7, i
+		FROM generate_series($batch * 300 + 1, $batch * 300 + 300) i});
+	$node->caught_up($_) for qw(late final top pairs);
+}
+sql(q{INSERT INTO more VALUES ('2024-05-01 09:00:00Z', 'p1', 1)});
+$node->caught_up($_) for qw(late final top pairs);
+is(sql("SELECT count(*) FROM streamx.late_rows WHERE view = 'late'::regclass"), '1', 'a late row is kept');
+is(sql("SELECT view, error FROM streamx.views WHERE state <> 'running' OR error IS NOT NULL AND view NOT IN ('pages'::regclass, 'each'::regclass)"), '',
+	'no view minds that everything is published');
+is(sql("SELECT count(*) FROM streamx.verify('top')"), '0', 'they are exact');
+sql("SELECT streamx.rebuild('late')");
+$node->caught_up('late');
+is(sql("SELECT streamx.reprocess()"), '0', 'nor does a rebuild');
+sql('DROP VIEW late, final, top, pairs');
 
 $node->stop;
 $other->stop;
