@@ -763,10 +763,19 @@ int
 sx_view_next_id(void)
 {
 	Oid			relid = relation_oid(SEQUENCE_OBJECT_ID);
+	Oid			schema = get_namespace_oid("streamx_state", false);
+	int			id;
 
 	if (!OidIsValid(relid))
 		elog(ERROR, "extension \"streamx\" is not installed in this database");
-	return (int) nextval_internal(relid, false);
+
+	/* a dump of the schema alone brings objects, and not the sequence's value */
+	do
+	{
+		id = (int) nextval_internal(relid, false);
+	} while (OidIsValid(get_relname_relid(psprintf("v%d", id), schema)) ||
+			 OidIsValid(get_relname_relid(psprintf("j%d_1", id), schema)));
+	return id;
 }
 
 static Datum

@@ -282,7 +282,7 @@ index_on(Relation rel, AttrNumber attno)
 	{
 		Relation	index = index_open(lfirst_oid(lc), AccessShareLock);
 
-		if (index->rd_rel->relam == BTREE_AM_OID &&
+		if (index->rd_rel->relam == BTREE_AM_OID && index->rd_index->indisvalid &&
 			index->rd_index->indkey.values[0] == attno)
 			result = lfirst_oid(lc);
 		index_close(index, AccessShareLock);

@@ -22,6 +22,7 @@
 #include "utils/timestamp.h"
 
 #include "base/handle.h"
+#include "base/index.h"
 #include "catalog/view.h"
 #include "sink/outbox.h"
 
@@ -112,17 +113,17 @@ static void
 begin_scan(OutboxScan *s, Oid outbox, LOCKMODE lockmode, int64 after)
 {
 	ScanKeyData key;
-	List	   *indexes;
+	Oid			index;
 
 	s->rel = table_open(outbox, lockmode);
-	indexes = RelationGetIndexList(s->rel);
-	if (indexes == NIL)
+	index = sx_index_first_valid(s->rel);
+	if (!OidIsValid(index))
 		ereport(ERROR,
 				(errcode(SX_ERRCODE_NOT_RESTORED),
 				 errmsg("outbox \"%s\" has lost its index",
 						RelationGetRelationName(s->rel)),
 				 errhint("Wait until the restore of the dump is complete, or create it again: btree on column id.")));
-	s->index = index_open(linitial_oid(indexes), AccessShareLock);
+	s->index = index_open(index, AccessShareLock);
 	s->snapshot = RegisterSnapshot(GetLatestSnapshot());
 	ScanKeyInit(&key, SX_OUTBOX_ID, BTGreaterStrategyNumber, F_INT8GT,
 				Int64GetDatum(after));

@@ -50,7 +50,6 @@
 #include "catalog/pg_class.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
-#include "commands/sequence.h"
 #include "executor/spi.h"
 #include "foreign/foreign.h"
 #include "miscadmin.h"
@@ -65,9 +64,11 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "base/index.h"
 #include "base/trusted.h"
 #include "catalog/option.h"
 #include "catalog/stream.h"
+#include "catalog/view.h"
 #include "compat.h"
 #include "source/journal.h"
 #include "source/journal_internal.h"
@@ -783,14 +784,10 @@ make_journal(Relation stream)
 	SxJournal  *journal = palloc0(sizeof(SxJournal));
 	bool		socket = is_socket(RelationGetRelid(stream));
 	TupleDesc	desc = RelationGetDescr(stream);
-	Oid			sequence;
 	int			a;
 
-	sequence = get_relname_relid("object_id", get_namespace_oid("streamx", false));
-	if (!OidIsValid(sequence))
-		elog(ERROR, "sequence streamx.object_id does not exist");
 	journal->stream = RelationGetRelid(stream);
-	journal->id = (int) nextval_internal(sequence, false);
+	journal->id = sx_view_next_id();
 	journal->era = 1;
 	journal->system = (int64) GetSystemIdentifier();
 	ItemPointerSetInvalid(&journal->tid);
@@ -906,20 +903,17 @@ bool
 sx_journal_open_segment(Oid segment, LOCKMODE lockmode, Relation *rel,
 						Relation *index)
 {
-	List	   *indexes;
 	Oid			indexid;
 
 	*rel = try_relation_open(segment, lockmode);
 	if (*rel == NULL)
 		return false;
-	indexes = RelationGetIndexList(*rel);
-	if (indexes == NIL)
+	indexid = sx_index_first_valid(*rel);
+	if (!OidIsValid(indexid))
 	{
 		relation_close(*rel, NoLock);
 		return false;
 	}
-	indexid = linitial_oid(indexes);
-	list_free(indexes);
 	*index = index_open(indexid, lockmode);
 	return true;
 }

@@ -79,8 +79,9 @@ struct SxJournalWriter
 	MemoryContext chunk_cxt;	/* values of the chunk */
 	WritePlan	plan;			/* a copy */
 	Relation	rel;
-	Relation	index;
-	IndexInfo  *index_info;
+	int			nindexes;
+	Relation   *indexes;		/* two while one is rebuilt concurrently */
+	IndexInfo **index_infos;
 	TupleTableSlot *slot;
 	BulkInsertState bistate;	/* from the second chunk on */
 	bool		flushed;
@@ -283,6 +284,7 @@ sx_journal_begin(Relation stream)
 	WritePlan  *plan;
 	Relation	rel;
 	List	   *indexes;
+	ListCell   *lc;
 
 	/* opening may invalidate what we know */
 	for (;;)
@@ -313,8 +315,15 @@ sx_journal_begin(Relation stream)
 				 errmsg("journal of stream \"%s\" has no index",
 						RelationGetRelationName(stream)),
 				 errhint("Wait until the restore of the dump is complete.")));
-	writer->index = index_open(linitial_oid(indexes), RowExclusiveLock);
-	writer->index_info = BuildIndexInfo(writer->index);
+	writer->indexes = palloc(sizeof(Relation) * list_length(indexes));
+	writer->index_infos = palloc(sizeof(IndexInfo *) * list_length(indexes));
+	foreach(lc, indexes)
+	{
+		Relation	index = index_open(lfirst_oid(lc), RowExclusiveLock);
+
+		writer->indexes[writer->nindexes] = index;
+		writer->index_infos[writer->nindexes++] = BuildIndexInfo(index);
+	}
 	writer->slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsVirtual);
 	writer->fixed_bytes =
 		MAXALIGN(SizeofHeapTupleHeader + BITMAPLEN(RelationGetDescr(rel)->natts)) +
@@ -439,11 +448,12 @@ sx_journal_flush(SxJournalWriter *writer)
 {
 	TupleTableSlot *slot = writer->slot;
 	uint64		xid = U64FromFullTransactionId(GetTopFullTransactionId());
-	Datum		index_values[3];
-	bool		index_nulls[3] = {false, false, false};
+	Datum		index_values[INDEX_MAX_KEYS];
+	bool		index_nulls[INDEX_MAX_KEYS];
 	MemoryContext old;
 	int			lbound = 1;
 	int			a;
+	int			i;
 
 	if (writer->nrows == 0)
 		return;
@@ -495,11 +505,14 @@ sx_journal_flush(SxJournalWriter *writer)
 	ExecStoreVirtualTuple(slot);
 	table_tuple_insert(writer->rel, slot, GetCurrentCommandId(true), 0,
 					   writer->bistate);
-	index_values[0] = slot->tts_values[SX_SEGMENT_ERA - 1];
-	index_values[1] = slot->tts_values[SX_SEGMENT_XID - 1];
-	index_values[2] = slot->tts_values[SX_SEGMENT_SEQ - 1];
-	index_insert(writer->index, index_values, index_nulls, &slot->tts_tid,
-				 writer->rel, UNIQUE_CHECK_NO, false, writer->index_info);
+	for (i = 0; i < writer->nindexes; i++)
+	{
+		if (!writer->index_infos[i]->ii_ReadyForInserts)
+			continue;
+		FormIndexDatum(writer->index_infos[i], slot, NULL, index_values, index_nulls);
+		index_insert(writer->indexes[i], index_values, index_nulls, &slot->tts_tid,
+					 writer->rel, UNIQUE_CHECK_NO, false, writer->index_infos[i]);
+	}
 	ExecClearTuple(slot);
 	MemoryContextSwitchTo(old);
 	MemoryContextReset(writer->chunk_cxt);
@@ -518,7 +531,8 @@ sx_journal_end(SxJournalWriter *writer)
 		table_finish_bulk_insert(writer->rel, 0);
 	}
 	ExecDropSingleTupleTableSlot(writer->slot);
-	index_close(writer->index, NoLock);
+	while (writer->nindexes > 0)
+		index_close(writer->indexes[--writer->nindexes], NoLock);
 	table_close(writer->rel, NoLock);
 	MemoryContextDelete(writer->cxt);
 }
