@@ -245,6 +245,13 @@ sx_ddl_check_rename(const RenameStmt *stmt)
 	Oid			relid = lookup(stmt->relation);
 	Oid			view;
 
+	if (stmt->renameType == OBJECT_SCHEMA &&
+		(strcmp(stmt->subname, "streamx") == 0 || strcmp(stmt->subname, "streamx_state") == 0))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot rename schema \"%s\"", stmt->subname),
+				 errdetail("Extension streamx finds what belongs to it by that name."),
+				 errhint("Drop the extension if you do not need it.")));
 	if (!OidIsValid(relid))
 		return;
 	switch (stmt->renameType)
