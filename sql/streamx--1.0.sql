@@ -418,7 +418,7 @@ WHERE (e.stream IS NULL OR EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid
   AND (e.view IS NULL OR EXISTS (SELECT FROM pg_catalog.pg_class c WHERE c.oid = e.view));
 GRANT SELECT ON streamx.errors TO PUBLIC;
 COMMENT ON VIEW streamx.errors IS 'the last errors of views, streams, sinks and workers since the server started; the same one of an object counts up';
-COMMENT ON COLUMN streamx.errors.kind IS 'view stopped; view retried; batch retried; source; sink; worker: a process could not be started';
+COMMENT ON COLUMN streamx.errors.kind IS 'view stopped; view retried; batch retried; source; sink; worker: a process could not be started, or crashed';
 COMMENT ON COLUMN streamx.errors.error IS 'for those who may read the view or stream';
 
 CREATE VIEW streamx.catch_up AS

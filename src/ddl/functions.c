@@ -23,6 +23,7 @@
 
 #include "compat.h"
 #include "ddl/ddl.h"
+#include "worker/crash.h"
 #include "worker/worker.h"
 
 PG_FUNCTION_INFO_V1(streamx_create_continuous_view);
@@ -200,10 +201,14 @@ Datum
 streamx_resume(PG_FUNCTION_ARGS)
 {
 	Oid			relid = PG_GETARG_OID(0);
+	ListCell   *lc;
 
 	PreventCommandIfReadOnly("streamx.resume()");
 	sx_ddl_check_owned_view(relid);
 	sx_view_set_paused(relid, false);
+	foreach(lc, sx_view_get(relid)->streams)
+		sx_crash_retry(lfirst_oid(lc));
+	sx_crash_retry(relid);
 	SX_STOP("set_paused", get_rel_name(relid));
 	sx_worker_wake();
 	PG_RETURN_VOID();

@@ -41,6 +41,7 @@
 #include "stats/history.h"
 #include "window/event_time.h"
 #include "worker/batch_internal.h"
+#include "worker/crash.h"
 #include "worker/refill.h"
 #include "worker/task.h"
 
@@ -229,6 +230,13 @@ go_on(SxTask *task, const Intake *intake, const SxBatchInput *in)
 static bool
 may_have_rounds(SxTask *task)
 {
+	ListCell   *lc;
+
+	foreach(lc, task->views)
+	{
+		if (sx_crash_suspected(((SxViewRun *) lfirst(lc))->relid))
+			return false;
+	}
 	if (task->careful > 0)
 	{
 		task->careful--;
@@ -450,6 +458,8 @@ batch_body(SxTask *task, SxBatch *volatile *list, List **leaving, TimestampTz *n
 		run->watermark_us = run->next_watermark_us;
 		run->retries = 0;
 		run->retry_ms = 0;
+		if (!task->refill)
+			sx_crash_passed(run->relid, run->steps);
 		if (run->result)
 			sx_result_committed(run->result);
 		if (run->counters.outbox > 0)
@@ -458,6 +468,8 @@ batch_body(SxTask *task, SxBatch *volatile *list, List **leaving, TimestampTz *n
 			sx_senders_written(run->relid, run->outbox);
 		}
 	}
+	if (intake.nrows + intake.nrejects > 0 && !task->refill)
+		sx_crash_passed(stream->relid, SX_STEP_BIT(SX_STEP_DECODING) | SX_STEP_BIT(SX_STEP_READING));
 	sx_follow_done(task, true);
 	sx_task_set_positions(task, intake.after, intake.nafter);
 	if (task->rounds)
@@ -525,9 +537,17 @@ sx_batch_run(SxTask *task)
 	MemoryContextSwitchTo(sx_batch_cxt);
 	memset(&record, 0, sizeof(record));
 	error_told = false;
+	sx_crash_at(task->stream->relid, InvalidOid, SX_STEP_READING);
 
 	PG_TRY();
 	{
+		char	   *verdict = sx_crash_verdict(task->stream->relid);
+
+		if (verdict)
+			ereport(ERROR,
+					(errcode(SX_ERRCODE_CRASHED),
+					 errmsg_internal("%s", verdict),
+					 errhint("Mend the cause, then resume the views of the stream.")));
 		if (task->seek)
 		{
 			SX_STOP("attach", task->stream->def->name);
@@ -597,6 +617,10 @@ sx_batch_run(SxTask *task)
 		/* as do rows of open windows that are gone */
 		if (task->refill && edata->sqlerrcode == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE)
 			stop = true;
+
+		/* reading it has crashed again and again */
+		if (edata->sqlerrcode == SX_ERRCODE_CRASHED)
+			stop = true;
 		HOLD_INTERRUPTS();
 
 		/* a definition that changed under the batch is no news */
@@ -619,6 +643,7 @@ sx_batch_run(SxTask *task)
 	PG_END_TRY();
 	if (list)
 		sx_reader_give_back(task->reader, list);
+	sx_crash_at(InvalidOid, InvalidOid, SX_STEP_NONE);
 	MemoryContextSwitchTo(old);
 	if (failed)
 		return SX_BATCH_FAILED;

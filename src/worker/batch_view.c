@@ -38,6 +38,7 @@
 #include "stats/history.h"
 #include "window/event_time.h"
 #include "worker/batch_internal.h"
+#include "worker/crash.h"
 #include "worker/refill.h"
 #include "worker/task.h"
 
@@ -186,6 +187,7 @@ sx_view_close_windows(SxViewRun *run, SxTask *task, int64 closed_before)
 
 	if (!sx_result_can_close(run->result, closed))
 		return;
+	run->steps |= SX_STEP_BIT(SX_STEP_CLOSING);
 	sx_owner_enter(run->view, &scope);
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -228,6 +230,8 @@ sx_view_leave_window(SxViewRun *run)
 
 	if (sx_result_leaves_at(run->result) > GetCurrentTransactionStartTimestamp())
 		return;
+	run->steps |= SX_STEP_BIT(SX_STEP_LEAVING);
+	sx_crash_at_step(SX_STEP_LEAVING);
 	sx_owner_enter(run->view, &scope);
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -322,6 +326,7 @@ sx_view_finish_sink(SxViewRun *run)
 
 	if (!OidIsValid(run->view->sink))
 		return;
+	sx_crash_at_step(SX_STEP_ROWS);
 	sx_owner_enter(run->view, &scope);
 	CommandCounterIncrement();
 	PushActiveSnapshot(GetTransactionSnapshot());
@@ -637,6 +642,8 @@ sx_view_expire(SxViewRun *run, SxBatchInput *in, SxViewOutcome *outcome)
 
 		if (!sx_held_can_expire(pairs->held, to))
 			continue;
+		run->steps |= SX_STEP_BIT(SX_STEP_CLOSING);
+		sx_crash_at_step(SX_STEP_CLOSING);
 		cxt = AllocSetContextCreate(CurrentMemoryContext, "streamx rows that expire",
 									ALLOCSET_DEFAULT_SIZES);
 		CommandCounterIncrement();
@@ -683,12 +690,16 @@ try_view(SxViewRun *run, SxBatchInput *in, SxViewOutcome *outcome, volatile bool
 	ErrorData  *volatile edata = NULL;
 	SxSpent		before = sx_spent;
 	int64		begin = sx_clock_us();
+	int			i;
 
 	if (in->first)
 	{
 		memset(&run->counters, 0, sizeof(run->counters));
 		memset(&run->spent, 0, sizeof(run->spent));
+		run->steps = 0;
 	}
+	if (in->nrows > 0)
+		run->steps |= SX_STEP_BIT(SX_STEP_ROWS);
 	memset(outcome, 0, sizeof(*outcome));
 	run->counters.rows_in += in->nrows;
 	if (in->first && in->nrows == 0 && !in->task->refill && !sx_view_due(run, run->next_watermark_us) &&
@@ -710,6 +721,13 @@ try_view(SxViewRun *run, SxBatchInput *in, SxViewOutcome *outcome, volatile bool
 	context.previous = error_context_stack;
 	error_context_stack = &context;
 
+	for (i = 0; i < in->nbatches; i++)
+	{
+		if (in->batches[i]->nrows > 0)
+			break;
+	}
+	if (i < in->nbatches)
+		sx_crash_at_rows(in->batches[i]->partition[0], in->batches[i]->position[0], in->nrows);
 	BeginInternalSubTransaction(NULL);
 	MemoryContextSwitchTo(old);
 	PG_TRY();
@@ -733,6 +751,7 @@ try_view(SxViewRun *run, SxBatchInput *in, SxViewOutcome *outcome, volatile bool
 			{
 				flush_gathered(run);
 				*closing = true;
+				sx_crash_at_step(SX_STEP_CLOSING);
 				sx_view_close_windows(run, in->task, run->closed_before_us);
 				*closing = false;
 				sx_view_leave_window(run);
@@ -780,6 +799,22 @@ try_view(SxViewRun *run, SxBatchInput *in, SxViewOutcome *outcome, volatile bool
 	note_spent(run, &before, begin);
 }
 
+/* Has it crashed this process so often that it is not tried again? */
+static bool
+crashed_before(SxViewRun *run, SxViewOutcome *outcome)
+{
+	char	   *verdict = sx_crash_verdict(run->relid);
+
+	if (verdict == NULL)
+		return false;
+	memset(outcome, 0, sizeof(*outcome));
+	outcome->stopped = true;
+	outcome->error = palloc0(sizeof(ErrorData));
+	outcome->error->sqlerrcode = SX_ERRCODE_CRASHED;
+	outcome->error->message = verdict;
+	return true;
+}
+
 /*
  * Groups whose rows fail as their window closes are given up, the others are
  * written.
@@ -788,8 +823,13 @@ void
 sx_view_round(SxViewRun *run, SxBatchInput *in, SxViewOutcome *outcome)
 {
 	volatile bool closing = false;
+	Oid			stream = in->task->stream->relid;
 
+	if (crashed_before(run, outcome))
+		return;
+	sx_crash_at(stream, run->relid, SX_STEP_ROWS);
 	try_view(run, in, outcome, &closing);
+	sx_crash_at(stream, InvalidOid, SX_STEP_READING);
 	if (!closing || !outcome->stopped || !in->first ||
 		in->def->on_error == SX_ON_ERROR_STOP ||
 		!sx_result_is_row_error(outcome->error->sqlerrcode))
@@ -798,7 +838,9 @@ sx_view_round(SxViewRun *run, SxBatchInput *in, SxViewOutcome *outcome)
 	sx_result_set_shed(run->result, in->def->on_error == SX_ON_ERROR_SKIP ?
 					   SX_SHED_COUNT : SX_SHED_KEEP);
 	closing = false;
+	sx_crash_at(stream, run->relid, SX_STEP_ROWS);
 	try_view(run, in, outcome, &closing);
+	sx_crash_at(stream, InvalidOid, SX_STEP_READING);
 	run->counters.dead_letters += sx_result_nshed(run->result);
 	sx_result_set_shed(run->result, SX_SHED_NOTHING);
 }
@@ -831,6 +873,16 @@ sx_batch_follow(SxViewRun *run, SxTask *task)
 	int64		begin = sx_clock_us();
 
 	memset(&run->spent, 0, sizeof(run->spent));
+	if (crashed_before(run, &outcome))
+	{
+		sx_view_stop(task, run, outcome.error);
+		run->behind = true;
+		run->stale = true;
+		sx_streams_mark_stale();
+		return false;
+	}
+	sx_crash_at(task->stream->relid, run->relid, SX_STEP_ROWS);
+	run->steps = SX_STEP_BIT(SX_STEP_ROWS);
 	sx_report_doing(task, "following into %s", run->view->name);
 
 	memset(&run->counters, 0, sizeof(run->counters));
@@ -866,6 +918,7 @@ sx_batch_follow(SxViewRun *run, SxTask *task)
 	MemoryContextSwitchTo(old);
 	CurrentResourceOwner = owner;
 	error_context_stack = context.previous;
+	sx_crash_at(task->stream->relid, InvalidOid, SX_STEP_READING);
 	if (edata == NULL)
 	{
 		run->failures = 0;

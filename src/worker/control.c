@@ -17,6 +17,7 @@
 #include "storage/proc.h"
 #include "storage/procsignal.h"
 #include "storage/shmem.h"
+#include "utils/guc.h"
 #include "utils/timestamp.h"
 
 #include "base/guc.h"
@@ -26,6 +27,7 @@
 #include "stats/history.h"
 #include "stats/stats.h"
 #include "worker/control.h"
+#include "worker/crash.h"
 #include "worker/worker.h"
 
 SxControl  *sx_control = NULL;
@@ -70,6 +72,7 @@ shmem_startup(void)
 		sx_control->launcher_procno = -1;
 	}
 	sx_stats_startup();
+	sx_crash_startup();
 	LWLockRelease(AddinShmemInitLock);
 }
 
@@ -245,6 +248,28 @@ sx_control_set_latch(int procno)
 		SetLatch(&ProcGlobal->allProcs[procno].procLatch);
 }
 
+void
+sx_control_session(const char *lock_timeout)
+{
+	static const char *const settings[][2] = {
+		{"statement_timeout", "0"},
+		{"transaction_timeout", "0"},	/* 17 has it */
+		{"idle_in_transaction_session_timeout", "0"},
+		{"default_transaction_read_only", "off"},
+		{"default_transaction_isolation", "read committed"},
+		{"default_transaction_deferrable", "off"},
+		{"search_path", "pg_catalog"},
+	};
+	int			i;
+
+	for (i = 0; i < lengthof(settings); i++)
+	{
+		if (GetConfigOption(settings[i][0], true, false) != NULL)
+			SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
+	}
+	SetConfigOption("lock_timeout", lock_timeout, PGC_SUSET, PGC_S_OVERRIDE);
+}
+
 /* ---- waking ---- */
 
 void
@@ -406,6 +431,7 @@ sx_worker_init(void)
 	BackgroundWorker bgw = {0};
 
 	preloaded = true;
+	sx_crash_init();
 	prev_shmem_request = shmem_request_hook;
 	shmem_request_hook = shmem_request;
 	prev_shmem_startup = shmem_startup_hook;

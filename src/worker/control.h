@@ -65,6 +65,12 @@ extern SxSlot *sx_control_attach(Datum arg);
 
 extern void sx_control_set_latch(int procno);
 
+/*
+ * What a process of ours needs of its session, whatever the configuration, the
+ * database and the role say.
+ */
+extern void sx_control_session(const char *lock_timeout);
+
 extern PGDLLEXPORT void sx_launcher_main(Datum arg);
 extern PGDLLEXPORT void sx_scheduler_main(Datum arg);
 extern PGDLLEXPORT void sx_worker_main(Datum arg);

@@ -16,6 +16,7 @@
 
 #include "checkpoint/checkpoint.h"
 #include "result/result.h"
+#include "worker/crash.h"
 #include "worker/task.h"
 
 #define BUSY_MS		1000		/* a source did not get through */
@@ -214,6 +215,7 @@ sx_follow_done(SxTask *task, bool committed)
 		else if (run->followed)
 		{
 			run->behind = false;
+			sx_crash_passed(run->relid, run->steps);
 			run->retries = 0;
 			run->retry_ms = 0;
 			run->watermark_us = run->next_watermark_us;

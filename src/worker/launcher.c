@@ -115,6 +115,7 @@ sx_launcher_main(Datum arg)
 	pqsignal(SIGTERM, die);
 	BackgroundWorkerUnblockSignals();
 	BackgroundWorkerInitializeConnection(NULL, NULL, 0);
+	sx_control_session("0");
 	LWLockAcquire(sx_control->lock, LW_EXCLUSIVE);
 	sx_control->launcher_pid = MyProcPid;
 	sx_control->launcher_procno = sx_proc_number(MyProc);
@@ -133,6 +134,7 @@ sx_launcher_main(Datum arg)
 		{
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
+			sx_control_session("0");
 		}
 		MemoryContextReset(cxt);
 		MemoryContextSwitchTo(cxt);

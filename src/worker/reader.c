@@ -28,6 +28,7 @@
 #include "base/stop.h"
 #include "decode/decode.h"
 #include "source/native.h"
+#include "worker/crash.h"
 #include "worker/reader.h"
 
 #define CHUNK_ROWS		8192	/* rows of one batch of columns */
@@ -43,6 +44,7 @@ struct SxReader
 	const SxStream *stream;
 	SxSource   *source;
 	SxDecoder  *decoder;
+	volatile Oid *mark;			/* set while decoding; NULL: none */
 	int			ready_fd;
 	bool		threaded;
 
@@ -140,10 +142,14 @@ poll_into(SxReader *r, SxBatch *batch, int timeout_ms)
 
 		SX_STOP_THREAD("after_poll", r->stream->name);
 		begin = sx_clock_us();
+		if (r->mark)
+			*r->mark = r->stream->relid;
 		if (sx_decode_messages(r->decoder, batch, r->msgs, n) != n)
 			result = -1;
 		batch->decode_us += sx_clock_us() - begin;
 		SX_STOP_THREAD("after_decode", r->stream->name);
+		if (r->mark)
+			*r->mark = InvalidOid;
 	}
 	ops->release(r->source);
 	for (i = 0; i < nmoved && result >= 0; i++)
@@ -329,6 +335,8 @@ sx_reader_open(const SxStream *stream, int ready_fd)
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
+	if (r->threaded)
+		r->mark = sx_crash_thread_mark();
 	return r;
 }
 
@@ -548,6 +556,7 @@ void
 sx_reader_close(SxReader *r)
 {
 	stop_thread(r);
+	sx_crash_free_thread_mark(r->mark);
 	r->source->ops->close(r->source);
 	if (r->decoder)
 		sx_decode_destroy(r->decoder);

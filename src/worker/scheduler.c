@@ -44,6 +44,7 @@
 #include "source/journal.h"
 #include "stats/stats.h"
 #include "worker/control.h"
+#include "worker/crash.h"
 
 #define LOOK_MS		5000
 #define TRIM_MS		10000
@@ -133,6 +134,7 @@ list_streams(MemoryContext cxt, List **groups)
 	PushActiveSnapshot(GetTransactionSnapshot());
 	exists = sx_extension_exists();
 	forget_dropped();
+	sx_crash_report();
 	if (exists)
 	{
 		foreach(lc, sx_view_list())
@@ -404,7 +406,7 @@ sx_scheduler_main(Datum arg)
 	BackgroundWorkerUnblockSignals();
 	slot = sx_control_attach(arg);
 	BackgroundWorkerInitializeConnectionByOid(slot->dbid, InvalidOid, 0);
-	SetConfigOption("search_path", "pg_catalog", PGC_SUSET, PGC_S_OVERRIDE);
+	sx_control_session("0");
 	before_shmem_exit(stop_workers_at_exit, (Datum) 0);
 	cxt = AllocSetContextCreate(TopMemoryContext, "streamx scheduler",
 								ALLOCSET_DEFAULT_SIZES);
@@ -423,6 +425,7 @@ sx_scheduler_main(Datum arg)
 		{
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
+			sx_control_session("0");
 		}
 		LWLockAcquire(sx_control->lock, LW_SHARED);
 		changes = sx_control->changes;

@@ -26,6 +26,7 @@
 #include "compat.h"
 #include "result/key_index.h"
 #include "stats/stats.h"
+#include "worker/crash.h"
 #include "worker/refill.h"
 #include "worker/task.h"
 #include "worker/worker.h"
@@ -391,6 +392,9 @@ add_view(SxStreamRun *stream, SxViewRun *run, int ready_fd)
 		sx_refill_begin(task, run, positions, n);
 	}
 	member = find_member(run, stream->relid);
+
+	/* one that may crash again is tried by itself */
+	member->alone |= sx_crash_suspected(run->relid);
 	foreach(lc, stream->tasks)
 	{
 		SxTask	   *t = lfirst(lc);

@@ -103,6 +103,9 @@ typedef struct SxViewRun
 	bool		behind;			/* the whole is to be derived anew */
 	bool		followed;		/* in the batch at hand */
 	bool		in_batch;		/* a source: got through the batch at hand */
+
+	int			steps;			/* SX_STEP_BITs that had something to do in the
+								 * batch at hand, see crash.h */
 } SxViewRun;
 
 typedef struct SxTask

@@ -34,6 +34,7 @@
 #include "compat.h"
 #include "stats/stats.h"
 #include "worker/control.h"
+#include "worker/crash.h"
 #include "worker/refill.h"
 #include "worker/task.h"
 
@@ -200,16 +201,13 @@ session_settings(void)
 										 * again */
 		{"max_parallel_workers_per_gather", "0"},
 		{"jit", "off"},
-		{"lock_timeout", "500ms"},	/* less than deadlock_timeout of users */
 		{"deadlock_timeout", "10ms"},	/* rather we than a user */
-		{"statement_timeout", "0"},
-		{"idle_in_transaction_session_timeout", "0"},
-		{"default_transaction_read_only", "off"},
-		{"default_transaction_isolation", "read committed"},
 		{"enable_partitionwise_aggregate", "off"},
-		{"search_path", "pg_catalog"},
 	};
 	int			i;
+
+	/* less than deadlock_timeout of users */
+	sx_control_session("500ms");
 
 	for (i = 0; i < lengthof(settings); i++)
 		SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_OVERRIDE);
@@ -232,6 +230,7 @@ sx_worker_main(Datum arg)
 	BackgroundWorkerUnblockSignals();
 	slot = sx_control_attach(arg);
 	BackgroundWorkerInitializeConnectionByOid(slot->dbid, InvalidOid, 0);
+	sx_crash_attach((int) (slot - sx_control->slots));
 	session_settings();
 
 	ready_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
