@@ -93,6 +93,7 @@ sub new
 		port  => 0,
 		props => $params{props} || [],
 		scram => $params{scram} || {},
+		id    => $params{id},
 	}, $class;
 
 	_build_tool();
@@ -101,6 +102,33 @@ sub new
 	push @brokers, $self;
 	note "Kafka broker at $self->{bootstrap}";
 	return $self;
+}
+
+=pod
+
+=item StreamxKafka->cluster(number)
+
+So many brokers that know each other; the first, which is the controller as
+well, has to stay.
+
+=cut
+
+sub cluster
+{
+	my ($class, $number) = @_;
+	my $first = $class->new;
+	my $read = sub {
+		my ($file, $name) = @_;
+		my ($value) = PostgreSQL::Test::Utils::slurp_file("$first->{dir}/$file") =~ /^\Q$name\E=(.*)$/m;
+		return $value;
+	};
+	my $voters = $read->('server.properties', 'controller.quorum.voters');
+	my $id = $read->('data/meta.properties', 'cluster.id');
+
+	return ($first, map {
+		$class->new(id => $id, props => [ 'process.roles=broker', "node.id=$_", "controller.quorum.voters=$voters",
+			'listeners=PLAINTEXT://127.0.0.1:@PORT@' ])
+	} 2 .. $number);
 }
 
 # undef if it runs, or why it does not
@@ -115,6 +143,7 @@ sub _start
 		(map { ('--scram', "$_=$self->{scram}{$_}") } sort keys %{ $self->{scram} }),
 		'--props', @{ $self->{props} });
 	local $ENV{STREAMX_KAFKA_HEAP} = $ENV{STREAMX_KAFKA_HEAP} || '384m';
+	local $ENV{STREAMX_KAFKA_ID} = $self->{id} if defined $self->{id};
 
 	IPC::Run::run(\@command, '<', '/dev/null', '>', $out, '2>', $err);
 	if ($?)
@@ -273,6 +302,20 @@ sub offsets
 {
 	my ($self, $topic) = @_;
 	return map { [ split ' ' ] } split /\n/, $self->_tool('', 'offsets', $topic);
+}
+
+=pod
+
+=item $kafka->leaders(topic)
+
+One [ partition, leader, number of replicas in sync ] per partition.
+
+=cut
+
+sub leaders
+{
+	my ($self, $topic) = @_;
+	return map { [ split ' ' ] } split /\n/, $self->_tool('', 'leaders', $topic);
 }
 
 sub _hex

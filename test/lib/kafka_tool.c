@@ -2,11 +2,13 @@
  * kafka_tool.c
  *		What tests do to a Kafka broker, in one small program.
  *
- *	 kafka_tool BROKER create TOPIC PARTITIONS [name=value ...]
+ *	 kafka_tool BROKER create TOPIC PARTITIONS [name=value ...], of which
+ *		replication.factor is no setting of the topic
  *	 kafka_tool BROKER delete TOPIC
  *	 kafka_tool BROKER partitions TOPIC NEW_TOTAL
  *	 kafka_tool BROKER truncate TOPIC PARTITION BEFORE_OFFSET
  *	 kafka_tool BROKER offsets TOPIC		lines "partition low high"
+ *	 kafka_tool BROKER leaders TOPIC		lines "partition leader in_sync"
  *	 kafka_tool BROKER produce TOPIC [name=value ...]
  *	 kafka_tool BROKER commit|abort TOPIC [name=value ...]
  *	 kafka_tool BROKER hang TOPIC TRANSACTIONAL_ID
@@ -137,6 +139,17 @@ admin_wait(rd_kafka_queue_t *queue)
 
 /* Partitions of a topic, or -1 if there is none of that name. */
 static int
+replicas(int n, char **settings)
+{
+	while (n-- > 0)
+	{
+		if (strncmp(settings[n], "replication.factor=", 19) == 0)
+			return atoi(settings[n] + 19);
+	}
+	return 1;
+}
+
+static int
 partition_count(rd_kafka_t *rk, const char *name)
 {
 	rd_kafka_topic_t *topic = rd_kafka_topic_new(rk, name, NULL);
@@ -159,6 +172,30 @@ partition_count(rd_kafka_t *rk, const char *name)
 	rd_kafka_metadata_destroy(metadata);
 	rd_kafka_topic_destroy(topic);
 	return n;
+}
+
+static void
+print_leaders(rd_kafka_conf_t *conf, const char *name)
+{
+	char		error[512];
+	rd_kafka_t *rk = rd_kafka_new(RD_KAFKA_PRODUCER, conf, error, sizeof(error));
+	rd_kafka_topic_t *topic;
+	const struct rd_kafka_metadata *metadata;
+	rd_kafka_resp_err_t err;
+
+	if (rk == NULL)
+		die("leaders", error);
+	topic = rd_kafka_topic_new(rk, name, NULL);
+	err = rd_kafka_metadata(rk, 0, topic, &metadata, TIMEOUT_MS);
+	if (err)
+		die("metadata", rd_kafka_err2str(err));
+	for (int p = 0; p < metadata->topics[0].partition_cnt; p++)
+		printf("%d %d %d\n", metadata->topics[0].partitions[p].id,
+			   metadata->topics[0].partitions[p].leader,
+			   metadata->topics[0].partitions[p].isr_cnt);
+	rd_kafka_metadata_destroy(metadata);
+	rd_kafka_topic_destroy(topic);
+	rd_kafka_destroy(rk);
 }
 
 /* What was asked for is told to all brokers a moment later. */
@@ -192,7 +229,7 @@ admin(rd_kafka_conf_t *conf, const char *verb, int argc, char **argv)
 		rd_kafka_NewTopic_t *request;
 
 		expected = atoi(argv[1]);
-		request = rd_kafka_NewTopic_new(topic, expected, 1, error, sizeof(error));
+		request = rd_kafka_NewTopic_new(topic, expected, replicas(argc - 2, argv + 2), error, sizeof(error));
 		if (request == NULL)
 			die(topic, error);
 		for (int i = 2; i < argc; i++)
@@ -202,7 +239,8 @@ admin(rd_kafka_conf_t *conf, const char *verb, int argc, char **argv)
 			if (equals == NULL)
 				die(argv[i], "not name=value");
 			*equals = '\0';
-			rd_kafka_NewTopic_set_config(request, argv[i], equals + 1);
+			if (strcmp(argv[i], "replication.factor") != 0)
+				rd_kafka_NewTopic_set_config(request, argv[i], equals + 1);
 		}
 		rd_kafka_CreateTopics(rk, &request, 1, NULL, queue);
 		admin_wait(queue);
@@ -500,6 +538,8 @@ main(int argc, char **argv)
 		produce(conf, verb, argc, argv);
 	else if (strcmp(verb, "offsets") == 0)
 		print_offsets(conf, argv[0]);
+	else if (strcmp(verb, "leaders") == 0)
+		print_leaders(conf, argv[0]);
 	else if (strcmp(verb, "consume") == 0)
 		consume(conf, argv[0]);
 	else

@@ -1,0 +1,130 @@
+
+# A cluster of three brokers, of which one after the other fails: leaders move, and
+# each message counts once, also those of transactions.
+
+use strict;
+use warnings;
+
+use FindBin;
+use lib "$FindBin::RealBin/../lib";
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use StreamxCluster;
+use StreamxKafka;
+use StreamxStops;
+use Test::More;
+use Time::HiRes qw(usleep);
+
+my $rounds = $ENV{STREAMX_LONG} ? 10 : 2;
+my $partitions = 6;
+my @brokers = StreamxKafka->cluster(3);
+my $kafka = $brokers[0];
+my $bootstrap = join ',', map { $_->bootstrap } @brokers;
+my $node = StreamxCluster->started('main', "timezone = 'UTC'");
+my $sent = 0;
+
+sub sql
+{
+	return $node->safe_psql('postgres', @_);
+}
+
+# Until each partition has a leader other than $gone, and so many replicas.
+sub settled
+{
+	my ($gone, $in_sync) = @_;
+
+	foreach my $i (1 .. 300)
+	{
+		my @leaders = $kafka->leaders('t');
+
+		return 1 if @leaders == $partitions && !grep { $$_[1] < 0 || $$_[1] == $gone || $$_[2] < $in_sync } @leaders;
+		usleep(200_000);
+	}
+	diag(join "\n", map { "@$_" } $kafka->leaders('t'));
+	return 0;
+}
+
+sub messages
+{
+	my ($n) = @_;
+
+	$sent += $n;
+	return map { sprintf '{"n": %d, "ts": "2026-01-01T00:%02d:%02dZ"}', $_, $_ / 6000 % 60, $_ / 100 % 60 } $sent - $n + 1 .. $sent;
+}
+
+sub exact
+{
+	my ($name) = @_;
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	ok($node->wait_until("SELECT (SELECT count FROM total) = $sent", 60), "$name: all have come")
+	  or diag(sql('TABLE total'), "\n", $node->situation);
+	$node->same('TABLE total', "SELECT $sent::bigint, $sent::bigint * ($sent + 1) / 2", "$name: each once");
+	$node->same('SELECT count(*), count(DISTINCT n), max(n) FROM each', "SELECT $sent::bigint, $sent::bigint, $sent", "$name: rows");
+	$node->same('TABLE seconds', "SELECT timestamptz '2026-01-01Z' + (n / 100) * interval '1 s' AS w, count(*) FROM generate_series(1, $sent) AS n GROUP BY 1", "$name: groups");
+	return;
+}
+
+$kafka->create_topic('t', $partitions, 'replication.factor' => 3, 'min.insync.replicas' => 2);
+sql(<<"SQL");
+CREATE SERVER broker TYPE 'kafka' FOREIGN DATA WRAPPER streamx OPTIONS (bootstrap_servers '$bootstrap');
+CREATE FOREIGN TABLE t (n int, ts timestamptz) SERVER broker OPTIONS (topic 't', event_time 'ts', watermark '1 hour');
+CREATE VIEW total WITH (streamx.continuous) AS SELECT count(*), sum(n) FROM t;
+CREATE VIEW each WITH (streamx.continuous) AS SELECT n FROM t;
+CREATE VIEW seconds WITH (streamx.continuous) AS SELECT date_trunc('second', ts) AS w, count(*) FROM t GROUP BY 1;
+SQL
+ok(settled(0, 3), 'the cluster is there');
+$kafka->produce('t', -1, messages(2000));
+exact('before');
+
+my $producer = $kafka->producer('t', 'bootstrap.servers' => $bootstrap, 'enable.idempotence' => 'true', 'message.timeout.ms' => 60000);
+foreach my $round (1 .. $rounds)
+{
+	foreach my $victim (2, 3)
+	{
+		my $how = ($round + $victim) % 2 ? 'killed' : 'stopped';
+		my $led = grep { $$_[1] == $victim } $kafka->leaders('t');
+
+		$producer->send(-1, messages(3000));
+		$how eq 'killed' ? $brokers[ $victim - 1 ]->kill9 : $brokers[ $victim - 1 ]->stop;
+		$producer->send(-1, messages(3000));
+		ok(settled($victim, 2), "round $round: broker $victim, which led $led partitions, is $how: others lead");
+		$producer->send(-1, messages(3000));
+		exact("round $round: broker $victim is $how");
+		is(sql("SELECT string_agg(state, ',') FROM streamx.streams"), 'running', 'the stream runs');
+		$brokers[ $victim - 1 ]->start;
+		ok(settled(0, 3), "round $round: broker $victim is back");
+	}
+}
+$producer->finish;
+exact('in the end');
+
+# ---- messages that crash the thread that decodes them, again and again
+
+my $crashes = 0;
+if (($node->rows('SHOW streamx.stop_points') // '') eq 'on')
+{
+	my $stops = StreamxStops->new($node);
+
+	foreach my $i (1 .. 3)
+	{
+		$stops->arm('after_decode', 'kill', 't');
+		if ($i == 1)
+		{
+			$kafka->produce('t', 0, messages(1));
+		}
+		my $pid = $stops->reached('after_decode') or last;
+		$node->wait_until("SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $pid)");
+		$crashes++;
+	}
+	ok($node->wait_until(q(SELECT count(*) = 3 FROM streamx.views WHERE state = 'stopped' AND sqlstate = '57P02'
+		AND error = 'the worker process has crashed 3 times in succession while it was decoding messages of stream "t"')), 'messages that crash the worker: the views are stopped')
+	  or diag($node->situation);
+	sql(q(SELECT streamx.resume(view) FROM streamx.views));
+	exact('messages that crash the worker: resumed');
+}
+is(sql(q(SELECT count(*) FROM streamx.views WHERE state <> 'running' OR dead_letters > 0)), 0, 'all is well');
+$node->log_is_clean($crashes);
+$node->stop;
+done_testing();
