@@ -28,6 +28,7 @@ use strict;
 use warnings;
 
 use Carp;
+use File::Basename qw(dirname);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils ();		# its functions would hide methods
 use Test::More;
@@ -85,6 +86,28 @@ sub needs_program
 	return if grep { -x "$_/$name" } split /:/, $ENV{PATH};
 	die "$name is not installed\n" if $ENV{CI};
 	plan skip_all => "$name is not installed";
+}
+
+=pod
+
+=item StreamxCluster->module(name)
+
+Compiles test/lib/<name>.c, a library for the server; returns its path, for
+CREATE FUNCTION.
+
+=cut
+
+sub module
+{
+	my ($class, $name) = @_;
+	my $library = PostgreSQL::Test::Utils::tempdir('module') . "/$name.so";
+	my $include = `pg_config --includedir-server`;
+
+	chomp $include;
+	PostgreSQL::Test::Utils::system_or_bail($ENV{CC} || 'cc', '-O1', '-shared', '-fPIC', "-I$include",
+		'-o', $library, dirname(__FILE__) . "/$name.c");
+	chmod 0755, $library;
+	return $library;
 }
 
 =pod
@@ -291,6 +314,25 @@ sub worker
 
 =pod
 
+=item $node->kill_worker(pid)
+
+SIGKILL; returns when the server has come back and another worker runs.
+
+=cut
+
+sub kill_worker
+{
+	my ($self, $pid) = @_;
+
+	kill('KILL', $pid) == 1 or croak "process $pid has gone before it was killed";
+	$self->{_killed}++;
+	$self->wait_until("SELECT count(*) > 0 AND bool_and(pid <> $pid) FROM pg_stat_activity WHERE backend_type = 'streamx worker'")
+	  or croak 'no other worker came up';
+	return;
+}
+
+=pod
+
 =item $node->rss_kb(pid)
 
 What a process has of its own in memory: without shared buffers.
@@ -341,7 +383,7 @@ sub crash
 =item $node->log_is_clean(allowed)
 
 A test of its own: no process of the server has crashed.  allowed: how many
-were killed by the test.
+were killed by the test, besides those of kill_worker.
 
 =back
 
@@ -356,12 +398,12 @@ sub log_is_clean
 	my $killed = 0;
 
 	@bad = grep {
-		/FATAL:  (?:terminating |the database system |database .* does not exist|could not connect)/
+		/FATAL:  (?:terminating |the database system |database .* does not exist|could not connect|connection to client lost)/
 		  ? 0
 		  : /terminated by signal 9: Killed/ ? $killed++ < 0 : 1
 	} @bad;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	push @bad, "$killed processes were killed" if $killed != ($allowed // 0);
+	push @bad, "$killed processes were killed" if $killed != ($allowed // 0) + ($self->{_killed} // 0);
 	return is(join("\n", @bad), '', 'no process of the server has crashed');
 }
 

@@ -13,7 +13,6 @@ use PostgreSQL::Test::Utils;
 use StreamxCluster;
 use Test::More;
 
-my $killed = 0;
 my $next = 0;
 my $node = StreamxCluster->started('main', "TimeZone = 'UTC'", 'restart_after_crash = on');
 
@@ -114,9 +113,7 @@ foreach my $i (1 .. 3)
 	my $pid = $node->worker('postgres');
 
 	$node->safe_psql('postgres', insert(700 + $_)) for 1 .. 3;
-	kill 'KILL', $pid;
-	$killed++;
-	$node->wait_until("SELECT count(*) > 0 AND bool_and(pid <> $pid) FROM pg_stat_activity WHERE backend_type = 'streamx worker'");
+	$node->kill_worker($pid);
 	$node->safe_psql('postgres', insert(100));
 	check("kill -9 of a worker, $i");
 }
@@ -148,6 +145,6 @@ is( $node->safe_psql('postgres',
 		  FROM pg_class WHERE relnamespace = 'streamx_state'::regnamespace AND relname ~ '^h[0-9]+_[12]$')),
 	't', 'what has expired is gone');
 
-$node->log_is_clean($killed);
+$node->log_is_clean;
 $node->stop;
 done_testing();
