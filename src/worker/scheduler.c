@@ -392,6 +392,19 @@ wake_workers(bool moved)
 	LWLockRelease(sx_control->lock);
 }
 
+/* No process is lacking any more: what could not be started is not needed. */
+static void
+all_there(void)
+{
+	SxDatabase *db;
+
+	LWLockAcquire(sx_control->lock, LW_EXCLUSIVE);
+	db = sx_control_database(MyDatabaseId, false);
+	if (db)
+		db->refused = 0;
+	LWLockRelease(sx_control->lock);
+}
+
 void
 sx_scheduler_main(Datum arg)
 {
@@ -419,6 +432,7 @@ sx_scheduler_main(Datum arg)
 		uint64		changes;
 		bool		running;
 		bool		moved;
+		bool		complete;
 
 		CHECK_FOR_INTERRUPTS();
 		if (ConfigReloadPending)
@@ -455,6 +469,7 @@ sx_scheduler_main(Datum arg)
 			last_trim = GetCurrentTimestamp();
 		}
 		moved = false;
+		complete = true;
 		needed = sx_enabled ? assign(groups, sx_workers, &moved) : 0;
 		SX_STOP("assign", "");
 		stop_workers(needed);
@@ -463,6 +478,7 @@ sx_scheduler_main(Datum arg)
 			LWLockAcquire(sx_control->lock, LW_SHARED);
 			running = sx_control_slot(MyDatabaseId, i) != NULL;
 			LWLockRelease(sx_control->lock);
+			complete &= running;
 			if (running ||
 				!TimestampDifferenceExceeds(last_start[i], GetCurrentTimestamp(), RETRY_MS))
 				continue;
@@ -474,6 +490,8 @@ sx_scheduler_main(Datum arg)
 								i, MyDatabaseId),
 						 errhint("You might need to increase max_worker_processes.")));
 		}
+		if (complete)
+			all_there();
 		if (changes != seen || moved)
 			wake_workers(moved);
 		seen = changes;

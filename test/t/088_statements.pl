@@ -88,7 +88,7 @@ sub meanwhile
 	my ($out, $err) = ('', '');
 	my $feeder;
 
-	PostgreSQL::Test::Utils::append_to_file($file, "SELECT feed(20);\n") if !-e $file;
+	PostgreSQL::Test::Utils::append_to_file($file, "SELECT public.feed(20);\n") if !-e $file;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	$feeder = IPC::Run::start([ 'pgbench', '-n', '-c', '2', '-T', '120', '-f', $file, $node->connstr($db) ],
 		'<', '/dev/null', '>', \$out, '2>', \$err);
@@ -105,7 +105,7 @@ sub meanwhile
 			is($node->error($text, $db), '', "$what: $text");
 		}
 	}
-	sql('SELECT feed(100)');
+	sql('SELECT public.feed(100)');
 	$feeder->kill_kill;
 	$node->wait_until(q(SELECT count(*) = 0 FROM pg_stat_activity WHERE application_name = 'pgbench'), 30, $db);
 	return;
@@ -118,7 +118,7 @@ sub exact
 	@which = @views if !@which;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	return subtest $what => sub {
-		sql('SELECT feed(50)');
+		sql('SELECT public.feed(50)');
 		$node->caught_up($name{$_}, 60, $db) foreach @which;
 		$node->same("TABLE $name{$_}", expected($_), $_, $db) foreach @which;
 		is(sql(q(SELECT string_agg(view || ' ' || coalesce(error, ''), ', ') FROM streamx.views WHERE state = 'stopped' OR rows_late > 0 OR dead_letters > 0)), '', 'nothing is wrong');
@@ -181,7 +181,6 @@ exact('given back');
 meanwhile('columns',
 	'ALTER FOREIGN TABLE other.events ADD COLUMN extra text',
 	'ALTER FOREIGN TABLE other.events RENAME COLUMN extra TO more',
-	"ALTER FOREIGN TABLE other.events ALTER COLUMN more OPTIONS (ADD path 'x')",
 	'ALTER FOREIGN TABLE other.events ALTER COLUMN more TYPE varchar(10)',
 	'ALTER FOREIGN TABLE other.events DROP COLUMN more',
 	[ 'ALTER FOREIGN TABLE other.events DROP COLUMN k', qr/depend/ ],
@@ -192,7 +191,7 @@ meanwhile('columns',
 	[ 'ALTER TABLE other.labels DROP COLUMN name', qr/depend/ ],
 	[ 'ALTER TABLE other.totals DROP COLUMN sum', qr/ERROR/ ],
 	'CREATE INDEX ON other.totals (sum)', 'CREATE INDEX CONCURRENTLY ON each (k)', 'CREATE INDEX ON other.labels (k)',
-	'ALTER TABLE each SET (fillfactor = 50)', 'ALTER TABLE ranked SET UNLOGGED', 'ALTER TABLE ranked SET LOGGED');
+	'ALTER TABLE each SET (fillfactor = 50)', [ 'ALTER TABLE ranked SET UNLOGGED', qr/cannot make continuous view/ ]);
 exact('columns');
 
 # ---- the database

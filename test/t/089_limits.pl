@@ -167,7 +167,7 @@ exact('before the disk is full', qw(good grouped elsewhere big));
 PostgreSQL::Test::Utils::append_to_file("$dir/full", '');
 sql(q(SELECT streamx.resume('each')));
 waits('each', '53100', 'the disk is full');
-like($node->error("INSERT INTO rows SELECT i FROM generate_series(1, 100000) AS i"), qr/could not extend/, 'it is, for everybody');
+like($node->error("INSERT INTO rows SELECT i FROM generate_series(1, 100000) AS i"), qr/No space left/, 'it is, for everybody');
 is(sql('SELECT count(*) > 0 FROM each'), 't', 'what there was is there');
 unlink "$dir/full";
 exact('disk: there is room again');
