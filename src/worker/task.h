@@ -104,8 +104,8 @@ typedef struct SxViewRun
 	bool		followed;		/* in the batch at hand */
 	bool		in_batch;		/* a source: got through the batch at hand */
 
-	int			steps;			/* SX_STEP_BITs that had something to do in the
-								 * batch at hand, see crash.h */
+	int			steps;			/* SX_STEP_BITs that had something to do in
+								 * the batch at hand, see crash.h */
 } SxViewRun;
 
 typedef struct SxTask
