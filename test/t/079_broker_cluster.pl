@@ -107,14 +107,14 @@ if (($node->rows('SHOW streamx.stop_points') // '') eq 'on')
 {
 	my $stops = StreamxStops->new($node);
 
+	$stops->arm('after_decode', 'kill', 't');
+	$kafka->produce('t', 0, messages(1));
 	foreach my $i (1 .. 3)
 	{
-		$stops->arm('after_decode', 'kill', 't');
-		if ($i == 1)
-		{
-			$kafka->produce('t', 0, messages(1));
-		}
 		my $pid = $stops->reached('after_decode') or last;
+
+		# before the next worker comes
+		$stops->arm('after_decode', 'kill', 't') if $i < 3;
 		$node->wait_until("SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $pid)");
 		$crashes++;
 	}
