@@ -27,7 +27,7 @@ my %view = (
 	ranked => ['', 'SELECT k, c, rank() OVER (ORDER BY c DESC, k) AS rank FROM (SELECT k, count(*) AS c FROM {s} GROUP BY k) AS x'],
 	distincts => ['', 'SELECT n % 5 AS g, count(DISTINCT k) AS ks FROM {s} GROUP BY 1'],
 	median => ['', "SELECT tumble(ts, '5 s') AS w, percentile_disc(0.5) WITHIN GROUP (ORDER BY n) AS median FROM {s} GROUP BY 1"],
-	pairs => ['', "SELECT a.n AS a, b.n AS b FROM {s} AS a JOIN {s} AS b ON a.k = b.k AND b.ts BETWEEN a.ts - interval '5 s' AND a.ts + interval '5 s'"],
+	pairs => ['', "SELECT a.n AS a, b.n AS b FROM {s} AS a JOIN {s} AS b ON a.k = b.k AND a.n / 1000 = b.n / 1000 AND b.ts BETWEEN a.ts - interval '5 s' AND a.ts + interval '5 s'"],
 	final => [", streamx.emit = 'final'", "SELECT tumble(ts, '5 s') AS w, k % 3 AS g, count(*), sum(n) FROM {s} GROUP BY 1, 2"],
 	folded => ['', 'SELECT max(sum), count(*) FROM {kept}']);
 my @views = sort { ($a eq 'folded') <=> ($b eq 'folded') || $a cmp $b } keys %view;
