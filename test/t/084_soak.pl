@@ -28,8 +28,9 @@ my $seconds = $ENV{STREAMX_TEST_SECONDS} || ($long ? 3600 : 30);
 my $rate = $ENV{STREAMX_TEST_RATE} || ($long ? 100_000 : 20_000);
 my $events = $seconds * $rate;
 
-# A second of the test is a minute of event time: 10 windows are retained.
-my $step = int(60_000_000 / $rate);
+# A second of the test is a minute of event time, in an hour six seconds: 10
+# windows are retained.
+my $step = int(($long ? 6_000_000 : 60_000_000) / $rate);
 
 # The first 0.4 of the time sees one kill, of the postmaster, the rest one
 # each minute (or each sixth of it), of the worker and the postmaster in turn.
