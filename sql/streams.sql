@@ -70,12 +70,14 @@ CREATE FOREIGN TABLE bad (x int) SERVER broker OPTIONS (topic 't', on_error 'ign
 CREATE FOREIGN TABLE bad (x int) SERVER broker OPTIONS (topic 't', start 'first');
 CREATE FOREIGN TABLE bad (x int) SERVER broker OPTIONS (topic 't', isolation 'serializable');
 CREATE FOREIGN TABLE bad (x int) SERVER broker OPTIONS (topic 't', format 'csv', delimiter '||');
+CREATE FOREIGN TABLE bad (x int) SERVER broker OPTIONS (topic 't', decode_threads '0');
 CREATE FOREIGN TABLE bad (x int) SERVER gen OPTIONS (rows_per_second 'many');
 CREATE FOREIGN TABLE bad (x int) SERVER gen OPTIONS (total '-1');
 
 -- what takes the table and its server together
 CREATE FOREIGN TABLE bad (x int) SERVER broker;
 CREATE FOREIGN TABLE bad (x int) SERVER broker OPTIONS (topic 't', retain '1 day');
+CREATE FOREIGN TABLE bad (x int) SERVER streamx OPTIONS (decode_threads '2');
 CREATE FOREIGN TABLE bad (x int) SERVER streamx OPTIONS (topic 't');
 CREATE FOREIGN TABLE bad (x int) SERVER streamx OPTIONS (format 'csv');
 CREATE FOREIGN TABLE bad (x int) SERVER gen OPTIONS (topic 't');

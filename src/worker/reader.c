@@ -8,6 +8,9 @@
  * thread while it does not.  Signals are blocked in the thread, they go to
  * PostgreSQL's.
  *
+ * With option decode_threads, what a poll brings under backlog is decoded by
+ * several threads at once (decode_pool.c), of which the reader's is one.
+ *
  *		main thread: open -> seek (starts thread) -> take ... give_back
  *					 -> seek (stops, restarts) ... -> close (stops)
  *-------------------------------------------------------------------------
@@ -29,12 +32,14 @@
 #include "decode/decode.h"
 #include "source/native.h"
 #include "worker/crash.h"
+#include "worker/decode_pool.h"
 #include "worker/reader.h"
 
 #define CHUNK_ROWS		8192	/* rows of one batch of columns */
 #define CHUNK_BYTES		(4 * 1024 * 1024)	/* bytes after which it is full */
 #define CHUNK_MS		10		/* after its first row it waits no longer */
 #define POLL_MSGS		4096
+#define SHARED_MSGS		1024	/* fewer are not worth a thread */
 #define IDLE_MS			1000	/* longest wait for the first message */
 #define QUEUE_BYTES		(32 * 1024 * 1024)	/* read ahead at most */
 #define FREE_BATCHES	16		/* kept for use again */
@@ -44,6 +49,8 @@ struct SxReader
 	const SxStream *stream;
 	SxSource   *source;
 	SxDecoder  *decoder;
+	SxDecodePool *pool;			/* NULL: the reader's thread decodes alone */
+	int			nthreads;		/* that decode */
 	volatile Oid *mark;			/* set while decoding; NULL: none */
 	int			ready_fd;
 	bool		threaded;
@@ -95,6 +102,8 @@ get_batch(SxReader *r)
 		sx_batch_reset(batch);
 	else
 		batch = sx_batch_create(r->stream->schema, CHUNK_ROWS);
+	if (batch)
+		batch->next = NULL;
 	return batch;
 }
 
@@ -113,15 +122,65 @@ free_batch(SxReader *r, SxBatch *batch)
 	sx_batch_free(batch);
 }
 
+static void
+free_batches(SxReader *r, SxBatch *list)
+{
+	while (list)
+	{
+		SxBatch    *next = list->next;
+
+		free_batch(r, list);
+		list = next;
+	}
+}
+
 static bool
 has_something(const SxBatch *batch)
 {
 	return batch->nrows > 0 || batch->nrejects > 0 || batch->npositions > 0;
 }
 
+static SxBatch *
+last_of(SxBatch *list)
+{
+	while (list->next)
+		list = list->next;
+	return list;
+}
+
 /*
- * Poll once and decode what came.  Returns the number of messages, -1: out of
- * memory.
+ * Decode n messages, several threads at once: into "batch" if it is empty,
+ * and into batches put behind it.  false: out of memory.
+ */
+static bool
+decode_shared(SxReader *r, SxBatch *batch, int n)
+{
+	SxDecodeRun runs[SX_MAX_DECODE_THREADS];
+	int			nruns = Max(Min(n / SHARED_MSGS, r->nthreads), 1);
+	SxBatch    *last = has_something(batch) ? NULL : batch;
+	int			done = 0;
+	int			i;
+
+	for (i = 0; i < nruns; i++)
+	{
+		if (i > 0 || last == NULL)
+		{
+			last = get_batch(r);
+			if (last == NULL)
+				return false;
+			last_of(batch)->next = last;
+		}
+		runs[i].batch = last;
+		runs[i].msgs = r->msgs + done;
+		runs[i].nmsgs = (n - done) / (nruns - i);
+		done += runs[i].nmsgs;
+	}
+	return sx_decode_pool_run(r->pool, r->decoder, runs, nruns);
+}
+
+/*
+ * Poll once and decode what came, into "batch" and batches put behind it.
+ * Returns the number of messages, -1: out of memory.
  */
 static int
 poll_into(SxReader *r, SxBatch *batch, int timeout_ms)
@@ -129,29 +188,33 @@ poll_into(SxReader *r, SxBatch *batch, int timeout_ms)
 	const SxSourceOps *ops = r->source->ops;
 	const SxPosition *moved = NULL;
 	int			nmoved = 0;
+	int			room = batch->maxrows - batch->nrows;
 	int			n;
 	int			result;
 	int			i;
 
-	n = ops->poll(r->source, r->msgs, Min(POLL_MSGS, batch->maxrows - batch->nrows),
+	n = ops->poll(r->source, r->msgs,
+				  r->pool ? POLL_MSGS * r->nthreads : Min(POLL_MSGS, room),
 				  timeout_ms, &moved, &nmoved);
 	result = n;
 	if (n > 0)
 	{
-		int64		begin;
+		SxDecodeRun run = {.batch = batch,.msgs = r->msgs,.nmsgs = n};
 
 		SX_STOP_THREAD("after_poll", r->stream->name);
-		begin = sx_clock_us();
 		if (r->mark)
 			*r->mark = r->stream->relid;
-		if (sx_decode_messages(r->decoder, batch, r->msgs, n) != n)
+		if (r->pool && (n > room || n >= 2 * SHARED_MSGS) ?
+			!decode_shared(r, batch, n) : !sx_decode_run(r->decoder, &run))
 			result = -1;
-		batch->decode_us += sx_clock_us() - begin;
 		SX_STOP_THREAD("after_decode", r->stream->name);
 		if (r->mark)
 			*r->mark = InvalidOid;
 	}
 	ops->release(r->source);
+
+	/* behind all messages */
+	batch = last_of(batch);
 	for (i = 0; i < nmoved && result >= 0; i++)
 	{
 		if (!sx_batch_set_position(batch, moved[i].partition, moved[i].next_offset))
@@ -163,7 +226,8 @@ poll_into(SxReader *r, SxBatch *batch, int timeout_ms)
 static bool
 batch_full(const SxBatch *batch)
 {
-	return batch->nrows >= batch->maxrows ||
+	return batch->next != NULL ||
+		batch->nrows >= batch->maxrows ||
 		batch->arena.used >= CHUNK_BYTES ||
 		batch->nrejects >= batch->maxrows;
 }
@@ -231,15 +295,16 @@ reader_main(void *arg)
 				r->head = batch;
 				r->since = now_ms();
 			}
-			batch->next = NULL;
-			r->tail = batch;
-			r->queued_rows += batch->nrows;
-			r->queued_bytes += sx_batch_bytes(batch);
-			batch = NULL;
+			for (; batch; batch = batch->next)
+			{
+				r->tail = batch;
+				r->queued_rows += batch->nrows;
+				r->queued_bytes += sx_batch_bytes(batch);
+			}
 		}
 		pthread_mutex_unlock(&r->mutex);
 		if (batch)
-			free_batch(r, batch);
+			free_batches(r, batch);
 		else if (write(r->ready_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
 		{
 			/* the main thread looks by itself from time to time */
@@ -264,17 +329,13 @@ stop_thread(SxReader *r)
 		pthread_join(r->thread, NULL);
 		r->running = false;
 	}
+	if (r->pool)
+		sx_decode_pool_stop(r->pool);
 	list = r->head;
 	r->head = r->tail = NULL;
 	r->queued_rows = 0;
 	r->queued_bytes = 0;
-	while (list)
-	{
-		SxBatch    *next = list->next;
-
-		free_batch(r, list);
-		list = next;
-	}
+	free_batches(r, list);
 	r->stop = false;
 	r->oom = false;
 }
@@ -288,10 +349,14 @@ start_thread(SxReader *r)
 
 	sigfillset(&all);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
+	if (r->pool)
+		sx_decode_pool_start(r->pool);
 	rc = pthread_create(&r->thread, NULL, reader_main, r);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (rc != 0)
 	{
+		if (r->pool)
+			sx_decode_pool_stop(r->pool);
 		errno = rc;
 		ereport(ERROR,
 				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
@@ -299,6 +364,15 @@ start_thread(SxReader *r)
 						r->stream->name)));
 	}
 	r->running = true;
+}
+
+/* Option decode_threads; its value was checked when it was set. */
+static int
+decode_threads(const SxStream *stream)
+{
+	const char *value = sx_option_get(stream->table_options, "decode_threads");
+
+	return value ? Min(Max(atoi(value), 1), SX_MAX_DECODE_THREADS) : 1;
 }
 
 SxReader *
@@ -315,12 +389,18 @@ sx_reader_open(const SxStream *stream, int ready_fd)
 	r->threaded = ops->threaded;
 	if (ops->poll)
 	{
-		r->msgs = palloc(sizeof(SxMessage) * POLL_MSGS);
+		r->nthreads = ops->threaded ? decode_threads(stream) : 1;
+		r->msgs = palloc(sizeof(SxMessage) * POLL_MSGS * r->nthreads);
 		r->decoder = sx_decode_create(stream->schema);
-		if (r->decoder == NULL)
+		if (r->decoder && r->nthreads > 1)
+			r->pool = sx_decode_pool_create(stream->schema, r->nthreads - 1);
+		if (r->decoder == NULL || (r->nthreads > 1 && r->pool == NULL))
+		{
+			sx_decode_destroy(r->decoder);
 			ereport(ERROR,
 					(errcode(ERRCODE_OUT_OF_MEMORY),
 					 errmsg("out of memory")));
+		}
 	}
 	pthread_mutex_init(&r->mutex, NULL);
 	pthread_cond_init(&r->room, NULL);
@@ -330,8 +410,8 @@ sx_reader_open(const SxStream *stream, int ready_fd)
 	}
 	PG_CATCH();
 	{
-		if (r->decoder)
-			sx_decode_destroy(r->decoder);
+		sx_decode_pool_destroy(r->pool);
+		sx_decode_destroy(r->decoder);
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
@@ -511,13 +591,7 @@ sx_reader_take(SxReader *r, int64 max_rows, int64 max_bytes, SxBatch **list)
 void
 sx_reader_give_back(SxReader *r, SxBatch *list)
 {
-	while (list)
-	{
-		SxBatch    *next = list->next;
-
-		free_batch(r, list);
-		list = next;
-	}
+	free_batches(r, list);
 }
 
 const char *
@@ -558,8 +632,8 @@ sx_reader_close(SxReader *r)
 	stop_thread(r);
 	sx_crash_free_thread_mark(r->mark);
 	r->source->ops->close(r->source);
-	if (r->decoder)
-		sx_decode_destroy(r->decoder);
+	sx_decode_pool_destroy(r->pool);
+	sx_decode_destroy(r->decoder);
 	while (r->free_list)
 	{
 		SxBatch    *next = r->free_list->next;
