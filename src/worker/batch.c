@@ -517,6 +517,23 @@ batch_failed(SxTask *task, ErrorData *error, bool stop)
 		task->retry_ms = sx_now_ms() + sx_batch_backoff_ms(task->failures++);
 }
 
+/* ERROR if reading the stream has crashed too often to be tried again. */
+static void
+check_crashes(Oid stream)
+{
+	char	   *verdict;
+
+	StartTransactionCommand();
+	verdict = sx_crash_verdict(stream);
+	if (verdict)
+		ereport(ERROR,
+				(errcode(SX_ERRCODE_CRASHED),
+				 errmsg_internal("%s", verdict),
+				 errhint("Mend the cause, then resume the views of the stream.")));
+	CommitTransactionCommand();
+	MemoryContextSwitchTo(sx_batch_cxt);
+}
+
 SxBatchOutcome
 sx_batch_run(SxTask *task)
 {
@@ -541,13 +558,8 @@ sx_batch_run(SxTask *task)
 
 	PG_TRY();
 	{
-		char	   *verdict = sx_crash_verdict(task->stream->relid);
-
-		if (verdict)
-			ereport(ERROR,
-					(errcode(SX_ERRCODE_CRASHED),
-					 errmsg_internal("%s", verdict),
-					 errhint("Mend the cause, then resume the views of the stream.")));
+		if (sx_crash_suspected(task->stream->relid))
+			check_crashes(task->stream->relid);
 		if (task->seek)
 		{
 			SX_STOP("attach", task->stream->def->name);
