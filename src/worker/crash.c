@@ -9,7 +9,7 @@
  * then.  Suspects are also kept in a file, for servers that do not restart by
  * themselves; they are few and change seldom.
  *
- *		mark (per worker) -- crash --> suspect, crashes = 1 .. SX_MAX_CRASHES
+ *		mark (per worker) -- crash --> suspect, crashes = 1, 2 ...
  *		suspect -- a batch gets past the step where it crashed --> forgotten
  *				-- resume of its view --> one more try
  *
@@ -20,6 +20,7 @@
 #include "postgres.h"
 
 #include <fcntl.h>
+#include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
@@ -32,6 +33,7 @@
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/syscache.h"
 
 #include "stats/history.h"
@@ -40,8 +42,9 @@
 
 #define MAX_SUSPECTS	64
 #define MAX_THREADS		16
+#define FAULT_STACK		(64 * 1024)
 #define FILE_NAME		"streamx_crashes"	/* in the data directory */
-#define FILE_MAGIC		0x53580001
+#define FILE_MAGIC		0x53580002
 
 typedef struct Mark
 {
@@ -49,6 +52,7 @@ typedef struct Mark
 	Oid			stream;
 	Oid			view;			/* or InvalidOid */
 	volatile int step;			/* SX_STEP_NONE: at nothing */
+	volatile bool fault;		/* a signal that only a fault raises */
 	int32		partition;		/* of the first row */
 	int64		position;
 	int64		nrows;
@@ -63,6 +67,7 @@ typedef struct Suspect
 	Oid			stream;
 	int			step;
 	int			crashes;
+	int			faults;			/* of them */
 	bool		told;
 	int32		partition;
 	int64		position;
@@ -217,6 +222,7 @@ blame(const Mark *mark, Oid relid, Oid stream, int step)
 	s->stream = stream;
 	s->step = step;
 	s->crashes++;
+	s->faults += mark->fault;
 	s->partition = mark->partition;
 	s->position = mark->position;
 	s->nrows = step == SX_STEP_ROWS ? mark->nrows : 0;
@@ -316,6 +322,31 @@ quit(SIGNAL_ARGS)
 	SignalHandlerForCrashExit(postgres_signal_arg);
 }
 
+/* It was ourselves; on a stack of its own. */
+static void
+fault(SIGNAL_ARGS)
+{
+	mine->fault = true;
+	signal(postgres_signal_arg, SIG_DFL);
+	raise(postgres_signal_arg);
+}
+
+static void
+watch_faults(void)
+{
+	static const int signals[] = {SIGSEGV, SIGBUS, SIGABRT, SIGILL};
+	stack_t		stack = {.ss_size = FAULT_STACK};
+	struct sigaction action = {.sa_handler = fault,.sa_flags = SA_ONSTACK | SA_NODEFER};
+	int			i;
+
+	stack.ss_sp = MemoryContextAlloc(TopMemoryContext, FAULT_STACK);
+	if (sigaltstack(&stack, NULL) != 0)
+		return;
+	sigemptyset(&action.sa_mask);
+	for (i = 0; i < lengthof(signals); i++)
+		(void) sigaction(signals[i], &action, NULL);
+}
+
 static void
 clear_at_exit(int code, Datum arg)
 {
@@ -331,6 +362,7 @@ sx_crash_attach(int slot)
 	memset(mine, 0, sizeof(*mine));
 	mine->dbid = MyDatabaseId;
 	pqsignal(SIGQUIT, quit);
+	watch_faults();
 	on_shmem_exit(clear_at_exit, (Datum) 0);
 }
 
@@ -428,7 +460,7 @@ sx_crash_verdict(Oid relid)
 {
 	Suspect    *s = find(MyDatabaseId, relid);
 
-	if (s == NULL || s->crashes < SX_MAX_CRASHES)
+	if (s == NULL || (s->faults < SX_MAX_FAULTS && s->crashes < SX_MAX_CRASHES))
 		return NULL;
 	return psprintf("the worker process has crashed %d times in succession while it was %s",
 					s->crashes, describe(s));
@@ -456,6 +488,7 @@ sx_crash_retry(Oid relid)
 	if (s == NULL)
 		return;
 	LWLockAcquire(sx_control->lock, LW_EXCLUSIVE);
+	s->faults = Min(s->faults, SX_MAX_FAULTS - 1);
 	s->crashes = Min(s->crashes, SX_MAX_CRASHES - 1);
 	save();
 	LWLockRelease(sx_control->lock);
@@ -490,8 +523,8 @@ sx_crash_report(void)
 				 s->step >= SX_STEP_ROWS ?
 				 errmsg_internal("%s for continuous view \"%s\"", what, get_rel_name(s->relid)) :
 				 errmsg_internal("%s", what),
-				 errdetail("That was number %d in succession of at most %d.",
-						   s->crashes, SX_MAX_CRASHES)));
+				 errdetail("That was number %d in succession, of which %d were faults of the process itself.",
+						   s->crashes, s->faults)));
 		sx_history_error(MyDatabaseId, SX_ERROR_WORKER, s->stream,
 						 s->relid == s->stream ? InvalidOid : s->relid,
 						 unpack_sql_state(SX_ERRCODE_CRASHED), what);

@@ -14,8 +14,12 @@
 
 #include "postgres.h"
 
-/* Crashes in succession after which a view is not tried again by itself. */
-#define SX_MAX_CRASHES 3
+/*
+ * Crashes in succession after which a view is not tried again by itself: those
+ * by a fault in the process, and any, as somebody else may have killed it.
+ */
+#define SX_MAX_FAULTS	3
+#define SX_MAX_CRASHES	10
 
 /* Its SQLSTATE then */
 #define SX_ERRCODE_CRASHED ERRCODE_CRASH_SHUTDOWN

@@ -109,17 +109,17 @@ if (($node->rows('SHOW streamx.stop_points') // '') eq 'on')
 
 	$stops->arm('after_decode', 'kill', 't');
 	$kafka->produce('t', 0, messages(1));
-	foreach my $i (1 .. 3)
+	foreach my $i (1 .. 10)
 	{
 		my $pid = $stops->reached('after_decode') or last;
 
 		# before the next worker comes
-		$stops->arm('after_decode', 'kill', 't') if $i < 3;
+		$stops->arm('after_decode', 'kill', 't') if $i < 10;
 		$node->wait_until("SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $pid)");
 		$crashes++;
 	}
 	ok($node->wait_until(q(SELECT count(*) = 3 FROM streamx.views WHERE state = 'stopped' AND sqlstate = '57P02'
-		AND error = 'the worker process has crashed 3 times in succession while it was decoding messages of stream "t"')), 'messages that crash the worker: the views are stopped')
+		AND error = 'the worker process has crashed 10 times in succession while it was decoding messages of stream "t"')), 'messages that crash the worker: the views are stopped')
 	  or diag($node->situation);
 	sql(q(SELECT streamx.resume(view) FROM streamx.views));
 	exact('messages that crash the worker: resumed');

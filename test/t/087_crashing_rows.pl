@@ -127,15 +127,17 @@ foreach my $how (qw(segv abort kill stack exit))
 
 	function('f', $how);
 	insert(-1);
-	stopped('bad', 'the worker process has crashed 3 times in succession while it was taking in % rows of stream "s", from partition 0, offset %', "$how: the view is stopped");
-	is(crashes() - $before, 3, "$how: after three crashes");
+	# somebody else may have killed it, and an exit tells nothing
+	my $times = $how =~ /kill|exit/ ? 10 : 3;
+	stopped('bad', "the worker process has crashed $times times in succession while it was taking in % rows of stream \"s\", from partition 0, offset %", "$how: the view is stopped");
+	is(crashes() - $before, $times, "$how: after $times crashes");
 	insert();
 	exact("$how: the others go on", qw(good elsewhere));
 	if ($how eq 'segv')
 	{
 		like(sql(q(SELECT string_agg(problem || ' ' || cure, ' ') FROM streamx.health())), qr/crashed 3 times.*streamx\.resume/s, 'health tells the cure');
 		sql(q(SELECT streamx.resume('bad')));
-		stopped('bad', '% crashed 3 times %', 'resume tries once more');
+		stopped('bad', '% crashed % times %', 'resume tries once more');
 		crashed($before + 4);
 		is(crashes() - $before, 4, 'which is one crash');
 		$node->wait_until(q(SELECT state = 'stopped' FROM streamx.views WHERE view = 'bad'::regclass));
