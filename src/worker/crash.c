@@ -251,7 +251,8 @@ count_crashes(void)
 		}
 		for (t = 0; t < MAX_THREADS && !at_view; t++)
 		{
-			if (mark->decoding[t] != InvalidOid)
+			if (mark->decoding[t] != InvalidOid &&
+				(mark->step == SX_STEP_NONE || mark->decoding[t] != mark->stream))
 			{
 				blame(mark, mark->decoding[t], mark->decoding[t], SX_STEP_DECODING);
 				any = true;

@@ -167,6 +167,7 @@ sql(q(CREATE FUNCTION sum_up(state bigint, n bigint) RETURNS bigint LANGUAGE sql
 	CREATE AGGREGATE total(bigint) (sfunc = sum_up, stype = bigint, initcond = '0', finalfunc = final_of, combinefunc = int8pl);));
 $query{closing} = q(SELECT tumble(ts, '1 min') AS w, count(*), total(n) FROM {s} GROUP BY 1);
 $query{over} = 'SELECT max(g((-sum)::bigint)) FROM {g}';
+$before = crashes();
 sql("CREATE VIEW closing WITH (streamx.continuous, streamx.emit = 'final', streamx.start = 'earliest') AS " . $query{closing} =~ s/\{s\}/s/r);
 sub closed
 {
@@ -174,7 +175,6 @@ sub closed
 	$node->wait_until(q(SELECT true));
 	return $node->rows(q(SELECT state = 'stopped' FROM streamx.views WHERE view = 'closing'::regclass)) // '' eq 't';
 }
-$before = crashes();
 foreach my $i (1 .. 40)
 {
 	last if closed();
