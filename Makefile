@@ -49,7 +49,7 @@ REGRESS_TESTS += derive derive_windows derive_more
 REGRESS_TESTS += cascade
 REGRESS_TESTS += privileges owner_rights shed
 REGRESS_TESTS += distinct
-REGRESS_TESTS += sight alter
+REGRESS_TESTS += sight alter replace
 
 ISOLATION = native-concurrent native-long native-savepoints native-prepared result-locks rebuild
 ISOLATION += history drop

@@ -433,7 +433,7 @@ FROM streamx.views v JOIN streamx.view_figures() f ON f.view = v.view
 WHERE f.phase IS NOT NULL AND v.state IN ('running', 'catching up');
 GRANT SELECT ON streamx.catch_up TO PUBLIC;
 COMMENT ON VIEW streamx.catch_up IS 'views that are behind: how far they have come since, and when they will be there';
-COMMENT ON COLUMN streamx.catch_up.phase IS 'catching up; reading open windows again: after a restart, of views with emit = ''final''';
+COMMENT ON COLUMN streamx.catch_up.phase IS 'catching up; reading open windows again: after a restart, of views with emit = ''final''; rebuilding: beside the view, which goes on';
 COMMENT ON COLUMN streamx.catch_up.done IS 'share of the rows, 0 to 1';
 COMMENT ON COLUMN streamx.catch_up.rows_per_second IS 'by which the rows left get fewer: those read less those that arrive meanwhile';
 COMMENT ON COLUMN streamx.catch_up.estimated_end IS 'at the pace of the last seconds; NULL: never, or not known';

@@ -54,7 +54,11 @@
  *							reading
  *		send				rows have gone to a sink's topic and are still in
  *							the outbox
- *		create_view, drop_view, set_paused, rebuild
+ *		rebuild_round		a view that is computed anew beside itself has come
+ *							to where it stood
+ *		rebuild_exchange	it is there and the view locked: rows are about to
+ *							be exchanged
+ *		create_view, drop_view, set_paused, rebuild, replace_view
  *							in the statement's transaction, all done
  *-------------------------------------------------------------------------
  */

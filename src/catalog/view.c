@@ -10,7 +10,8 @@
  * Locks: whoever changes a view's row of continuous_views first takes the
  * object lock (continuous_views, view) in ExclusiveLock, kept until the end
  * of the transaction, so that the row cannot change between reading and
- * writing.  Rows of progress and of the counters are changed by the one
+ * writing.  Who is about to redefine a view takes another one, of subobject 1,
+ * before all these: it may be long until he does.  Rows of progress and of the counters are changed by the one
  * worker that serves the view, which has locked the result table before;
  * sx_view_delete comes with AccessExclusiveLock on that table.  DROP of a
  * stream with CASCADE locks the stream, then the views: who holds locks on
@@ -794,13 +795,10 @@ form_options(const SxView *view)
 	return DirectFunctionCall1(jsonb_in, CStringGetDatum(options.data));
 }
 
-void
-sx_view_insert(const SxView *view)
+/* The view's row, as far as it is known when it is made. */
+static void
+form_row(const SxView *view, Datum *values, bool *nulls)
 {
-	Datum		values[VIEWS_NATTS] = {0};
-	bool		nulls[VIEWS_NATTS] = {0};
-	ListCell   *lc;
-
 #define SET(column, datum) (values[(column) - 1] = (datum))
 #define SET_STRING(column, string) \
 	do { \
@@ -808,8 +806,6 @@ sx_view_insert(const SxView *view)
 		if ((string) != NULL) \
 			SET(column, CStringGetTextDatum(string)); \
 	} while (0)
-	lock_view(view->relid);
-
 	SET(VIEWS_VIEW, ObjectIdGetDatum(view->relid));
 	SET(VIEWS_ID, Int32GetDatum(view->id));
 	SET(VIEWS_QUERY, ObjectIdGetDatum(view->query));
@@ -836,7 +832,12 @@ sx_view_insert(const SxView *view)
 	SET(VIEWS_VALUE_SETS, form_oids(view->value_sets));
 #undef SET_STRING
 #undef SET
-	insert_row(TABLE_VIEWS, values, nulls);
+}
+
+static void
+insert_streams(const SxView *view)
+{
+	ListCell   *lc;
 
 	/* one over others stands where they do, and reads nothing itself */
 	foreach(lc, view->sources ? NIL : view->streams)
@@ -848,17 +849,25 @@ sx_view_insert(const SxView *view)
 		stream_values[VIEW_STREAMS_STREAM - 1] = ObjectIdGetDatum(lfirst_oid(lc));
 		insert_row(TABLE_VIEW_STREAMS, stream_values, stream_nulls);
 	}
+}
 
-	{
-		Datum		counters[COUNTERS_NATTS];
-		bool		counters_nulls[COUNTERS_NATTS] = {0};
+void
+sx_view_insert(const SxView *view)
+{
+	Datum		values[VIEWS_NATTS] = {0};
+	bool		nulls[VIEWS_NATTS] = {0};
+	Datum		counters[COUNTERS_NATTS];
+	bool		counters_nulls[COUNTERS_NATTS] = {0};
 
-		for (int i = 0; i < COUNTERS_NATTS; i++)
-			counters[i] = Int64GetDatum(0);
-		counters_nulls[COUNTERS_WATERMARK - 1] = true;
-		counters[COUNTERS_VIEW - 1] = ObjectIdGetDatum(view->relid);
-		insert_row(TABLE_COUNTERS, counters, counters_nulls);
-	}
+	lock_view(view->relid);
+	form_row(view, values, nulls);
+	insert_row(TABLE_VIEWS, values, nulls);
+	insert_streams(view);
+	for (int i = 0; i < COUNTERS_NATTS; i++)
+		counters[i] = Int64GetDatum(0);
+	counters_nulls[COUNTERS_WATERMARK - 1] = true;
+	counters[COUNTERS_VIEW - 1] = ObjectIdGetDatum(view->relid);
+	insert_row(TABLE_COUNTERS, counters, counters_nulls);
 	CacheInvalidateRelcacheByRelid(view->relid);
 }
 
@@ -904,6 +913,27 @@ update_view(Oid relid, const Datum *values, const bool *nulls,
 	end_scan(&scan);
 	table_close(rel, RowExclusiveLock);
 	CommandCounterIncrement();
+}
+
+void
+sx_view_redefine(const SxView *view)
+{
+	Datum		values[VIEWS_NATTS] = {0};
+	bool		nulls[VIEWS_NATTS] = {0};
+	bool		replaces[VIEWS_NATTS];
+
+	memset(replaces, true, sizeof(replaces));
+	replaces[VIEWS_VIEW - 1] = false;
+	form_row(view, values, nulls);
+	update_view(view->relid, values, nulls, replaces);
+	delete_rows(TABLE_VIEW_STREAMS, VIEW_STREAMS_VIEW, view->relid);
+	insert_streams(view);
+}
+
+void
+sx_view_lock_definition(Oid relid)
+{
+	LockDatabaseObject(relation_oid(TABLE_VIEWS), relid, 1, ExclusiveLock);
 }
 
 void

@@ -50,6 +50,8 @@ typedef struct SxView
 	List	   *streams;		/* Oids; of its sources, if it has any */
 	List	   *sources;		/* Oids: views that it reads instead of
 								 * streams */
+	const char *on_replace;		/* of the statement, not kept: what becomes of
+								 * a view that is there; NULL: not said */
 	bool		paused;
 	char	   *sqlstate;		/* stopped because; NULL: not stopped */
 	char	   *error;
@@ -109,6 +111,15 @@ extern void sx_view_insert(const SxView *view);
 extern void sx_view_delete(Oid relid);	/* and its rows everywhere else */
 extern void sx_view_set_paused(Oid relid, bool paused); /* resume also clears
 														 * the error */
+
+/*
+ * All that a view is, but not where it stands and what it has counted: it is
+ * another one from now on.  What was part of it is the caller's affair.
+ */
+extern void sx_view_redefine(const SxView *view);
+
+/* Until the end of the transaction nobody else redefines or rebuilds it. */
+extern void sx_view_lock_definition(Oid relid);
 
 /* late, retention, batch_interval, notify */
 extern void sx_view_set_options(const SxView *view);

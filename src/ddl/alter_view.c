@@ -3,8 +3,9 @@
  *		ALTER VIEW | TABLE | MATERIALIZED VIEW name SET (streamx.option = value),
  *		RESET (streamx.option): options of a continuous view that runs.
  *
- * Those that what is kept was not made by.  The worker takes the view up anew
- * between two batches, where it stands.
+ * Those that what is kept was not made by: the worker takes the view up anew
+ * between two batches, where it stands.  By the others it becomes another view,
+ * see replace.c.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -65,7 +66,9 @@ sx_ddl_alter_options(const AlterTableStmt *stmt)
 												 stmt->missing_ok ? RVR_MISSING_OK : 0,
 												 RangeVarCallbackOwnsRelation, NULL);
 	bool		others = false;
+	bool		anew = false;
 	SxView	   *view;
+	SxView	   *next;
 	ListCell   *lc;
 	ListCell   *lo;
 
@@ -76,7 +79,9 @@ sx_ddl_alter_options(const AlterTableStmt *stmt)
 		return;
 	}
 	sx_ddl_check_owned_view(relid);
+	sx_view_lock_definition(relid);
 	view = sx_view_get(relid);
+	next = sx_view_get(relid);
 	foreach(lc, stmt->cmds)
 	{
 		const AlterTableCmd *cmd = lfirst_node(AlterTableCmd, lc);
@@ -85,8 +90,12 @@ sx_ddl_alter_options(const AlterTableStmt *stmt)
 		{
 			DefElem    *def = lfirst_node(DefElem, lo);
 
-			sx_ddl_read_option(view, def->defname,
-							   cmd->subtype == AT_SetRelOptions ? defGetString(def) : NULL);
+			bool		its_anew;
+
+			sx_ddl_read_option(next, def->defname,
+							   cmd->subtype == AT_SetRelOptions ? defGetString(def) : NULL,
+							   &its_anew);
+			anew |= its_anew;
 		}
 	}
 	if (others)
@@ -95,8 +104,12 @@ sx_ddl_alter_options(const AlterTableStmt *stmt)
 				 errmsg("cannot change options of continuous view \"%s\" together with other things",
 						get_rel_name(relid)),
 				 errhint("Use a statement of its own for the options \"streamx....\".")));
-	sx_ddl_check_closing(view, sx_plan_analyze(sx_plan_stored_query(view->query), view->name),
+	sx_ddl_check_closing(next, sx_plan_analyze(sx_plan_stored_query(view->query), view->name),
 						 get_rel_name(relid));
-	sx_view_set_options(view);
+	sx_ddl_check_sink_options(next);
+	if (anew)
+		sx_ddl_replace_options(view, next);
+	else
+		sx_view_set_options(next);
 	sx_worker_wake();
 }

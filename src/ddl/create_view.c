@@ -53,8 +53,8 @@ static const char *const kept_settings[] = {
 };
 
 /* Runs a statement that we made, as a part of the user's. */
-static void
-run_statement(Node *parsetree)
+void
+sx_ddl_run_statement(Node *parsetree)
 {
 	PlannedStmt *wrapper = makeNode(PlannedStmt);
 
@@ -139,8 +139,8 @@ apply_aliases(Query *query, List *aliases)
 }
 
 /* ColumnDefs of the query's columns. */
-static List *
-columns_of(Query *query)
+List *
+sx_ddl_columns_of(Query *query)
 {
 	List	   *columns = NIL;
 	ListCell   *lc;
@@ -222,7 +222,7 @@ set_replica_identity(Oid schema, const char *name)
 	alter->relation = range_var(schema, name);
 	alter->cmds = list_make1(cmd);
 	alter->objtype = OBJECT_TABLE;
-	run_statement((Node *) alter);
+	sx_ddl_run_statement((Node *) alter);
 }
 
 static Oid
@@ -237,7 +237,7 @@ create_result(const SxCreateView *stmt, Oid schema, List *columns,
 	create->oncommit = ONCOMMIT_NOOP;
 	create->tablespacename = stmt->tablespace;
 	create->accessMethod = stmt->access_method;
-	run_statement((Node *) create);
+	sx_ddl_run_statement((Node *) create);
 	set_replica_identity(schema, stmt->relation->relname);
 	return get_relname_relid(stmt->relation->relname, schema);
 }
@@ -268,7 +268,7 @@ create_index(Oid relid, List *columns)
 	foreach(lc, columns)
 		index->indexParams = lappend(index->indexParams,
 									 index_column(get_attname(relid, lfirst_int(lc), false)));
-	run_statement((Node *) index);
+	sx_ddl_run_statement((Node *) index);
 }
 
 /* protect: from users, who cannot reach hidden tables */
@@ -289,9 +289,24 @@ create_key_index(Oid result, const SxShape *shape, bool protect)
 															  false)));
 	index->unique = true;
 	index->nulls_not_distinct = true;
-	run_statement((Node *) index);
+	sx_ddl_run_statement((Node *) index);
 	if (protect)
 		sx_ddl_protect_index(result, get_relname_relid(index->idxname, schema));
+}
+
+void
+sx_ddl_create_indexes(Oid result, const SxShape *shape, bool protect)
+{
+	if (shape->strategy != SX_STRATEGY_APPEND && shape->grouped && shape->nkeys > 0)
+		create_key_index(result, shape, protect);
+	else if (shape->strategy == SX_STRATEGY_DERIVE && shape->derivation->nparts > 0)
+	{
+		List	   *columns_of_parts = NIL;
+
+		for (int i = 0; i < shape->derivation->nparts; i++)
+			columns_of_parts = lappend_int(columns_of_parts, shape->derivation->parts[i].resno);
+		create_index(result, columns_of_parts);
+	}
 }
 
 /* The stored query: a view that the user owns and cannot reach by name. */
@@ -302,7 +317,7 @@ create_stored_query(Oid schema, const char *name, Query *query, Oid owner)
 	ObjectAddress address;
 
 	create->relation = range_var(schema, name);
-	create->tableElts = columns_of(query);
+	create->tableElts = sx_ddl_columns_of(query);
 	create->oncommit = ONCOMMIT_NOOP;
 	address = DefineRelation(create, RELKIND_VIEW, owner, NULL, NULL);
 	CommandCounterIncrement();
@@ -334,7 +349,7 @@ create_state_index(Oid schema, const char *table, const char *first,
 	index->indexParams = list_make1(index_column(first));
 	if (second)
 		index->indexParams = lappend(index->indexParams, index_column(second));
-	run_statement((Node *) index);
+	sx_ddl_run_statement((Node *) index);
 }
 
 /*
@@ -389,7 +404,7 @@ create_state(Oid schema, const char *name, const SxShape *shape, Oid owner)
 								 string_option("autovacuum_vacuum_cost_delay", "0"),
 								 string_option("autovacuum_analyze_scale_factor", "1"));
 	create->oncommit = ONCOMMIT_NOOP;
-	run_statement((Node *) create);
+	sx_ddl_run_statement((Node *) create);
 	set_replica_identity(schema, name);
 	relid = get_relname_relid(name, schema);
 
@@ -455,7 +470,7 @@ create_value_sets(SxView *view, Oid schema, const char *name, const SxShape *sha
 									 string_option("autovacuum_vacuum_cost_delay", "0"),
 									 string_option("autovacuum_analyze_scale_factor", "1"));
 		create->oncommit = ONCOMMIT_NOOP;
-		run_statement((Node *) create);
+		sx_ddl_run_statement((Node *) create);
 		set_replica_identity(schema, table);
 		create_state_index(schema, table, "h", "v");
 		relid = get_relname_relid(table, schema);
@@ -490,7 +505,7 @@ create_hidden(Oid schema, const char *name, const SxCore *core, Oid owner)
 								 string_option("autovacuum_vacuum_cost_delay", "0"),
 								 string_option("autovacuum_analyze_scale_factor", "1"));
 	create->oncommit = ONCOMMIT_NOOP;
-	run_statement((Node *) create);
+	sx_ddl_run_statement((Node *) create);
 	set_replica_identity(schema, name);
 	relid = get_relname_relid(name, schema);
 	if (core->shape->nkeys > 0)
@@ -548,7 +563,7 @@ create_held(Oid schema, int view_id, const SxJoined *joined, int n, Oid owner)
 								 string_option("autovacuum_vacuum_cost_delay", "0"),
 								 string_option("autovacuum_analyze_scale_factor", "1"));
 	create->oncommit = ONCOMMIT_NOOP;
-	run_statement((Node *) create);
+	sx_ddl_run_statement((Node *) create);
 	set_replica_identity(schema, name);
 	relid = get_relname_relid(name, schema);
 
@@ -577,7 +592,7 @@ create_held(Oid schema, int view_id, const SxJoined *joined, int n, Oid owner)
 	{
 		pair_index->idxname = psprintf("%s_k", name);
 		pair_index->relation = range_var(schema, name);
-		run_statement((Node *) pair_index);
+		sx_ddl_run_statement((Node *) pair_index);
 	}
 	if (side->expires)
 		create_state_index(schema, name, "e", NULL);
@@ -622,9 +637,18 @@ tell_held_for_ever(const SxShape *shape, const char *viewname)
 	}
 }
 
+/* As superuser. */
+void
+sx_ddl_store_query(SxView *view, Query *query)
+{
+	view->query = create_stored_query(get_namespace_oid("streamx_state", false),
+									  psprintf("v%d", view->id), query, view->owner);
+	depend_internally(view->query, view->relid);
+}
+
 /* Makes the parts in streamx_state, as superuser. */
-static void
-create_parts(SxView *view, Query *query, const SxShape *shape)
+void
+sx_ddl_create_parts(SxView *view, Query *query, const SxShape *shape)
 {
 	Oid			schema = get_namespace_oid("streamx_state", false);
 	SxTrustedScope trusted;
@@ -633,9 +657,10 @@ create_parts(SxView *view, Query *query, const SxShape *shape)
 	sx_trusted_enter(BOOTSTRAP_SUPERUSERID, &trusted);
 	EventTriggerInhibitCommandCollection();
 
-	view->query = create_stored_query(schema, psprintf("v%d", view->id), query,
-									  view->owner);
-	depend_internally(view->query, view->relid);
+	view->state = InvalidOid;
+	view->parts = view->value_sets = NIL;
+	if (query)
+		sx_ddl_store_query(view, query);
 	if (shape->strategy == SX_STRATEGY_DERIVE)
 	{
 		for (int i = 0; i < shape->derivation->nkept; i++)
@@ -681,8 +706,8 @@ create_parts(SxView *view, Query *query, const SxShape *shape)
 }
 
 /* Rows on their way to a Kafka sink: likewise. */
-static void
-create_outbox(SxView *view)
+void
+sx_ddl_create_outbox(SxView *view)
 {
 	Oid			schema = get_namespace_oid("streamx_state", false);
 	char	   *name = psprintf("o%d", view->id);
@@ -694,7 +719,7 @@ create_outbox(SxView *view)
 	sx_trusted_enter(BOOTSTRAP_SUPERUSERID, &trusted);
 	EventTriggerInhibitCommandCollection();
 
-	run_statement((Node *) sx_ddl_outbox_stmt(range_var(schema, name)));
+	sx_ddl_run_statement((Node *) sx_ddl_outbox_stmt(range_var(schema, name)));
 	set_replica_identity(schema, name);
 	view->outbox = get_relname_relid(name, schema);
 	index->idxname = psprintf("%s_id", name);
@@ -702,7 +727,7 @@ create_outbox(SxView *view)
 	index->accessMethod = pstrdup("btree");
 	index->indexParams = list_make1(index_column("id"));
 	index->unique = true;
-	run_statement((Node *) index);
+	sx_ddl_run_statement((Node *) index);
 	ATExecChangeOwner(view->outbox, view->owner, true, AccessExclusiveLock);
 	CommandCounterIncrement();
 	depend_internally(view->outbox, view->relid);
@@ -733,8 +758,8 @@ effective_search_path(void)
 	return buf.data;
 }
 
-static List *
-current_settings(void)
+List *
+sx_ddl_current_settings(void)
 {
 	List	   *settings = NIL;
 
@@ -750,8 +775,8 @@ current_settings(void)
  * told otherwise, which is what the active snapshot does not see.  Others have
  * no progress before their first batch: it starts as "start" says.
  */
-static void
-set_stream_start(const SxView *view, Oid streamid)
+void
+sx_ddl_set_start(const SxView *view, Oid streamid)
 {
 	SxStream   *stream = sx_stream_get(streamid, view->owner);
 	const char *start = view->start;
@@ -790,7 +815,7 @@ set_start(const SxView *view)
 	ListCell   *lc;
 
 	foreach(lc, view->streams)
-		set_stream_start(view, lfirst_oid(lc));
+		sx_ddl_set_start(view, lfirst_oid(lc));
 }
 
 /* What needs windows that close. */
@@ -849,6 +874,44 @@ sx_ddl_check_closing(const SxView *view, const SxShape *shape, const char *name)
 			 errhint("Give the stream the options event_time and watermark and group by tumble(event_time, size), or leave the option out.")));
 }
 
+/*
+ * What the statement defines: fills in what the view reads.  *columns:
+ * ColumnDefs of the result table.
+ */
+SxShape *
+sx_ddl_define(const SxCreateView *stmt, SxView *view, List **columns)
+{
+	char	   *name = stmt->relation->relname;
+	SxShape    *shape;
+	ListCell   *lc;
+
+	apply_aliases(stmt->query, stmt->aliases);
+	(void) check_rights_walker((Node *) stmt->query, NULL);
+	shape = sx_plan_analyze(stmt->query, name);
+	if (shape->strategy != SX_STRATEGY_APPEND && shape->grouped)
+		check_keys(shape, name);
+	sx_ddl_check_closing(view, shape, name);
+	sx_ddl_check_sink_options(view);
+	foreach(lc, sx_plan_joined(shape))
+		tell_held_for_ever(((SxJoined *) lfirst(lc))->shape, name);
+
+	*columns = sx_ddl_columns_of(stmt->query);
+	if (view->final_column)
+	{
+		ColumnDef  *column = makeColumnDef(view->final_column, BOOLOID, -1, InvalidOid);
+
+		column->is_not_null = true;
+		*columns = lappend(*columns, column);
+	}
+	view->streams = shape->streams;
+	if (shape->derivation && shape->derivation->nkept == 0)
+	{
+		for (int i = 0; i < shape->derivation->ncores; i++)
+			view->sources = lappend_oid(view->sources, shape->derivation->cores[i].source);
+	}
+	return shape;
+}
+
 ObjectAddress
 sx_ddl_create_view(const SxCreateView *stmt)
 {
@@ -861,14 +924,16 @@ sx_ddl_create_view(const SxCreateView *stmt)
 	bool		continuous;
 	Oid			schema;
 	Oid			existing;
-	ListCell   *lc;
 
 	options = sx_ddl_read_options(stmt->options, view, &continuous);
 	Assert(continuous);
+	sx_ddl_check_replace_options(stmt, view);
 	check_query(stmt);
 
 	schema = RangeVarGetAndCheckCreationNamespace(stmt->relation, NoLock,
 												  &existing);
+	if (OidIsValid(existing) && stmt->replace)
+		return sx_ddl_replace_view(stmt, view, options, existing);
 	if (OidIsValid(existing))
 	{
 		ereport(stmt->if_not_exists ? NOTICE : ERROR,
@@ -881,52 +946,20 @@ sx_ddl_create_view(const SxCreateView *stmt)
 		return address;
 	}
 
-	apply_aliases(stmt->query, stmt->aliases);
-	(void) check_rights_walker((Node *) stmt->query, NULL);
-	shape = sx_plan_analyze(stmt->query, name);
-	if (shape->strategy != SX_STRATEGY_APPEND && shape->grouped)
-		check_keys(shape, name);
-	sx_ddl_check_closing(view, shape, name);
-	sx_ddl_check_sink_options(view);
-	foreach(lc, sx_plan_joined(shape))
-		tell_held_for_ever(((SxJoined *) lfirst(lc))->shape, name);
-
+	shape = sx_ddl_define(stmt, view, &columns);
 	view->id = sx_view_next_id();
 	view->owner = GetUserId();
-	columns = columns_of(stmt->query);
-	if (view->final_column)
-	{
-		ColumnDef  *column = makeColumnDef(view->final_column, BOOLOID, -1, InvalidOid);
-
-		column->is_not_null = true;
-		columns = lappend(columns, column);
-	}
 	/* a batch updates the rows of all open windows: in their places */
 	if (shape->panes && !view->final)
 		options = with_fillfactor(options, "45");
 	view->relid = create_result(stmt, schema, columns, options);
-	if (shape->strategy != SX_STRATEGY_APPEND && shape->grouped && shape->nkeys > 0)
-		create_key_index(view->relid, shape, true);
-	else if (shape->strategy == SX_STRATEGY_DERIVE && shape->derivation->nparts > 0)
-	{
-		List	   *columns_of_parts = NIL;
+	sx_ddl_create_indexes(view->relid, shape, true);
+	sx_ddl_create_parts(view, stmt->query, shape);
 
-		for (int i = 0; i < shape->derivation->nparts; i++)
-			columns_of_parts = lappend_int(columns_of_parts, shape->derivation->parts[i].resno);
-		create_index(view->relid, columns_of_parts);
-	}
-	create_parts(view, stmt->query, shape);
-
-	view->settings = current_settings();
-	view->streams = shape->streams;
-	if (shape->derivation && shape->derivation->nkept == 0)
-	{
-		for (int i = 0; i < shape->derivation->ncores; i++)
-			view->sources = lappend_oid(view->sources, shape->derivation->cores[i].source);
-	}
+	view->settings = sx_ddl_current_settings();
 	view->name = name;
 	sx_ddl_prepare_sink(view);
-	create_outbox(view);
+	sx_ddl_create_outbox(view);
 	sx_view_insert(view);
 
 	/* history ends, and streams begin, at one snapshot */

@@ -61,6 +61,7 @@ typedef struct SxCreateView
 	char	   *access_method;	/* of the result table; NULL: default */
 	char	   *tablespace;		/* of the result table; NULL: default */
 	bool		if_not_exists;
+	bool		replace;		/* CREATE OR REPLACE */
 } SxCreateView;
 
 /*
@@ -70,6 +71,46 @@ typedef struct SxCreateView
  * invalid address if it existed and if_not_exists was given.
  */
 extern ObjectAddress sx_ddl_create_view(const SxCreateView *stmt);
+
+/* Its parts, which a view that is replaced or rebuilt gets anew as well. */
+struct SxShape;
+extern struct SxShape *sx_ddl_define(const SxCreateView *stmt, SxView *view, List **columns);
+extern void sx_ddl_run_statement(Node *parsetree);
+extern List *sx_ddl_columns_of(Query *query);	/* ColumnDef */
+extern List *sx_ddl_current_settings(void);
+
+/* Those by which its rows are found.  protect: from users */
+extern void sx_ddl_create_indexes(Oid result, const struct SxShape *shape, bool protect);
+
+extern void sx_ddl_store_query(SxView *view, Query *query);
+
+/* query NULL: the view has its stored query. */
+extern void sx_ddl_create_parts(SxView *view, Query *query, const struct SxShape *shape);
+extern void sx_ddl_create_outbox(SxView *view);
+
+/* Where it begins to read a stream, if that has to be said now. */
+extern void sx_ddl_set_start(const SxView *view, Oid streamid);
+
+/* ---- replace.c ----------------------------------------------------------- */
+
+/* ERROR for options that say how to replace in a statement that does not. */
+extern void sx_ddl_check_replace_options(const SxCreateView *stmt, const SxView *view);
+
+/*
+ * sx_ddl_replace_view -- CREATE OR REPLACE of a relation that is there
+ *
+ * view: the options of the statement; storage: its options that are the result
+ * table's.
+ */
+extern ObjectAddress sx_ddl_replace_view(const SxCreateView *stmt, SxView *view,
+										 List *storage, Oid existing);
+
+/*
+ * next is what the view (as it is) becomes: its definition in the catalog, the
+ * parts that it has no longer, where it stands in streams that it has not
+ * read so far.  The columns and rows of the result are the caller's affair.
+ */
+extern void sx_ddl_take_over(const SxView *view, SxView *next);
 
 /* ---- functions.c -------------------------------------------------------- */
 
@@ -99,6 +140,9 @@ extern void sx_ddl_protect_index(Oid result, Oid index);
 extern void sx_ddl_release_index(Oid result, Oid index);
 extern bool sx_ddl_is_key_index(Oid index);
 
+/* This relation is being changed by us: all is allowed. */
+extern Oid	sx_ddl_changing;
+
 /* ---- alter_view.c -------------------------------------------------------- */
 
 /* Does ALTER ... SET or RESET name options of continuous views? */
@@ -108,11 +152,16 @@ extern bool sx_ddl_alters_options(const AlterTableStmt *stmt);
 extern void sx_ddl_alter_options(const AlterTableStmt *stmt);
 
 /* ERROR if an option needs windows that close, and none do. */
-struct SxShape;
 extern void sx_ddl_check_closing(const SxView *view, const struct SxShape *shape, const char *name);
 
-/* One option, into the view; NULL: back to its default. */
-extern void sx_ddl_read_option(SxView *view, const char *name, const char *value);
+/*
+ * One option, into the view; NULL: back to its default.  *anew: what is kept
+ * was made by it, or what it needs has to be made.
+ */
+extern void sx_ddl_read_option(SxView *view, const char *name, const char *value, bool *anew);
+
+/* ---- replace.c: what the view becomes by such options ---- */
+extern void sx_ddl_replace_options(SxView *view, SxView *next);
 
 /* ---- drop.c ------------------------------------------------------------- */
 

@@ -154,6 +154,15 @@ read_notify(SxView *view, const char *name, const char *value)
 	view->notify = pstrdup(value);
 }
 
+static void
+read_on_replace(SxView *view, const char *name, const char *value)
+{
+	if (strcmp(value, "backfill") != 0 && strcmp(value, "keep") != 0 &&
+		strcmp(value, "restart") != 0)
+		invalid_value(name, value, "Use \"backfill\", \"keep\" or \"restart\".");
+	view->on_replace = pstrdup(value);
+}
+
 static const ViewOption view_options[] = {
 	{"continuous", NULL},
 	{"emit", read_emit},
@@ -167,6 +176,7 @@ static const ViewOption view_options[] = {
 	{"notify", read_notify},
 	{"key", read_key},
 	{"partition_by", read_partition_by},
+	{"on_replace", read_on_replace},
 };
 
 static bool
@@ -218,18 +228,15 @@ find_option(const char *name)
 			 nearest != NULL ?
 			 errhint("Perhaps you meant the option \"%s.%s\".",
 					 OUR_NAMESPACE, nearest->name) :
-			 errhint("Options are emit, lateness, late, retention, start, batch_interval, final_column, sink, notify, key and partition_by.")));
+			 errhint("Options are emit, lateness, late, retention, start, batch_interval, final_column, sink, notify, key, partition_by and on_replace.")));
 }
 
 void
-sx_ddl_read_option(SxView *view, const char *name, const char *value)
+sx_ddl_read_option(SxView *view, const char *name, const char *value, bool *anew)
 {
 	const ViewOption *option = find_option(name);
 
-	/*
-	 * those that can be changed while the view runs: nothing kept depends on
-	 * them
-	 */
+	*anew = false;
 	if (option->read == read_retention)
 		view->has_retention = false;
 	else if (option->read == read_batch_interval)
@@ -238,12 +245,32 @@ sx_ddl_read_option(SxView *view, const char *name, const char *value)
 		view->notify = NULL;
 	else if (option->read == read_late)
 		view->keep_late = false;
+	else if (option->read == read_on_replace)
+		view->on_replace = NULL;
+	else if (option->read == read_sink || option->read == read_key ||
+			 option->read == read_partition_by || option->read == read_emit ||
+			 option->read == read_lateness || option->read == read_final_column)
+	{
+		*anew = true;
+		if (option->read == read_sink)
+			view->sink = InvalidOid;
+		else if (option->read == read_key)
+			view->key = NULL;
+		else if (option->read == read_partition_by)
+			view->partition_by = NULL;
+		else if (option->read == read_emit)
+			view->final = false;
+		else if (option->read == read_lateness)
+			view->lateness_us = 0;
+		else
+			view->final_column = NULL;
+	}
 	else
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cannot change option \"%s.%s\" of a continuous view", OUR_NAMESPACE, option->name),
-				 errdetail("What the view has kept was made by it."),
-				 errhint("Options that can be changed are retention, late, batch_interval and notify; for another one drop the view and create it anew.")));
+				 errdetail("The view has begun already."),
+				 errhint("streamx.rebuild(view, start) computes it anew from another start.")));
 	if (value)
 		option->read(view, option->name, value);
 }

@@ -28,6 +28,8 @@
 
 #include "ddl/ddl.h"
 
+Oid			sx_ddl_changing = InvalidOid;
+
 static Oid
 lookup(const RangeVar *relation)
 {
@@ -196,7 +198,7 @@ sx_ddl_check_alter_table(const AlterTableStmt *stmt)
 	char		relkind;
 	ListCell   *lc;
 
-	if (!OidIsValid(relid))
+	if (!OidIsValid(relid) || relid == sx_ddl_changing)
 		return;
 
 	/* a continuous view as a partition or a child of another table */

@@ -41,11 +41,13 @@
 #include "checkpoint/checkpoint.h"
 #include "compat.h"
 #include "ddl/ddl.h"
+#include "ddl/rebuild.h"
 #include "exec/owner.h"
 #include "fdw/batch_scan.h"
 #include "fdw/scan.h"
 #include "result/result.h"
 #include "source/journal.h"
+#include "stats/stats.h"
 #include "window/event_time.h"
 #include "worker/task.h"
 #include "worker/worker.h"
@@ -53,8 +55,8 @@
 PG_FUNCTION_INFO_V1(streamx_rebuild);
 
 /* Returns the rows that it has changed. */
-static int64
-execute(const char *sql, Oid view)
+int64
+sx_rebuild_execute(const char *sql, Oid view)
 {
 	int64		changed;
 
@@ -90,11 +92,27 @@ text_of(const char *sql)
 	return result;
 }
 
-static char *
-table_name(Oid relid)
+char *
+sx_rebuild_table_name(Oid relid)
 {
 	return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)),
 									  get_rel_name(relid));
+}
+
+int64
+sx_rebuild_forget(Oid relid, bool *shed)
+{
+	int64		dead_letters;
+	SxTrustedScope trusted;
+
+	sx_trusted_enter(BOOTSTRAP_SUPERUSERID, &trusted);
+	dead_letters = sx_rebuild_execute("DELETE FROM streamx.dead_letters WHERE view = $1 AND partition < 0", relid);
+	if (dead_letters > 0)
+		*shed = true;
+	dead_letters += sx_rebuild_execute("DELETE FROM streamx.dead_letters WHERE view = $1", relid);
+	(void) sx_rebuild_execute("DELETE FROM streamx.late_rows WHERE view = $1", relid);
+	sx_trusted_leave(&trusted);
+	return dead_letters;
 }
 
 /*
@@ -105,12 +123,11 @@ static int64
 empty(const SxView *view, bool *shed)
 {
 	SxOwnerScope scope;
-	int64		dead_letters;
 	char	   *names;
 	SxTrustedScope trusted;
 
 	sx_owner_enter(view, &scope);
-	(void) execute(psprintf("DELETE FROM %s", table_name(view->relid)), InvalidOid);
+	(void) sx_rebuild_execute(psprintf("DELETE FROM %s", sx_rebuild_table_name(view->relid)), InvalidOid);
 	sx_owner_leave(&scope);
 
 	sx_trusted_enter(BOOTSTRAP_SUPERUSERID, &trusted);
@@ -123,14 +140,9 @@ empty(const SxView *view, bool *shed)
 
 	/* a new file also tells a worker what it has in memory of it */
 	if (names)
-		(void) execute(psprintf("TRUNCATE %s", names), InvalidOid);
-	dead_letters = execute("DELETE FROM streamx.dead_letters WHERE view = $1 AND partition < 0", view->relid);
-	if (dead_letters > 0)
-		*shed = true;
-	dead_letters += execute("DELETE FROM streamx.dead_letters WHERE view = $1", view->relid);
-	(void) execute("DELETE FROM streamx.late_rows WHERE view = $1", view->relid);
+		(void) sx_rebuild_execute(psprintf("TRUNCATE %s", names), InvalidOid);
 	sx_trusted_leave(&trusted);
-	return dead_letters;
+	return sx_rebuild_forget(view->relid, shed);
 }
 
 /* ---- from where ---- */
@@ -159,9 +171,11 @@ start_time(const char *start)
  * PG_INT64_MIN.
  */
 static SxScanBounds *
-bounds_of(const SxView *view, const SxStream *stream, const char *start,
+bounds_of(const SxReading *reading, const SxStreamReading *r, const SxStream *stream,
 		  int64 *from_time)
 {
+	const SxView *view = reading->run->view;
+	const char *start = reading->start;
 	SxScanBounds *bounds = palloc0(sizeof(SxScanBounds));
 	bool		native = strcmp(stream->kind, "native") == 0;
 	bool		socket = strcmp(stream->kind, "socket") == 0;
@@ -170,15 +184,21 @@ bounds_of(const SxView *view, const SxStream *stream, const char *start,
 
 	*from_time = PG_INT64_MIN;
 	bounds->stream = stream->relid;
-	bounds->from = sx_checkpoint_load_first(view->relid, stream->relid, &bounds->nfrom);
-	bounds->to = sx_checkpoint_load(view->relid, stream->relid, &bounds->nto);
+	bounds->to = sx_checkpoint_load(reading->reference, stream->relid, &bounds->nto);
 
 	/* native positions count in the order of commits, which is not kept */
 	if (!native)
 		bounds->skip = sx_result_dead_letters(stream->relid, InvalidOid, &bounds->nskip);
+	if (r->begun)
+	{
+		bounds->from = r->upto;
+		bounds->nfrom = r->nupto;
+		return bounds;
+	}
+	bounds->from = sx_checkpoint_load_first(reading->reference, stream->relid, &bounds->nfrom);
 	if (start == NULL)
 	{
-		sx_ddl_check_kept(view, bounds, "rebuild");
+		sx_ddl_check_kept(view, bounds, reading->verb);
 		return bounds;
 	}
 	for (i = 0; i < bounds->nfrom; i++)
@@ -231,79 +251,203 @@ note_first(SxPosition *first, int n, const SxBatch *batch, int64 *nrows)
 	*nrows += batch->nrows;
 }
 
-static void
-read_stream(SxViewRun *run, const SxStream *stream, const char *start)
+/* Copies, with what they point to. */
+static SxPosition *
+copy_positions(const SxPosition *positions, int n)
 {
+	SxPosition *copy = palloc(sizeof(SxPosition) * Max(n, 1));
+	int			i;
+
+	for (i = 0; i < n; i++)
+	{
+		copy[i] = positions[i];
+		if (copy[i].snapshot)
+			copy[i].snapshot = pstrdup(copy[i].snapshot);
+	}
+	return copy;
+}
+
+/* Partitions that are read for the first time begin at "from". */
+static void
+note_partitions(SxStreamReading *r, SxScanBounds *bounds)
+{
+	SxPosition *first = palloc(sizeof(SxPosition) * Max(bounds->nto, 1));
+	int			i;
+
+	for (i = 0; i < bounds->nto; i++)
+	{
+		const SxPosition *from = sx_position_find(bounds->from, bounds->nfrom,
+												  bounds->to[i].partition);
+		const SxPosition *before = sx_position_find(r->first, r->nfirst,
+													bounds->to[i].partition);
+
+		first[i] = bounds->to[i];
+		if (before)
+			first[i] = *before;
+		else if (from)
+		{
+			first[i].first_offset = from->next_offset;
+			first[i].snapshot = from->snapshot ? pstrdup(from->snapshot) : NULL;
+		}
+		else
+			first[i].first_offset = first[i].next_offset;
+	}
+	r->first = copy_positions(first, bounds->nto);
+	r->nfirst = bounds->nto;
+}
+
+static void
+read_stream(SxReading *reading, SxStreamReading *r)
+{
+	SxViewRun  *run = reading->run;
 	MemoryContext cxt = AllocSetContextCreate(CurrentMemoryContext, "streamx rebuild",
 											  ALLOCSET_DEFAULT_SIZES);
 	MemoryContext old = MemoryContextSwitchTo(cxt);
+	const SxStream *stream = sx_stream_get(r->stream, run->view->owner);
 	SxScanRange range = {
 		.last_partition = PG_INT32_MAX,
 		.to_offset = PG_INT64_MAX,
 	};
 	SxScanBounds *bounds;
 	SxBoundedScan *scan;
-	SxPosition *first;
 	SxBatch    *batch;
 	int64		nrows = 0;
 	int64		from_time;
 	bool		native = strcmp(stream->kind, "native") == 0;
-	int			i;
+	bool		nothing;
 
-	bounds = bounds_of(run->view, stream, start, &from_time);
+	bounds = bounds_of(reading, r, stream, &from_time);
 	range.has_from_time = from_time != PG_INT64_MIN;
 	range.from_time_us = from_time;
-	first = palloc(sizeof(SxPosition) * Max(bounds->nto, 1));
-	for (i = 0; i < bounds->nto; i++)
-	{
-		const SxPosition *from = sx_position_find(bounds->from, bounds->nfrom,
-												  bounds->to[i].partition);
-
-		first[i] = bounds->to[i];
-		if (from)
-		{
-			first[i].first_offset = from->next_offset;
-			first[i].snapshot = from->snapshot;
-		}
-		else
-			first[i].first_offset = first[i].next_offset;
-	}
-	if (bounds->nto > 0 && !(start && strcmp(start, "latest") == 0))
+	nothing = bounds->nto == 0 ||
+		(!r->begun && reading->start && strcmp(reading->start, "latest") == 0);
+	MemoryContextSwitchTo(reading->cxt);
+	note_partitions(r, bounds);
+	MemoryContextSwitchTo(cxt);
+	if (!nothing)
 	{
 		scan = sx_fdw_bounded_begin(sx_fdw_bounded_reader(stream, bounds, cxt), &range);
 		while ((batch = sx_fdw_bounded_next(scan)) != NULL)
 		{
 			CHECK_FOR_INTERRUPTS();
-			note_first(first, native ? 0 : bounds->nto, batch, &nrows);
+			note_first(r->first, native ? 0 : r->nfirst, batch, &nrows);
 			sx_window_reject_ahead(stream, batch);
 			sx_batch_rebuild(run, stream, batch);
+			sx_report_rebuild(reading->reference, reading->since, reading->rows + nrows,
+							  sx_reading_left(reading) - nrows);
 		}
 		sx_fdw_bounded_end(scan);
 	}
-	if (start == NULL)
-		sx_ddl_check_kept(run->view, bounds, "rebuild");	/* still */
-	else
+
+	/* still, and of what was read on: all of it */
+	if (reading->start == NULL || r->begun)
+		sx_ddl_check_kept(run->view, bounds, reading->verb);
+	r->nrows += nrows;
+	reading->rows += nrows;
+	r->begun = true;
+	MemoryContextSwitchTo(reading->cxt);
+	r->upto = copy_positions(bounds->to, bounds->nto);
+	r->nupto = bounds->nto;
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(cxt);
+}
+
+SxReading *
+sx_reading_begin(SxViewRun *run, Oid reference, const List *streams, const char *start)
+{
+	SxReading  *reading = palloc0(sizeof(SxReading));
+	const ListCell *lc;
+
+	reading->run = run;
+	reading->reference = reference;
+	reading->start = start;
+	reading->verb = "rebuild";
+	reading->cxt = CurrentMemoryContext;
+	reading->since = GetCurrentTimestamp();
+	foreach(lc, streams)
+	{
+		SxStreamReading *r = palloc0(sizeof(SxStreamReading));
+
+		r->stream = lfirst_oid(lc);
+		reading->streams = lappend(reading->streams, r);
+	}
+	return reading;
+}
+
+void
+sx_reading_go(SxReading *reading)
+{
+	ListCell   *lc;
+
+	foreach(lc, reading->streams)
+		read_stream(reading, lfirst(lc));
+}
+
+int64
+sx_reading_left(const SxReading *reading)
+{
+	int64		left = 0;
+	ListCell   *lc;
+	int			i;
+
+	foreach(lc, reading->streams)
+	{
+		const SxStreamReading *r = lfirst(lc);
+		SxPosition *to;
+		int			n;
+
+		to = sx_checkpoint_load(reading->reference, r->stream, &n);
+		for (i = 0; i < n; i++)
+		{
+			const SxPosition *done = r->begun ?
+				sx_position_find(r->upto, r->nupto, to[i].partition) : NULL;
+
+			left += to[i].next_offset - (done ? done->next_offset : to[i].first_offset);
+			if (done && done->snapshot && to[i].snapshot &&
+				strcmp(done->snapshot, to[i].snapshot) != 0 && left == 0)
+				left = 1;
+		}
+	}
+	return Max(left, 0);
+}
+
+static void
+end_stream(const SxReading *reading, const SxStreamReading *r)
+{
+	const SxStream *stream = sx_stream_get(r->stream, reading->run->view->owner);
+	bool		native = strcmp(stream->kind, "native") == 0;
+	int			i;
+
+	if (reading->start != NULL)
 	{
 		/* so many rows were read, whatever the first one is called */
-		for (i = 0; native && i < bounds->nto; i++)
-			first[i].first_offset = first[i].next_offset - nrows;
-		sx_checkpoint_set_first(run->relid, stream->relid, first, bounds->nto);
-		for (i = 0; native && i < bounds->nto; i++)
+		for (i = 0; native && i < r->nfirst; i++)
+			r->first[i].first_offset = r->upto[i].next_offset - r->nrows;
+		sx_checkpoint_set_first(reading->reference, r->stream, r->first, r->nfirst);
+		for (i = 0; native && i < r->nupto; i++)
 		{
-			SxPosition	position = bounds->to[i];
+			SxPosition	position = r->upto[i];
 
 			/* more than were counted: then the place has a higher number */
-			if (first[i].first_offset >= 0)
+			if (r->first[i].first_offset >= 0)
 				continue;
-			position.next_offset -= first[i].first_offset;
+			position.next_offset -= r->first[i].first_offset;
 			UpdateActiveSnapshotCommandId();
-			sx_checkpoint_rename(run->relid, stream->relid, &position);
+			sx_checkpoint_rename(reading->reference, r->stream, &position);
 			CommandCounterIncrement();
 		}
 	}
-	sx_checkpoint_save_replay(run->relid, stream->relid, NULL, 0);
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(cxt);
+	sx_checkpoint_save_replay(reading->reference, r->stream, NULL, 0);
+}
+
+void
+sx_reading_end(SxReading *reading)
+{
+	ListCell   *lc;
+
+	foreach(lc, reading->streams)
+		end_stream(reading, lfirst(lc));
+	sx_report_rebuild(reading->reference, 0, 0, 0);
 }
 
 static void
@@ -353,12 +497,14 @@ sx_ddl_rebuild(Oid relid, const char *start, bool shed)
 	SxView	   *view;
 	SxOwnerScope scope;
 	ErrorContextCallback context;
+	SxReading  *reading;
 	ListCell   *lc;
 
 	/* streams before the result, and that before its parts, as DROP does */
 	view = sx_view_get(relid);
 	foreach(lc, view->streams)
 		LockRelationOid(lfirst_oid(lc), AccessShareLock);
+	sx_view_lock_definition(relid);
 	LockRelationOid(relid, ShareRowExclusiveLock);
 	sx_ddl_check_view(relid);
 	view = sx_view_get(relid);
@@ -384,8 +530,9 @@ sx_ddl_rebuild(Oid relid, const char *start, bool shed)
 	sx_view_prepare(&run);
 	sx_owner_leave(&scope);
 	run.watermark_us = run.next_watermark_us = PG_INT64_MIN;
-	foreach(lc, view->sources ? NIL : view->streams)
-		read_stream(&run, sx_stream_get(lfirst_oid(lc), view->owner), start);
+	reading = sx_reading_begin(&run, relid, view->sources ? NIL : view->streams, start);
+	sx_reading_go(reading);
+	sx_reading_end(reading);
 	if (view->sources == NIL)
 		sx_batch_rebuilt(&run, sx_stream_get(linitial_oid(view->streams), view->owner),
 						 before.watermark_us, shed);
@@ -399,6 +546,27 @@ sx_ddl_rebuild(Oid relid, const char *start, bool shed)
 	PopActiveSnapshot();
 	SX_STOP("rebuild", view->name);
 	error_context_stack = context.previous;
+}
+
+/* Beside the view while it goes on, where that can be. */
+static void
+rebuild(Oid relid, const char *start)
+{
+	SxRedefinition r = {0};
+	SxView	   *view;
+
+	sx_view_lock_definition(relid);
+	view = sx_view_get(relid);
+	if (view == NULL || (start && strcmp(start, "latest") == 0) || !sx_beside_possible(view))
+	{
+		sx_ddl_rebuild(relid, start, false);
+		return;
+	}
+	r.view = view;
+	r.next = palloc(sizeof(SxView));
+	*r.next = *view;
+	r.start = start;
+	sx_beside_rebuild(&r);
 }
 
 /* streamx.rebuild(view regclass, start text) returns void */
@@ -423,6 +591,6 @@ streamx_rebuild(PG_FUNCTION_ARGS)
 				 errmsg("streamx.rebuild() needs isolation level READ COMMITTED"),
 				 errhint("Call it in a transaction of its own.")));
 
-	sx_ddl_rebuild(relid, start, false);
+	rebuild(relid, start);
 	PG_RETURN_VOID();
 }

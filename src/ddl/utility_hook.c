@@ -122,11 +122,6 @@ create_from_view_stmt(const Utility *utility)
 	RawStmt    *raw = makeNode(RawStmt);
 	SxCreateView create = {0};
 
-	if (stmt->replace)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("CREATE OR REPLACE is not supported for continuous views"),
-				 errhint("Drop the continuous view and create it anew.")));
 	if (stmt->withCheckOption != NO_CHECK_OPTION)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -137,6 +132,7 @@ create_from_view_stmt(const Utility *utility)
 	raw->stmt_location = utility->pstmt->stmt_location;
 	raw->stmt_len = utility->pstmt->stmt_len;
 	create.relation = copyObject(stmt->view);
+	create.replace = stmt->replace;
 	create.aliases = stmt->aliases;
 	create.query = parse_analyze_fixedparams(raw, utility->query_string,
 											 NULL, 0, NULL);

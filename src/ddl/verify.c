@@ -521,6 +521,8 @@ no_longer_kept(const SxView *view, const SxStream *stream, const char *verb)
 			 errmsg("cannot %s continuous view %s", verb, view->name),
 			 errdetail("Stream %s no longer keeps all the rows that the view has read.",
 					   stream->name),
+			 strcmp(verb, "backfill") == 0 ?
+			 errhint("Use on_replace = 'restart' or 'keep'. With option \"retain\" the stream keeps rows for longer.") :
 			 errhint("Set the option \"retain\" of the stream to an interval, so that it keeps them for longer.")));
 }
 

@@ -153,6 +153,23 @@ sx_stats_view(Oid relid, bool create)
 }
 
 void
+sx_report_rebuild(Oid view, TimestampTz since, int64 done, int64 left)
+{
+	SxViewFigures *f;
+
+	sx_stats_lock(true);
+	f = sx_stats_view(view, false);
+	if (f)
+	{
+		f->rebuild_pid = since == 0 ? 0 : MyProcPid;
+		f->rebuild_since = since;
+		f->rebuild_done = done;
+		f->rebuild_left = Max(left, 0);
+	}
+	sx_stats_unlock();
+}
+
+void
 sx_stats_forget_stream(Oid relid)
 {
 	SxStreamKey key = {MyDatabaseId, relid};

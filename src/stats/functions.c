@@ -14,6 +14,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "storage/procarray.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/syscache.h"
@@ -207,6 +208,17 @@ streamx_view_figures(PG_FUNCTION_ARGS)
 		values[14] = Int64GetDatum(f->behind_done);
 		values[15] = Int64GetDatum(f->behind_left);
 		values[16] = Float8GetDatum(f->behind_rate);
+		if (f->rebuild_pid != 0 && BackendPidGetProc(f->rebuild_pid) != NULL)
+		{
+			int64		us = Max(now - f->rebuild_since, 1);
+
+			nulls[12] = nulls[13] = nulls[14] = nulls[15] = nulls[16] = false;
+			values[12] = CStringGetTextDatum("rebuilding");
+			values[13] = TimestampTzGetDatum(f->rebuild_since);
+			values[14] = Int64GetDatum(f->rebuild_done);
+			values[15] = Int64GetDatum(f->rebuild_left);
+			values[16] = Float8GetDatum((double) f->rebuild_done * USECS_PER_SEC / us);
+		}
 		nulls[17] = f->last_batch == 0 || f->lag_rows < 0;
 		values[17] = Int64GetDatum(f->lag_rows);
 		tuplestore_putvalues(rsinfo->setResult, rsinfo->setDesc, values, nulls);

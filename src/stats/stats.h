@@ -102,6 +102,12 @@ typedef struct SxViewFigures
 	int64		behind_left;
 	double		behind_rate;	/* rows per second by which they get fewer */
 
+	/* a session that computes it anew; 0: none */
+	int			rebuild_pid;
+	TimestampTz rebuild_since;
+	int64		rebuild_done;	/* rows */
+	int64		rebuild_left;
+
 	/* Kafka sinks */
 	bool		sink_known;		/* the fields below are set */
 	int64		sink_sent;		/* rows that the topic has got, counted from
@@ -109,6 +115,9 @@ typedef struct SxViewFigures
 	char		sink_sqlstate[SX_SQLSTATE_LEN + 1];
 	char		sink_error[SX_ERROR_LEN];	/* why nothing is sent; "": it is */
 } SxViewFigures;
+
+/* This process rebuilds the view, and has come so far; since 0: no longer. */
+extern void sx_report_rebuild(Oid view, TimestampTz since, int64 done, int64 left);
 
 extern void sx_stats_request(void); /* shmem_request hook's part */
 extern void sx_stats_startup(void); /* shmem_startup hook's part */
