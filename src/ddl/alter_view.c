@@ -62,7 +62,7 @@ sx_ddl_alters_options(const AlterTableStmt *stmt)
 void
 sx_ddl_alter_options(const AlterTableStmt *stmt)
 {
-	Oid			relid = RangeVarGetRelidExtended(stmt->relation, ShareUpdateExclusiveLock,
+	Oid			relid = RangeVarGetRelidExtended(stmt->relation, NoLock,
 												 stmt->missing_ok ? RVR_MISSING_OK : 0,
 												 RangeVarCallbackOwnsRelation, NULL);
 	bool		others = false;
@@ -79,7 +79,11 @@ sx_ddl_alter_options(const AlterTableStmt *stmt)
 		return;
 	}
 	sx_ddl_check_owned_view(relid);
+
+	/* in the order of who rebuilds it */
 	sx_view_lock_definition(relid);
+	LockRelationOid(relid, ShareUpdateExclusiveLock);
+	sx_ddl_check_owned_view(relid);
 	view = sx_view_get(relid);
 	next = sx_view_get(relid);
 	foreach(lc, stmt->cmds)

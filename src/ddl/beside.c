@@ -187,7 +187,7 @@ static void
 exchange_rows(const SxView *view, Oid from)
 {
 	const char *numbered = "(SELECT x.ctid AS c, (x.*)::pg_catalog.text COLLATE pg_catalog.\"C\" AS r,"
-		" pg_catalog.row_number() OVER (PARTITION BY (x.*)::pg_catalog.text COLLATE pg_catalog.\"C\") AS n FROM %s x)";
+	" pg_catalog.row_number() OVER (PARTITION BY (x.*)::pg_catalog.text COLLATE pg_catalog.\"C\") AS n FROM %s x)";
 	char	   *table = sx_rebuild_table_name(view->relid);
 	char	   *other = sx_rebuild_table_name(from);
 	char	   *old = psprintf(numbered, table);

@@ -324,6 +324,7 @@ read_stream(SxReading *reading, SxStreamReading *r)
 	MemoryContextSwitchTo(reading->cxt);
 	note_partitions(r, bounds);
 	MemoryContextSwitchTo(cxt);
+	sx_report_rebuild(reading->reference, reading->since, reading->rows, sx_reading_left(reading));
 	if (!nothing)
 	{
 		scan = sx_fdw_bounded_begin(sx_fdw_bounded_reader(stream, bounds, cxt), &range);
@@ -400,7 +401,7 @@ sx_reading_left(const SxReading *reading)
 		for (i = 0; i < n; i++)
 		{
 			const SxPosition *done = r->begun ?
-				sx_position_find(r->upto, r->nupto, to[i].partition) : NULL;
+			sx_position_find(r->upto, r->nupto, to[i].partition) : NULL;
 
 			left += to[i].next_offset - (done ? done->next_offset : to[i].first_offset);
 			if (done && done->snapshot && to[i].snapshot &&

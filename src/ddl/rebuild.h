@@ -73,8 +73,8 @@ typedef struct SxRedefinition
 	SxView	   *view;			/* as it is */
 	SxView	   *next;			/* as it shall be; of the same relid */
 	struct Query *query;		/* NULL: as it is */
-	List	   *columns;		/* ColumnDefs of the result table: those it has,
-								 * maybe more; NIL: as they are */
+	List	   *columns;		/* ColumnDefs of the result table: those it
+								 * has, maybe more; NIL: as they are */
 	const char *start;			/* as in SxReading */
 } SxRedefinition;
 

@@ -367,6 +367,7 @@ open_target(Oid relid, const List *letters)
 	view = sx_view_get(relid);
 	if (view == NULL)
 		return NULL;
+	sx_view_lock_definition(relid);
 	foreach(lc, view->streams)
 		LockRelationOid(lfirst_oid(lc), AccessShareLock);
 	if (OidIsValid(view->sink))
