@@ -10,6 +10,7 @@
 #	<!-- sql						statements to be run before
 #	<!-- listen PORT				a program listens there and sends the lines
 #	<!-- error TEXT					the block has to fail, with this message
+#	<!-- as ROLE					the block is run by this role, which may log in
 #
 # A block ```text after one of SQL is what its last query prints.  localhost:9092
 # stands for the broker; a port that somebody listens on is replaced too.
@@ -105,7 +106,7 @@ sub blocks
 		{
 			$current = { kind => $1 || 'none', text => '', line => $line };
 		}
-		elsif (/^<!-- (topic|sql|listen|error)\b ?(.*)$/)
+		elsif (/^<!-- (topic|sql|listen|error|as)\b ?(.*)$/)
 		{
 			my ($verb, $rest) = ($1, $2);
 			my $ends = $rest =~ s/\s*-->\s*$//;
@@ -165,6 +166,7 @@ foreach my $file (@files)
 	my ($name) = $file =~ m{^\Q$top\E/(.+)\.md$};
 	my $db = lc $name;
 	my $expected_error;
+	my $role;
 	my ($ran, $printed);
 	my @topics;
 
@@ -199,12 +201,18 @@ foreach my $file (@files)
 			{
 				$expected_error = $block->{args};
 			}
+			elsif ($block->{verb} eq 'as')
+			{
+				$role = $block->{args};
+			}
 		}
 		elsif ($block->{kind} eq 'sql')
 		{
 			my ($out, $err) = ('', '');
 			my $rc = $node->psql($db, localized($block->{text}), stdout => \$out, stderr => \$err,
-				on_error_stop => 1, extra_params => [ '--no-align', '--field-separator= | ' ]);
+				on_error_stop => 1, extra_params => [ '--no-align', '--field-separator= | ', defined $role ? ('-U', $role) : () ]);
+
+			undef $role;
 
 			if (defined $expected_error)
 			{
