@@ -1314,11 +1314,11 @@ native_wait_fd(SxSource *base)
 	return -1;
 }
 
-/* What a commit does not announce: COMMIT PREPARED. */
+/* What is committed is announced; all but what a subscription had prepared. */
 static int
 native_poll_interval_ms(SxSource *base)
 {
-	return 1000;
+	return 10000;
 }
 
 static void

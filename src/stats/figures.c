@@ -131,7 +131,10 @@ sx_stats_stream_of(const SxStreamKey *key, bool create)
 	{
 		f = find(streams, key, sizeof(*key), sizeof(SxStreamFigures), true);
 		if (f)
+		{
 			f->assigned = -1;
+			pg_atomic_init_u32(&f->news, 0);
+		}
 	}
 	return f;
 }

@@ -16,6 +16,7 @@
 #include "postgres.h"
 
 #include "datatype/timestamp.h"
+#include "port/atomics.h"
 #include "storage/condition_variable.h"
 
 #include "source/source.h"
@@ -32,6 +33,7 @@ typedef struct SxStreamFigures
 	int			assigned;		/* index of the worker that shall read it; -1 */
 	int			owner_pid;		/* worker that has it open; 0: none */
 	int			owner_proc;		/* its number in ProcGlobal->allProcs */
+	pg_atomic_uint32 news;		/* raised when there may be something to read */
 	bool		reported;		/* the fields below are set */
 	SxConnState conn;
 	char		sqlstate[SX_SQLSTATE_LEN + 1];

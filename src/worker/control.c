@@ -339,7 +339,10 @@ sx_worker_wake_stream(Oid stream)
 	sx_stats_lock(false);
 	f = sx_stats_stream(stream, false);
 	if (f && f->owner_pid != 0)
+	{
+		pg_atomic_fetch_add_u32(&f->news, 1);
 		procno = f->owner_proc;
+	}
 	sx_stats_unlock();
 	sx_control_set_latch(procno);
 }

@@ -181,6 +181,7 @@ set_limits(SxTask *task, SxTask *other)
 			task->limits[task->nlimits++].snapshot = NULL;
 		}
 	}
+	task->due_ms = 0;
 	MemoryContextSwitchTo(old);
 }
 

@@ -49,6 +49,7 @@
 #define LOOK_MS		5000
 #define TRIM_MS		10000
 #define RETRY_MS	1000
+#define LOOK_SHARE	200			/* of the time that looking took */
 #define REMOVE_ROWS	10000		/* dead letters and the like, at a time and
 								 * stream */
 
@@ -410,7 +411,12 @@ sx_scheduler_main(Datum arg)
 {
 	SxSlot	   *slot;
 	MemoryContext cxt;
+	MemoryContext list_cxt;
+	bool		exists = true;
 	uint64		seen = 0;
+	uint64		listed = 0;
+	List	   *groups = NIL;
+	TimestampTz next_list = 0;
 	TimestampTz last_start[64] = {0};
 	TimestampTz last_trim = 0;
 
@@ -423,10 +429,12 @@ sx_scheduler_main(Datum arg)
 	before_shmem_exit(stop_workers_at_exit, (Datum) 0);
 	cxt = AllocSetContextCreate(TopMemoryContext, "streamx scheduler",
 								ALLOCSET_DEFAULT_SIZES);
+	list_cxt = AllocSetContextCreate(TopMemoryContext, "streamx scheduler's streams",
+									 ALLOCSET_DEFAULT_SIZES);
 
 	for (;;)
 	{
-		List	   *groups;
+		TimestampTz now;
 		int			needed;
 		int			i;
 		uint64		changes;
@@ -445,10 +453,22 @@ sx_scheduler_main(Datum arg)
 		changes = sx_control->changes;
 		LWLockRelease(sx_control->lock);
 
+		pgstat_report_activity(STATE_RUNNING, "sharing out streams");
 		MemoryContextReset(cxt);
 		MemoryContextSwitchTo(cxt);
-		pgstat_report_activity(STATE_RUNNING, "sharing out streams");
-		if (!list_streams(cxt, &groups))
+		now = GetCurrentTimestamp();
+		if (changes != listed || now >= next_list)
+		{
+			MemoryContextReset(list_cxt);
+			exists = list_streams(list_cxt, &groups);
+			listed = changes;
+
+			/* with many views it takes its time, though they rarely change */
+			next_list = GetCurrentTimestamp();
+			next_list += Min((next_list - now) * LOOK_SHARE, 60 * USECS_PER_SEC);
+			MemoryContextSwitchTo(cxt);
+		}
+		if (!exists)
 		{
 			SxDatabase *db;
 

@@ -168,6 +168,7 @@ typedef struct SxStreamRun
 	int64		lag_rows;
 	TimestampTz lag_since;		/* it has been growing since; 0: it does not */
 	char		told_error[SX_ERROR_LEN];	/* last one in the history */
+	uint32		news;			/* as of the last look at it, see stats.h */
 } SxStreamRun;
 
 extern int64 sx_now_ms(void);	/* monotonic clock */

@@ -40,8 +40,10 @@
 
 #define REPORT_MS		500
 #define SYNC_MS			10000	/* look at the catalog at least this often */
+#define SYNC_SHARE		500		/* and more seldom where looking takes long */
 #define BACKLOG_MS		1000	/* batches gather this long while behind */
 #define MIN_PAUSE_MS	20		/* between looks at a source we are woken for */
+#define UNSETTLED_MS	1000	/* the same while it is to reach some position */
 #define MIN_GATHER_MS	5		/* rows gather at least this long */
 #define BUSY_SHARE		0.3		/* of our time: then they gather longest */
 #define BUSY_MS			100		/* it is measured over such stretches */
@@ -99,7 +101,7 @@ gather_ms(SxTask *task)
 
 /* Milliseconds until the task has to be looked at; 0: now. */
 static int64
-task_due(SxTask *task, int64 now, bool woken)
+task_due(SxTask *task, int64 now)
 {
 	if (task->retry_ms > now)
 		return task->retry_ms - now;
@@ -139,9 +141,60 @@ task_due(SxTask *task, int64 now, bool woken)
 			return 0;
 		return since + gather - now;
 	}
-	if (woken && task->due_ms > now)
-		task->due_ms = Min(task->due_ms, Max(now, task->last_look_ms + MIN_PAUSE_MS));
 	return Max(task->due_ms - now, 0);
+}
+
+/* The task's source may have something: look at it, but not all the time. */
+static void
+hurry(SxTask *task, int64 now)
+{
+	task->due_ms = Min(task->due_ms, Max(now, task->last_look_ms + MIN_PAUSE_MS));
+}
+
+/*
+ * We were woken: which streams have news?  all: any may have.  Where many
+ * are quiet, looking at each in a transaction is what costs.
+ */
+static void
+look_for_news(bool all)
+{
+	int64		now = sx_now_ms();
+	ListCell   *ls;
+	ListCell   *lt;
+
+	sx_stats_lock(false);
+	foreach(ls, sx_streams)
+	{
+		SxStreamRun *stream = lfirst(ls);
+		SxStreamFigures *f = sx_stats_stream(stream->relid, false);
+		uint32		news = f ? pg_atomic_read_u32(&f->news) : stream->news;
+
+		if (!all && news == stream->news)
+			continue;
+		stream->news = news;
+		foreach(lt, stream->tasks)
+			hurry(lfirst(lt), now);
+	}
+	sx_stats_unlock();
+}
+
+/* Its descriptor has something to read. */
+static void
+look_at_descriptor(int fd)
+{
+	ListCell   *ls;
+	ListCell   *lt;
+
+	foreach(ls, sx_streams)
+	{
+		foreach(lt, ((SxStreamRun *) lfirst(ls))->tasks)
+		{
+			SxTask	   *task = lfirst(lt);
+
+			if (sx_reader_wait_fd(task->reader) == fd)
+				hurry(task, sx_now_ms());
+		}
+	}
 }
 
 static void
@@ -151,6 +204,7 @@ run_task(SxTask *task)
 	bool		refill = task->refill != NULL;
 	SxBatchOutcome outcome;
 	int64		begin = sx_clock_us();
+	int64		pause;
 
 	/* who sees the batch committed shall see the stream's state as well */
 	if (task->stream->status_ms == 0)
@@ -169,9 +223,12 @@ run_task(SxTask *task)
 	}
 	else
 		task->idle_since_ms = 0;
-	task->due_ms = task->last_look_ms +
-		(outcome == SX_BATCH_DONE ? MIN_PAUSE_MS :
-		 Max(sx_reader_poll_interval_ms(task->reader), MIN_PAUSE_MS));
+	pause = Max(sx_reader_poll_interval_ms(task->reader), MIN_PAUSE_MS);
+	if (outcome == SX_BATCH_DONE)
+		pause = MIN_PAUSE_MS;
+	else if (task->refill || task->limits || task->hold_until_ms != 0)
+		pause = Min(pause, UNSETTLED_MS);
+	task->due_ms = task->last_look_ms + pause;
 	if (refill && task->refill == NULL)
 		task->due_ms = task->last_look_ms;
 
@@ -190,6 +247,21 @@ changes_now(void)
 	result = sx_control->changes;
 	LWLockRelease(sx_control->lock);
 	return result;
+}
+
+/* When to look at the catalog again, if nobody says that it has changed. */
+static int64
+pause_after_sync(int64 took_ms)
+{
+	ListCell   *lc;
+
+	/* what could not be opened is tried again then */
+	foreach(lc, sx_streams)
+	{
+		if (((SxStreamRun *) lfirst(lc))->error)
+			return SYNC_MS;
+	}
+	return Max(SYNC_MS, took_ms * SYNC_SHARE);
 }
 
 /* What a worker's session is like, whatever the configuration says. */
@@ -222,6 +294,7 @@ sx_worker_main(Datum arg)
 	WaitEventSet *set = NULL;
 	uint64		seen = 0;
 	int64		synced = 0;
+	int64		sync_pause = SYNC_MS;
 	bool		woken = false;
 	List	   *set_fds = NIL;
 
@@ -245,6 +318,7 @@ sx_worker_main(Datum arg)
 	{
 		int64		now;
 		int64		wait = 1000;
+		bool		changed;
 		ListCell   *ls;
 		ListCell   *lt;
 		WaitEvent	events[8];
@@ -262,19 +336,27 @@ sx_worker_main(Datum arg)
 
 		note_busy(0);
 		now = sx_now_ms();
-		if (changes_now() != seen || sx_streams_stale() || now - synced > SYNC_MS)
+		changed = changes_now() != seen;
+		if (changed || sx_streams_stale() || now - synced > sync_pause)
 		{
 			seen = changes_now();
 			pgstat_report_activity(STATE_RUNNING, "looking at the catalog");
 			sx_streams_sync(slot->index, ready_fd);
 			sx_senders_sync(ready_fd);
-			now = synced = sx_now_ms();
+			synced = sx_now_ms();
+			sync_pause = pause_after_sync(synced - now);
+			now = synced;
 
 			/* a descriptor may have been closed, and its number used again */
 			if (set)
 				FreeWaitEventSet(set);
 			set = NULL;
 		}
+
+		/* what COMMIT PREPARED has brought is told as a change */
+		if (woken || changed)
+			look_for_news(changed);
+		woken = false;
 
 		foreach(ls, sx_streams)
 		{
@@ -283,7 +365,7 @@ sx_worker_main(Datum arg)
 			foreach(lt, stream->tasks)
 			{
 				SxTask	   *task = lfirst(lt);
-				int64		due = task_due(task, now, woken);
+				int64		due = task_due(task, now);
 
 				if (due == 0)
 				{
@@ -291,7 +373,7 @@ sx_worker_main(Datum arg)
 					if (sx_streams_stale())
 						break;
 					now = sx_now_ms();
-					due = task_due(task, now, false);
+					due = task_due(task, now);
 				}
 				wait = Min(wait, due);
 				if (task->retry_ms <= now)
@@ -307,8 +389,7 @@ sx_worker_main(Datum arg)
 			}
 		}
 		if (sx_streams_stale())
-			continue;			/* woken: some have not been looked at */
-		woken = false;
+			continue;
 		wait = Min(wait, sx_senders_run());
 		if (sx_streams_stale())
 			continue;
@@ -355,7 +436,7 @@ sx_worker_main(Datum arg)
 				woken = true;
 			}
 			else if (events[i].user_data)
-				woken = true;
+				look_at_descriptor(events[i].fd);
 			else if (events[i].events & WL_SOCKET_READABLE)
 			{
 				uint64		count;

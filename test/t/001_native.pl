@@ -167,6 +167,26 @@ $node->safe_psql('postgres', q(ROLLBACK PREPARED 'b'));
 $node->safe_psql('postgres', insert(10));
 check('ROLLBACK PREPARED');
 
+# ---- a commit is announced: nobody has to look for it
+
+{
+	my $begun = time;
+
+	foreach my $i (1 .. 3)
+	{
+		my $rows = $next + 10;
+
+		$node->safe_psql('postgres', insert(10));
+		ok($node->poll_query_until('postgres', "SELECT max_n = $rows - 1 FROM total"), "rows are seen by themselves, $i");
+		$rows += 10;
+		$node->safe_psql('postgres', insert(10, q(PREPARE TRANSACTION 'c')));
+		$node->safe_psql('postgres', q(COMMIT PREPARED 'c'));
+		ok($node->poll_query_until('postgres', "SELECT max_n = $rows - 1 FROM total"), "those that were prepared too, $i");
+	}
+	cmp_ok(time - $begun, '<', 20, 'at once');
+	check('rows that were seen by themselves');
+}
+
 # ---- the processes
 
 is( $node->safe_psql('postgres',
