@@ -41,7 +41,7 @@
 #define REPORT_MS		500
 #define SYNC_MS			10000	/* look at the catalog at least this often */
 #define SYNC_SHARE		500		/* and more seldom where looking takes long */
-#define BACKLOG_MS		1000	/* batches gather this long while behind */
+#define BACKLOG_MS		200		/* batches gather this long while behind */
 #define MIN_PAUSE_MS	20		/* between looks at a source we are woken for */
 #define UNSETTLED_MS	1000	/* the same while it is to reach some position */
 #define MIN_GATHER_MS	5		/* rows gather at least this long */
@@ -87,13 +87,23 @@ static int64
 gather_ms(SxTask *task)
 {
 	int64		interval = 200;
+	double		rate = 0;
 	ListCell   *lc;
 
 	foreach(lc, task->views)
-		interval = Min(interval, ((SxViewRun *) lfirst(lc))->view->batch_interval_us / 1000);
+	{
+		SxViewRun  *run = lfirst(lc);
 
-	/* behind by more than a second's worth: bigger batches cost less */
-	if (task->stream->lag_rows > 5 * task->last_rows && task->last_rows > 1000)
+		interval = Min(interval, run->view->batch_interval_us / 1000);
+		rate = Max(rate, run->rate);
+	}
+
+	/*
+	 * Behind by more than a second's worth: bigger batches cost less.  Some
+	 * batches' worth is no backlog: with small batches that is a moment.
+	 */
+	if (task->stream->lag_rows > 5 * task->last_rows && task->last_rows > 1000 &&
+		task->stream->lag_rows > rate)
 		return BACKLOG_MS;
 	return Max((int64) (interval / 2 * Min(busy / BUSY_SHARE, 1.0)),
 			   Min(MIN_GATHER_MS, interval / 2));
