@@ -363,6 +363,25 @@ sx_view_close(SxViewRun *run)
 	MemoryContextDelete(run->cxt);
 }
 
+/* Those that no view is a member of any more. */
+static void
+close_empty_tasks(SxStreamRun *stream)
+{
+	ListCell   *lc;
+
+restart:
+	foreach(lc, stream->tasks)
+	{
+		SxTask	   *task = lfirst(lc);
+
+		if (task->views == NIL)
+		{
+			close_task(task);
+			goto restart;
+		}
+	}
+}
+
 /* Put a view into the task that stands where it stands, or one of its own. */
 static void
 add_view(SxStreamRun *stream, SxViewRun *run, int ready_fd)
@@ -409,7 +428,11 @@ add_view(SxStreamRun *stream, SxViewRun *run, int ready_fd)
 		}
 	}
 	if (task == NULL)
+	{
+		/* what they have of the source would be in the way of another */
+		close_empty_tasks(stream);
 		task = open_task(stream, positions, n, start, ready_fd);
+	}
 
 	/* no other task is joined before it gets through */
 	if (member->alone)
@@ -665,17 +688,7 @@ sync_stream(SxStreamRun *stream, const List *mine, int ready_fd)
 		if (find_member(run, stream->relid)->task == NULL)
 			add_view(stream, run, ready_fd);
 	}
-restart:
-	foreach(lc, stream->tasks)
-	{
-		SxTask	   *task = lfirst(lc);
-
-		if (task->views == NIL)
-		{
-			close_task(task);
-			goto restart;
-		}
-	}
+	close_empty_tasks(stream);
 }
 
 /* What is wrong with one stream is no matter of the others. */
