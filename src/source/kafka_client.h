@@ -53,6 +53,7 @@ extern char *sx_kafka_option_nearest(const char *name);
 typedef enum SxKafkaRole
 {
 	SX_KAFKA_READER,			/* fetches without end */
+	SX_KAFKA_CROWD,				/* the same, of many topics */
 	SX_KAFKA_SCANNER,			/* fetches up to an end; asks for offsets */
 	SX_KAFKA_PRODUCER,
 	SX_KAFKA_SENDER,			/* a producer with transactions */

@@ -56,6 +56,15 @@ static const Setting reader_settings[] = {
 	{"auto.offset.reset", "error"},
 };
 
+/*
+ * An answer names all partitions, and librdkafka looks each up among all of
+ * its topics.  It comes at once when there is something in any of them: what
+ * waits is a partition that is started meanwhile, and the news of an end.
+ */
+static const Setting crowd_settings[] = {
+	{"fetch.wait.max.ms", "500"},
+};
+
 static const Setting scanner_settings[] = {
 	{"auto.offset.reset", "earliest"},
 };
@@ -417,9 +426,11 @@ sx_kafka_conf(const SxStream *stream, SxKafkaRole role)
 	else
 	{
 		APPLY_SETTINGS(conf, consumer_settings);
-		if (role == SX_KAFKA_READER)
+		if (role == SX_KAFKA_READER || role == SX_KAFKA_CROWD)
 			APPLY_SETTINGS(conf, reader_settings);
-		else
+		if (role == SX_KAFKA_CROWD)
+			APPLY_SETTINGS(conf, crowd_settings);
+		if (role == SX_KAFKA_SCANNER)
 			APPLY_SETTINGS(conf, scanner_settings);
 
 		isolation = sx_option_get(stream->table_options, "isolation");

@@ -16,6 +16,10 @@
 #include "source/kafka_shared.h"
 #include "source/kafka_source.h"
 
+/* topics of the first client, and of each further one */
+#define FEW_TOPICS		16
+#define CROWD_TOPICS	250
+
 /* how long what a client knows of all its topics is good */
 #define ANSWER_MS	2000
 #define FAILURE_MS	200
@@ -24,6 +28,7 @@ struct SxKafkaShared
 {
 	SxKafkaShared *next;
 	char	   *settings;		/* what the client was made of */
+	SxKafkaRole role;
 	rd_kafka_t *rk;
 	rd_kafka_queue_t *mainq;
 	char	  **topics;			/* its sources', main thread only */
@@ -83,6 +88,12 @@ reads(const SxKafkaShared *shared, const char *topic)
 }
 
 static bool
+has_room(const SxKafkaShared *shared)
+{
+	return shared->ntopics < (shared->role == SX_KAFKA_CROWD ? CROWD_TOPICS : FEW_TOPICS);
+}
+
+static bool
 add_topic(SxKafkaShared *shared, const char *topic)
 {
 	char	   *copy;
@@ -134,17 +145,21 @@ SxKafkaShared *
 sx_kafka_share(const SxStream *stream, const char *topic)
 {
 	char	   *settings = settings_of(stream);
+	SxKafkaRole role = SX_KAFKA_READER;
 	SxKafkaShared *shared;
 
 	for (shared = clients; shared != NULL; shared = shared->next)
 	{
-		if (strcmp(shared->settings, settings) == 0 && !reads(shared, topic))
+		if (strcmp(shared->settings, settings) != 0 || reads(shared, topic))
+			continue;
+		if (has_room(shared))
 			break;
+		role = SX_KAFKA_CROWD;
 	}
 	if (shared == NULL)
 	{
-		rd_kafka_conf_t *conf = sx_kafka_conf(stream, SX_KAFKA_READER);
-		rd_kafka_t *rk = sx_kafka_new(stream, SX_KAFKA_READER, conf);
+		rd_kafka_conf_t *conf = sx_kafka_conf(stream, role);
+		rd_kafka_t *rk = sx_kafka_new(stream, role, conf);
 
 		shared = calloc(1, sizeof(SxKafkaShared));
 		if (shared == NULL)
@@ -152,6 +167,7 @@ sx_kafka_share(const SxStream *stream, const char *topic)
 		else
 		{
 			shared->rk = rk;
+			shared->role = role;
 			shared->mainq = rd_kafka_queue_get_main(rk);
 			shared->settings = strdup(settings);
 			pthread_mutex_init(&shared->lock, NULL);

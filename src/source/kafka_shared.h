@@ -6,7 +6,8 @@
  * each of them ten times a second when nothing comes: with hundreds of idle
  * streams that is all that a server does.  So sources with the same settings
  * share one.  A client reads a partition only once: a second source over the
- * same topic gets another client.
+ * same topic gets another client.  The first one asks often and has few
+ * topics; what exceeds these shares clients that ask less often.
  *
  * Shared and given back in the main thread.  What a client complains about and
  * what it knows of topics is told to all its sources: their polling threads

@@ -111,5 +111,19 @@ holds($_, 'a1 d1 e1', "stream $_ goes on after the outage") foreach 2, 5 .. STRE
 ok( $node->poll_query_until(
 		'postgres', "SELECT count(*) FROM streamx.streams WHERE state = 'running'", STREAMS - 1), 'all streams run again');
 
+# the first few have a client that asks often, the rest one that asks less often
+my @more = (20 .. 29);
+$kafka->create_topic("shared$_", 1) foreach @more;
+$node->safe_psql('postgres', join '', map { <<"SQL" } @more);
+CREATE FOREIGN TABLE s$_ (word text) SERVER broker OPTIONS (topic 'shared$_', format 'text');
+CREATE VIEW v$_ WITH (streamx.continuous) AS SELECT word, count(*) AS n FROM s$_ GROUP BY word;
+SQL
+foreach my $word ('a', 'b')
+{
+	$kafka->produce("shared$_", 0, $word) foreach @more;
+	holds($_, $word eq 'a' ? 'a1' : 'a1 b1', "stream $_ is read beside many others") foreach @more;
+}
+is(threads('rdk:main'), 3, 'more streams share another client');
+
 $node->stop;
 done_testing();
