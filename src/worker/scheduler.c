@@ -49,7 +49,7 @@
 #define LOOK_MS		5000
 #define TRIM_MS		10000
 #define RETRY_MS	1000
-#define LOOK_SHARE	200			/* of the time that looking took */
+#define LOOK_SHARE	100			/* of the time that looking took */
 #define REMOVE_ROWS	10000		/* dead letters and the like, at a time and
 								 * stream */
 
@@ -465,7 +465,7 @@ sx_scheduler_main(Datum arg)
 
 			/* with many views it takes its time, though they rarely change */
 			next_list = GetCurrentTimestamp();
-			next_list += Min((next_list - now) * LOOK_SHARE, 60 * USECS_PER_SEC);
+			next_list += Min((next_list - now) * LOOK_SHARE, 10 * USECS_PER_SEC);
 			MemoryContextSwitchTo(cxt);
 		}
 		if (!exists)
