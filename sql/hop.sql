@@ -37,6 +37,9 @@ CALL oracle.view('a', 'a_having', $$SELECT k, hop(ts, '15 s', '90 s') AS w, sum(
 CALL oracle.view('a', 'a_none', $$SELECT hop(ts, '20 s', '1 minute') AS w, g FROM {s} GROUP BY w, g$$);
 CALL oracle.view('a', 'a_origin', $$SELECT hop(ts, '15 s', '1 minute', '2026-01-01 00:00:07Z') AS w, k, sum(v), avg(x) FROM {s} GROUP BY w, k$$);
 CALL oracle.view('a', 'a_plain', $$SELECT hop(ts::timestamp, '30 s', '2 minutes') AS w, date_trunc('hour', ts) AS h, count(*) FROM {s} GROUP BY w, h$$);
+CALL oracle.view('a', 'a_dates', $$SELECT hop(ts::date, '1 day', '1 week') AS w, g, sum(v) FROM {s} GROUP BY w, g$$);
+CALL oracle.view('a', 'a_date_origin', $$SELECT hop(ts::date, '12 hours', '3 days', '2024-01-02') AS w, g, sum(v) FROM {s} GROUP BY w, g$$);
+CALL oracle.view('a', 'a_cum_dates', $$SELECT cumulate(ts::date, '1 day', '4 days') AS w, g, sum(v) FROM {s} GROUP BY w, g$$);
 CALL oracle.view('a', 'a_days', $$SELECT hop(ts, '1 day', '1 week') AS w, g, sum(v) FROM {s} GROUP BY w, g$$);
 CALL oracle.view('a', 'a_cum', $$SELECT cumulate(ts, '10 s', '1 minute') AS w, k, count(*), sum(v) AS sv, max(t), sum(x) FROM {s} GROUP BY w, k$$);
 CALL oracle.view('a', 'a_cum_only', $$SELECT cumulate(ts::timestamp, '1 hour', '1 day') AS w, count(*) FROM {s} GROUP BY w$$);
@@ -185,3 +188,8 @@ DROP FUNCTION states, late, checked CASCADE;
 DROP PROCEDURE take(int, int);
 DROP EXTENSION streamx;
 DROP SCHEMA oracle CASCADE;
+-- a date is its midnight as a timestamp, whatever the TimeZone
+SET timezone = 'America/New_York';
+SELECT hop(date '2024-01-03', '1 day', '2 days'), cumulate(date '2024-01-03', '1 day', '3 days'), hop(date '2024-01-03', '1 day', '1 day', '2024-01-01');
+SELECT pg_typeof(hop(date 'infinity', '1 day', '2 days')), pg_typeof(cumulate(date '2024-01-03', '1 day', '1 day'));
+RESET timezone;

@@ -681,16 +681,25 @@ CREATE FUNCTION hop(ts timestamp, slide interval, size interval) RETURNS SETOF t
 AS 'MODULE_PATHNAME', 'streamx_hop_timestamp' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 10;
 CREATE FUNCTION hop(ts timestamp, slide interval, size interval, origin timestamp) RETURNS SETOF timestamp
 AS 'MODULE_PATHNAME', 'streamx_hop_timestamp' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 10;
+CREATE FUNCTION hop(ts date, slide interval, size interval) RETURNS SETOF timestamp
+AS 'MODULE_PATHNAME', 'streamx_hop_date' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 10;
+CREATE FUNCTION hop(ts date, slide interval, size interval, origin date) RETURNS SETOF timestamp
+AS 'MODULE_PATHNAME', 'streamx_hop_date' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 10;
 CREATE FUNCTION cumulate(ts timestamptz, step interval, size interval) RETURNS SETOF timestamptz
 AS 'MODULE_PATHNAME', 'streamx_cumulate_timestamptz' LANGUAGE C STABLE STRICT PARALLEL SAFE ROWS 10;
 CREATE FUNCTION cumulate(ts timestamp, step interval, size interval) RETURNS SETOF timestamp
 AS 'MODULE_PATHNAME', 'streamx_cumulate_timestamp' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 10;
+CREATE FUNCTION cumulate(ts date, step interval, size interval) RETURNS SETOF timestamp
+AS 'MODULE_PATHNAME', 'streamx_cumulate_date' LANGUAGE C IMMUTABLE STRICT PARALLEL SAFE ROWS 10;
 COMMENT ON FUNCTION hop(timestamptz, interval, interval) IS 'start of each window of the given size that holds ts, one every slide; origin as in tumble';
 COMMENT ON FUNCTION hop(timestamptz, interval, interval, timestamptz) IS 'start of each window of the given size that holds ts, one every slide, counted from origin';
 COMMENT ON FUNCTION hop(timestamp, interval, interval) IS 'start of each window of the given size that holds ts, one every slide; origin as in tumble';
 COMMENT ON FUNCTION hop(timestamp, interval, interval, timestamp) IS 'start of each window of the given size that holds ts, one every slide, counted from origin';
 COMMENT ON FUNCTION cumulate(timestamptz, interval, interval) IS 'end of each window that begins with the fixed window of the given size, grows by step, and holds ts';
 COMMENT ON FUNCTION cumulate(timestamp, interval, interval) IS 'end of each window that begins with the fixed window of the given size, grows by step, and holds ts';
+COMMENT ON FUNCTION cumulate(date, interval, interval) IS 'end of each window that begins with the fixed window of the given size, grows by step, and holds ts';
+COMMENT ON FUNCTION hop(date, interval, interval) IS 'start of each window of the given size that holds ts, one every slide; origin as in tumble';
+COMMENT ON FUNCTION hop(date, interval, interval, date) IS 'start of each window of the given size that holds ts, one every slide, counted from origin';
 
 CREATE FUNCTION session(ts timestamptz, gap interval) RETURNS timestamptz
 AS 'MODULE_PATHNAME', 'streamx_session' LANGUAGE C STABLE PARALLEL SAFE;

@@ -21,6 +21,7 @@
 
 #include "plan/panes.h"
 #include "plan/window_key.h"
+#include "window/event_time.h"
 #include "window/pane.h"
 
 /* How many grouping columns return sets? */
@@ -65,7 +66,7 @@ sx_plan_panes(SxShape *shape, Query *query, int key, const FuncExpr *call)
 	if (!sx_panes_init(panes, hop ? SX_WINDOW_HOP : SX_WINDOW_CUMULATE,
 					   DatumGetIntervalP(slide->constvalue),
 					   DatumGetIntervalP(size->constvalue), origin != NULL,
-					   origin ? DatumGetInt64(origin->constvalue) : 0))
+					   origin ? sx_window_time_us(origin->consttype, origin->constvalue) : 0))
 		return;
 	pane = palloc0(sizeof(Interval));
 	pane->time = panes->pane_us;

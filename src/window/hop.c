@@ -11,6 +11,7 @@
 
 #include "fmgr.h"
 #include "funcapi.h"
+#include "utils/date.h"
 #include "utils/fmgrprotos.h"
 #include "utils/timestamp.h"
 
@@ -18,8 +19,10 @@
 
 PG_FUNCTION_INFO_V1(streamx_hop_timestamptz);
 PG_FUNCTION_INFO_V1(streamx_hop_timestamp);
+PG_FUNCTION_INFO_V1(streamx_hop_date);
 PG_FUNCTION_INFO_V1(streamx_cumulate_timestamptz);
 PG_FUNCTION_INFO_V1(streamx_cumulate_timestamp);
+PG_FUNCTION_INFO_V1(streamx_cumulate_date);
 
 typedef struct Windows
 {
@@ -210,5 +213,35 @@ streamx_cumulate_timestamptz(PG_FUNCTION_ARGS)
 Datum
 streamx_cumulate_timestamp(PG_FUNCTION_ARGS)
 {
+	return windows_srf(fcinfo, false, false);
+}
+
+/* An argument that is a date, as the timestamp of its midnight. */
+static void
+date_argument(FunctionCallInfo fcinfo, int n)
+{
+	fcinfo->args[n].value =
+		TimestampGetDatum(date2timestamp_opt_overflow(PG_GETARG_DATEADT(n), NULL));
+}
+
+/* hop(date, interval, interval [, date]) returns setof timestamp */
+Datum
+streamx_hop_date(PG_FUNCTION_ARGS)
+{
+	if (SRF_IS_FIRSTCALL())
+	{
+		date_argument(fcinfo, 0);
+		if (PG_NARGS() > 3)
+			date_argument(fcinfo, 3);
+	}
+	return windows_srf(fcinfo, false, true);
+}
+
+/* cumulate(date, interval, interval) returns setof timestamp */
+Datum
+streamx_cumulate_date(PG_FUNCTION_ARGS)
+{
+	if (SRF_IS_FIRSTCALL())
+		date_argument(fcinfo, 0);
 	return windows_srf(fcinfo, false, false);
 }
