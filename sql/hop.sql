@@ -184,12 +184,13 @@ SELECT hop('4714-11-24 00:00:00Z BC'::timestamptz, '1 day', '10 days');
 SET client_min_messages = warning;
 DROP FOREIGN TABLE s, far, a_s, l_s CASCADE;
 DROP TABLE a_in, a_t, l_in, l_t, b CASCADE;
-DROP FUNCTION states, late, checked CASCADE;
-DROP PROCEDURE take(int, int);
-DROP EXTENSION streamx;
-DROP SCHEMA oracle CASCADE;
 -- a date is its midnight as a timestamp, whatever the TimeZone
 SET timezone = 'America/New_York';
 SELECT hop(date '2024-01-03', '1 day', '2 days'), cumulate(date '2024-01-03', '1 day', '3 days'), hop(date '2024-01-03', '1 day', '1 day', '2024-01-01');
 SELECT pg_typeof(hop(date 'infinity', '1 day', '2 days')), pg_typeof(cumulate(date '2024-01-03', '1 day', '1 day'));
 RESET timezone;
+
+DROP FUNCTION states, late, checked CASCADE;
+DROP PROCEDURE take(int, int);
+DROP EXTENSION streamx;
+DROP SCHEMA oracle CASCADE;
