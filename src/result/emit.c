@@ -17,6 +17,7 @@
  *
  *		sx_result_emit_begin
  *		  { rows ... sx_result_emit_part | abort, sx_result_emit_rollback } ...
+ *		  { sx_result_emit_resume, when other views had their turn; rows ... } ...
  *		sx_result_emit_end | abort, sx_result_emit_discard
  *-------------------------------------------------------------------------
  */
@@ -382,6 +383,12 @@ sx_result_emit_begin(SxResult *r, int64 base)
 	reset_batch(r->emit);
 	r->emit->base = base;
 	active = r->emit;
+}
+
+void
+sx_result_emit_resume(SxResult *r)
+{
+	active = OidIsValid(r->view->sink) ? r->emit : NULL;
 }
 
 SxEmit *

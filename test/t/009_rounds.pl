@@ -109,9 +109,36 @@ is(sql('SELECT count(*) FROM streamx.dead_letters'), EVENTS / 20000, 'what does 
 # one batch a round would be at least 25 for each
 cmp_ok(sql("SELECT batches FROM streamx.views WHERE view = 'total'::regclass"), '<=', 16, 'rounds have shared batches');
 
-# ---- rows that fail, for some of the views
+# ---- sinks, of several views: what one writes in a later round goes there too
 
 sql('DROP VIEW ' . join ', ', sort keys %queries);
+$kafka->create_topic($_, 1) foreach qw(rows_out minutes_out pages_out);
+sql(<<'SQL');
+CREATE FOREIGN TABLE rows_out (n bigint, amount numeric) SERVER broker OPTIONS (topic 'rows_out');
+CREATE FOREIGN TABLE minutes_out (minute timestamptz, page int, count bigint) SERVER broker OPTIONS (topic 'minutes_out');
+CREATE FOREIGN TABLE pages_out (page int, count bigint, off bigint OPTIONS (metadata 'offset')) SERVER broker OPTIONS (topic 'pages_out');
+CREATE FOREIGN TABLE native_out (n bigint, amount numeric) SERVER streamx;
+CREATE VIEW from_native WITH (streamx.continuous) AS SELECT count(*), sum(amount) AS amount, sum(n) AS n FROM native_out;
+CREATE VIEW a_row WITH (streamx.continuous, streamx.sink = 'rows_out') AS SELECT n, amount FROM events WHERE n % 2 = 0;
+CREATE VIEW b_minute WITH (streamx.continuous, streamx.emit = 'final', streamx.sink = 'minutes_out') AS
+  SELECT tumble(ts, '1 minute') AS minute, page, count(*) FROM events GROUP BY 1, 2;
+CREATE VIEW c_page WITH (streamx.continuous, streamx.sink = 'pages_out', streamx.key = 'page') AS
+  SELECT page, count(*) FROM events WHERE page % 10 = 1 GROUP BY page;
+CREATE VIEW d_native WITH (streamx.continuous, streamx.sink = 'native_out') AS SELECT n, amount FROM events;
+CREATE VIEW e_none WITH (streamx.continuous) AS SELECT page % 3 AS page, count(*) FROM events GROUP BY 1;
+SQL
+$node->caught_up($_, 180) foreach qw(a_row b_minute c_page d_native e_none);
+$node->caught_up('from_native', 180);
+ok($node->wait_until(q(SELECT bool_and(sink_lag = 0) FROM streamx.views WHERE view::text ~ '^[abc]_'), 60), 'all is sent');
+$node->same('TABLE a_row', 'SELECT n, amount FROM rows_out', 'rows, each sent once');
+is(sql('SELECT count(*) FROM a_row'), EVENTS / 2, 'all of them');
+$node->same('TABLE b_minute', 'TABLE minutes_out', 'rows of closed windows, each sent once');
+$node->same('TABLE c_page', 'SELECT DISTINCT ON (page) page, count FROM pages_out ORDER BY page, off DESC', 'groups, their last state sent last');
+$node->same('TABLE from_native', 'SELECT count(*), sum(amount), sum(n) FROM produced', 'rows for a native stream');
+sql('DROP VIEW from_native, a_row, b_minute, c_page, d_native, e_none; DROP FOREIGN TABLE native_out');
+
+# ---- rows that fail, for some of the views
+
 %queries = (
 	total => $queries{total},
 	per_minute => $queries{per_minute},
