@@ -137,6 +137,9 @@ make_hidden(SxRedefinition *r, const SxShape *shape)
 									ChooseRelationName("streamx_rebuild", NULL,
 													   psprintf("%d", hidden->id),
 													   schema, false), -1);
+
+	/* a crash takes it away with the transaction; and nobody publishes it */
+	create->relation->relpersistence = RELPERSISTENCE_UNLOGGED;
 	create->tableElts = r->columns ? copyObject(r->columns) :
 		columns_of_table(r->view->relid);
 	create->oncommit = ONCOMMIT_NOOP;

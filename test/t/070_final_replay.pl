@@ -187,7 +187,9 @@ like(slurp_file($node->logfile), qr/reads the rows of its open windows again/, '
 note "killed $killed, crashed $crashed, restarted $restarted, paused $paused, planned anew $planned";
 is(sql('SELECT sum(rows_late), sum(dead_letters) FROM streamx.views'), '0|0', 'nothing late, nothing failed');
 is(sql("SELECT string_agg(view::text, ' ') FROM streamx.views WHERE rows_in <> $last"), '', 'each row is counted once');
-is(sql(q(SELECT sum(pg_relation_size(state)) FROM streamx.continuous_views)), 0, 'still nothing in state tables');
+my $in_state = join ' UNION ALL ', split /\n/,
+  sql(q(SELECT format('SELECT %L AS view, count(*) AS n FROM %s', view, state) FROM streamx.continuous_views));
+is(sql("SELECT string_agg(view || ': ' || n, ' ') FROM ($in_state) AS s WHERE n > 0"), '', 'still nothing in state tables');
 
 # ---- a row that fails is a dead letter once, however often it is read
 
@@ -241,7 +243,10 @@ sql("ALTER FOREIGN TABLE k OPTIONS (ADD on_data_loss 'continue'); SELECT streamx
 produce($last + 1, $last + 30_000);
 $node->caught_up($_) foreach map { ("k_$_", "n_$_") } sort keys %query;
 is(sql(q(SELECT count(*) > 0 FROM k_minutes WHERE w > (SELECT max(w) - interval '5 minutes' FROM k_minutes))), 't', 'it goes on');
-$node->same("TABLE n_$_", "TABLE k_$_", "on with the others: $_") foreach qw(hours hops steps grows);
+# the watermark of three partitions is not always as far as that of one
+$node->same("SELECT * FROM n_$_ WHERE w + interval '$size{$_}' <= (SELECT watermark FROM streamx.views WHERE view = 'k_$_'::regclass)",
+	"TABLE k_$_", "on with the others: $_")
+  foreach qw(hours hops steps grows);
 
 $node->log_is_clean($killed);
 $node->stop;
