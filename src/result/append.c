@@ -14,7 +14,6 @@
 #include "utils/memutils.h"
 
 #include "compat.h"
-#include "result/emit.h"
 #include "result/merge.h"
 #include "result/writer.h"
 
@@ -72,7 +71,7 @@ append_startup(DestReceiver *self, int operation, TupleDesc desc)
 {
 	Appender   *a = (Appender *) self;
 
-	a->writer = sx_writer_begin(a->r->view->relid);
+	a->writer = sx_result_writer(a->r);
 	a->writer->bulk = GetBulkInsertState();
 	a->ncolumns = desc->natts;
 	if (a->r->shape->sliding)

@@ -191,7 +191,7 @@ close_groups(SxResult *r, int64 closed_us)
 
 	if (r->view->final || r->view->final_column)
 	{
-		writer = sx_writer_begin(r->view->relid);
+		writer = sx_result_writer(r);
 		index = sx_key_index_begin(writer, r->shape, r->keyops);
 	}
 	row_cxt = AllocSetContextCreate(CurrentMemoryContext, "streamx window to close",

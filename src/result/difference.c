@@ -246,7 +246,7 @@ sx_difference_write(const SxDifferenceScope *v, const SxRows *old, const SxRows 
 	int64		written = 0;
 	int64		i;
 
-	w = sx_writer_begin(r->view->relid);
+	w = sx_result_writer(r);
 	desc = RelationGetDescr(w->rel);
 	diff.old = make_lines(v, old, desc, new->ncols, &diff.nold);
 	diff.new = make_lines(v, new, desc, new->ncols, &diff.nnew);

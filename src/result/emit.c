@@ -17,7 +17,6 @@
  *
  *		sx_result_emit_begin
  *		  { rows ... sx_result_emit_part | abort, sx_result_emit_rollback } ...
- *		  { sx_result_emit_resume, when other views had their turn; rows ... } ...
  *		sx_result_emit_end | abort, sx_result_emit_discard
  *-------------------------------------------------------------------------
  */
@@ -78,6 +77,7 @@ struct SxEmit
 	bool		kafka;
 	bool		direct;
 	bool		tombstones;
+	bool		begun;			/* a batch of the view is at hand */
 	SxSinkMap  *map;
 	SxEncoder  *encoder;
 	ByteColumn	key;
@@ -108,9 +108,6 @@ struct SxEmit
 	Size		bytes_gathered;
 	MemoryContext gathered_cxt;
 };
-
-/* The view whose batch is at hand. */
-static SxEmit *active = NULL;
 
 /* ---- columns ------------------------------------------------------------------- */
 
@@ -364,6 +361,7 @@ static void
 reset_batch(SxEmit *e)
 {
 	reset_part(e);
+	e->begun = false;
 	e->kept = NULL;
 	e->nkept = e->maxkept = 0;
 	e->written = 0;
@@ -373,7 +371,6 @@ reset_batch(SxEmit *e)
 void
 sx_result_emit_begin(SxResult *r, int64 base)
 {
-	active = NULL;
 	if (!OidIsValid(r->view->sink))
 		return;
 	if (r->emit == NULL)
@@ -382,25 +379,22 @@ sx_result_emit_begin(SxResult *r, int64 base)
 		check_rights(r->view, r->emit->stream, r->emit->map);
 	reset_batch(r->emit);
 	r->emit->base = base;
-	active = r->emit;
+	r->emit->begun = true;
 }
 
-void
-sx_result_emit_resume(SxResult *r)
+SxWriter *
+sx_result_writer(const SxResult *r)
 {
-	active = OidIsValid(r->view->sink) ? r->emit : NULL;
-}
+	SxWriter   *w = sx_writer_begin(r->view->relid);
 
-SxEmit *
-sx_emit_of(Oid relid)
-{
-	return active != NULL && active->view->relid == relid ? active : NULL;
+	if (r->emit != NULL && r->emit->begun)
+		w->emit = r->emit;
+	return w;
 }
 
 void
 sx_result_emit_discard(SxResult *r)
 {
-	active = NULL;
 	if (r->emit != NULL)
 		reset_batch(r->emit);
 }
@@ -791,7 +785,6 @@ sx_result_emit_end(SxResult *r)
 	SxEmit	   *e = r->emit;
 	int64		written;
 
-	active = NULL;
 	if (e == NULL)
 		return 0;
 	if (e->nkept > 0)

@@ -3,9 +3,9 @@
  *		Inside of the room, and for ddl/: rows of a result on their way to the
  *		view's sink.
  *
- * Whoever writes to the result table by an SxWriter (or appends) need not
- * know: the writer tells, while a batch of a view with a sink is at hand (see
- * sx_result_emit_begin in result.h).
+ * Whoever writes to the result table need not know: the writer tells, while a
+ * batch of a view with a sink is at hand (see sx_result_emit_begin in result.h
+ * and sx_result_writer in merge.h).
  *-------------------------------------------------------------------------
  */
 #ifndef SX_RESULT_EMIT_H
@@ -50,9 +50,6 @@ extern SxSinkMap *sx_sink_map(const SxView *view, Relation result, Relation sink
 extern bool sx_sink_has_tombstones(const SxSinkMap *map, const SxShape *shape);
 
 typedef struct SxEmit SxEmit;
-
-/* The one that wants to know of writes to this table, or NULL. */
-extern SxEmit *sx_emit_of(Oid relid);
 
 /* A row was written; before: the place of the one it replaces, or NULL. */
 extern void sx_emit_row(SxEmit *emit, TupleTableSlot *row, ItemPointer before,

@@ -24,7 +24,7 @@
 static int64
 store_rows(SxResult *r, void *const *rows, int64 n, SxFinalLoad load)
 {
-	SxWriter   *writer = sx_writer_begin(r->view->relid);
+	SxWriter   *writer = sx_result_writer(r);
 	SxKeyIndex *index = sx_key_index_begin(writer, r->shape, r->keyops);
 	int64		written = 0;
 	int64		i;

@@ -630,7 +630,7 @@ write_states(SxResult *r, SxGroup **groups, int64 n)
 static int64
 append_results(SxResult *r, SxGroup **groups, int64 n, int64 *nexcluded)
 {
-	SxWriter   *writer = sx_writer_begin(r->view->relid);
+	SxWriter   *writer = sx_result_writer(r);
 	int64		i;
 
 	*nexcluded = 0;
@@ -723,7 +723,7 @@ static int64
 write_results(SxResult *r, SxGroup **groups, int64 n)
 {
 	int64		changed = write_absent(r, groups, &n);
-	SxWriter   *writer = sx_writer_begin(r->view->relid);
+	SxWriter   *writer = sx_result_writer(r);
 	SxKeyIndex *index = sx_key_index_begin(writer, r->shape, r->keyops);
 	int64		i;
 

@@ -118,6 +118,12 @@ struct SxResult
 	int64		nshed;
 };
 
+/*
+ * emit.c: the result table, open for writing; the view's sink gets what is
+ * written, while a batch of the view is at hand
+ */
+extern SxWriter *sx_result_writer(const SxResult *result);
+
 /* ---- gather.c: what changed in several rounds is written once ---- */
 
 /* Its state in the cache has changed, the tables have not.  Once per group. */

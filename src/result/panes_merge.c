@@ -438,7 +438,7 @@ sx_pane_writer_begin(SxResult *r)
 		if (r->places == NULL)
 			r->places = sx_places_create(r->cxt);
 		sx_places_begin(r->places);
-		w->writer = sx_writer_begin(r->view->relid);
+		w->writer = sx_result_writer(r);
 		w->index = sx_key_index_begin(w->writer, r->shape, r->keyops);
 	}
 	return w;

@@ -132,7 +132,7 @@ sx_recompute_groups(SxResult *r, const int64 *hashes, int n, int64 closed_us)
 int64
 sx_recompute_write(SxResult *r, const SxRows *groups)
 {
-	SxWriter   *writer = sx_writer_begin(r->view->relid);
+	SxWriter   *writer = sx_result_writer(r);
 	SxKeyIndex *index = sx_key_index_begin(writer, r->shape, r->keyops);
 	int64		written = 0;
 	int64		i;

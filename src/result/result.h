@@ -179,8 +179,6 @@ extern DestReceiver *sx_result_appender(SxResult *result, int64 *nrows);
  * as well.  base: rows that the outbox had got before.  Each part of the batch
  * ends with emit_part, or is rolled back to the mark made before it; end
  * returns how many rows the outbox has got; discard, after an abort of all.
- * Only the rows of the view that was begun last are taken: resume, when others
- * have been in between.
  */
 typedef struct SxEmitMark
 {
@@ -189,7 +187,6 @@ typedef struct SxEmitMark
 } SxEmitMark;
 
 extern void sx_result_emit_begin(SxResult *result, int64 base);
-extern void sx_result_emit_resume(SxResult *result);
 extern void sx_result_emit_mark(const SxResult *result, SxEmitMark *mark);
 extern void sx_result_emit_part(SxResult *result);
 extern void sx_result_emit_rollback(SxResult *result, const SxEmitMark *mark);

@@ -205,7 +205,7 @@ begin(MergeContext *c, SxResult *r, bool write)
 	c->r = r;
 	if (write)
 	{
-		c->writer = sx_writer_begin(r->view->relid);
+		c->writer = sx_result_writer(r);
 		c->index = sx_key_index_begin(c->writer, r->shape, r->keyops);
 	}
 	sx_session_table_begin(&c->table, r);

@@ -231,7 +231,7 @@ sx_session_recompute(SxResult *r, SxRows *rows, int64 closed_us, int64 *late)
 
 	CommandCounterIncrement();
 	UpdateActiveSnapshotCommandId();
-	writer = sx_writer_begin(r->view->relid);
+	writer = sx_result_writer(r);
 	index = sx_key_index_begin(writer, shape, r->keyops);
 	foreach(lc, vanished)
 	{
@@ -367,7 +367,7 @@ sx_session_close_held(SxResult *r, int64 closed_us)
 	}
 	if ((r->view->final || r->view->final_column) && kept > 0)
 	{
-		SxWriter   *writer = sx_writer_begin(r->view->relid);
+		SxWriter   *writer = sx_result_writer(r);
 		SxKeyIndex *index = sx_key_index_begin(writer, shape, r->keyops);
 
 		written = compute(r, writer, index, hashes, nhashes, from_us, NULL, 0, closed_us);

@@ -117,7 +117,7 @@ sx_result_store_or_shed(SxResult *r, SxGroup *g, const Datum *values, const bool
 	MemoryContextSwitchTo(cxt);
 	PG_TRY();
 	{
-		SxWriter   *writer = sx_writer_begin(r->view->relid);
+		SxWriter   *writer = sx_result_writer(r);
 		SxKeyIndex *index = sx_key_index_begin(writer, r->shape, r->keyops);
 
 		written = sx_result_store_row(r, writer, index, g, values, nulls);

@@ -211,7 +211,7 @@ static int64
 remove_groups(SxResult *r, const Leaving *l, SxGroups *there)
 {
 	const SxShape *shape = r->shape;
-	SxWriter   *writer = sx_writer_begin(r->view->relid);
+	SxWriter   *writer = sx_result_writer(r);
 	SxKeyIndex *index = sx_key_index_begin(writer, shape, r->keyops);
 	int64		removed = 0;
 	int64		i;
@@ -290,7 +290,7 @@ static int64
 leave_by_image(SxResult *r, HTAB *missing, int64 n)
 {
 	int			ncolumns = list_length(r->shape->batch_query->targetList) - 1;
-	SxWriter   *writer = sx_writer_begin(r->view->relid);
+	SxWriter   *writer = sx_result_writer(r);
 	TupleTableSlot *slot = table_slot_create(writer->rel, NULL);
 	TableScanDesc scan = table_beginscan(writer->rel, GetActiveSnapshot(), 0, NULL);
 	int64		removed = 0;
@@ -319,7 +319,7 @@ static int64
 leave_rows(SxResult *r, Leaving *l)
 {
 	int			ncolumns = list_length(r->shape->batch_query->targetList) - 1;
-	SxWriter   *writer = sx_writer_begin(r->view->relid);
+	SxWriter   *writer = sx_result_writer(r);
 	TableScanDesc scan = table_beginscan_tid(writer->rel, GetActiveSnapshot());
 	HASHCTL		ctl = {0};
 	HTAB	   *missing = NULL;

@@ -156,7 +156,7 @@ int64
 sx_sliding_write(SxResult *r, const int64 *hashes, int64 n, SxGroups *there)
 {
 	const SxShape *shape = r->shape;
-	SxWriter   *writer = sx_writer_begin(r->view->relid);
+	SxWriter   *writer = sx_result_writer(r);
 	SxKeyIndex *index = sx_key_index_begin(writer, shape, r->keyops);
 	SxStateTable st;
 	Merging		m = {0};

@@ -165,7 +165,6 @@ sx_writer_begin(Oid relid)
 	w->slot = ExecInitExtraTupleSlot(estate, RelationGetDescr(w->rel),
 									 &TTSOpsVirtual);
 	w->old = table_slot_create(w->rel, &estate->es_tupleTable);
-	w->emit = sx_emit_of(relid);
 	w->one_by_one = (w->rri->ri_TrigDesc &&
 					 (w->rri->ri_TrigDesc->trig_insert_before_row ||
 					  w->rri->ri_TrigDesc->trig_insert_instead_row)) ||

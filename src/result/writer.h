@@ -48,7 +48,8 @@ typedef struct SxWriter
 	TupleTableSlot *slot;		/* virtual: the row to write; fill and
 								 * ExecStoreVirtualTuple */
 	TupleTableSlot *old;		/* as the table's own slots: a row found */
-	struct SxEmit *emit;		/* hears of what is written, or NULL */
+	struct SxEmit *emit;		/* hears of what is written, or NULL: see
+								 * sx_result_writer */
 	List	   *watches;		/* SxWatch that want to know what changes */
 	bool		one_by_one;		/* each row has to be looked at as it goes in */
 	int			nadded;			/* rows that wait to go in together */

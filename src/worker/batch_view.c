@@ -739,8 +739,6 @@ try_view(SxViewRun *run, SxBatchInput *in, SxViewOutcome *outcome, volatile bool
 			if (!in->last)
 				(void) sx_result_gather(run->result);
 		}
-		else
-			sx_result_emit_resume(run->result);
 		check_current(run, in);
 
 		/* the whole at once; it is divided only if it fails */
