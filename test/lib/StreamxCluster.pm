@@ -314,9 +314,36 @@ sub worker
 
 =pod
 
+=item $node->kill_process(pid)
+
+SIGKILL for one of the server's processes, after which the postmaster starts
+all of them anew; returns when the server answers again.
+
+=cut
+
+sub kill_process
+{
+	my ($self, $pid) = @_;
+
+	kill('KILL', $pid) == 1 or croak "process $pid has gone before it was killed";
+	return $self->_await_restart($pid);
+}
+
+sub _await_restart
+{
+	my ($self, $pid) = @_;
+
+	$self->{_killed}++;
+	$self->wait_until("SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $pid)")
+	  or croak 'the server does not come back';
+	return;
+}
+
+=pod
+
 =item $node->kill_worker(pid)
 
-SIGKILL; returns when the server has come back and another worker runs.
+The same; returns when another worker runs.
 
 =cut
 
@@ -324,8 +351,7 @@ sub kill_worker
 {
 	my ($self, $pid) = @_;
 
-	kill('KILL', $pid) == 1 or croak "process $pid has gone before it was killed";
-	$self->{_killed}++;
+	$self->kill_process($pid);
 	$self->wait_until("SELECT count(*) > 0 AND bool_and(pid <> $pid) FROM pg_stat_activity WHERE backend_type = 'streamx worker'")
 	  or croak 'no other worker came up';
 	return;
@@ -380,10 +406,108 @@ sub crash
 
 =pod
 
+=item $node->interrupt(how)
+
+A worker, whichever, is killed ('worker'), or the postmaster ('postmaster'),
+or the server is stopped in the mode of that name ('immediate', 'fast').
+Returns when it is back.
+
+=item $node->interruptions(how ...)
+
+How many there were of these kinds, by default of all.
+
+=cut
+
+sub interrupt
+{
+	my ($self, $how) = @_;
+
+	if ($how eq 'worker')
+	{
+		my $pid;
+
+		# one may end by itself meanwhile
+		do
+		{
+			my @workers = $self->pids('streamx worker', 'postgres');
+
+			$pid = @workers ? $workers[ rand @workers ] : $self->worker('postgres');
+		} until kill 'KILL', $pid;
+		$self->_await_restart($pid);
+	}
+	else
+	{
+		$how eq 'postmaster' ? $self->crash : $self->stop($how);
+		$self->start;
+	}
+	$self->{_interrupted}{$how}++;
+	return;
+}
+
+sub interruptions
+{
+	my ($self, @kinds) = @_;
+	my $n = 0;
+
+	$n += $_ foreach map { $_ // 0 } @kinds ? @{ $self->{_interrupted} }{@kinds} : values %{ $self->{_interrupted} };
+	return $n;
+}
+
+=pod
+
+=item $node->through_kills(insert, check)
+
+A course of interruptions: insert->(n) gives the SQL by which so many rows
+come, check->(when) waits for what they become and compares.
+
+=cut
+
+sub through_kills
+{
+	my ($self, $insert, $check) = @_;
+	my $come = sub { $self->safe_psql('postgres', $insert->($_)) foreach @_; };
+
+	$come->(500);
+	$check->('from the start');
+	$self->restart;
+	$come->(3);
+	$check->('a few rows after a restart');
+	foreach my $how (('worker') x 3, ('immediate') x 2, 'postmaster')
+	{
+		my $name;
+
+		$self->worker('postgres');
+		$come->(600, 601, 700);
+		$self->interrupt($how);
+		$name = "after an interruption: $how " . $self->interruptions($how);
+		$come->(100) if $how eq 'worker';
+		$check->($name);
+	}
+	return;
+}
+
+=pod
+
+=item $node->row_counts(query)
+
+Of the tables whose names the query gives: name => how many rows it has, ...
+
+=cut
+
+sub row_counts
+{
+	my ($self, $query) = @_;
+
+	return map { ($_ => $self->safe_psql('postgres', "SELECT count(*) FROM $_")) }
+	  split /\n/, $self->safe_psql('postgres', $query);
+}
+
+=pod
+
 =item $node->log_is_clean(allowed)
 
 A test of its own: no process of the server has crashed.  allowed: how many
-were killed by the test, besides those of kill_worker.
+were killed by the test, besides those that were killed by these methods.
 
 =back
 

@@ -139,18 +139,9 @@ produce(EVENTS, 2 * EVENTS);
 sql("SELECT streamx.resume('$_')") foreach sort keys %queries;
 foreach my $kill (1 .. 4)
 {
-	my ($pid) = $node->worker;
-
+	$node->worker;
 	usleep(100_000 + rand(400_000));
-	if ($kill == 4)
-	{
-		$node->stop('immediate');
-		$node->start;
-	}
-	elsif (kill 'KILL', $pid)
-	{
-		$node->poll_query_until('postgres', 'SELECT true');
-	}
+	$node->interrupt($kill == 4 ? 'immediate' : 'worker');
 }
 all_equal('after kills');
 
@@ -174,5 +165,6 @@ SKIP:
 	is(scalar helpers(), 0, 'and no thread helps');
 }
 
+$node->log_is_clean;
 $node->stop;
 done_testing();

@@ -176,17 +176,9 @@ foreach my $round (1 .. 3)
 	send_all(600, qw(kafka native socket));
 	ok(arrived(), 'the socket has been read');
 	send_all(2000, qw(kafka native));
-	if ($round == 1)
-	{
-		$node->restart;
-	}
-	else
-	{
-		$node->crash;
-		$node->start;
-	}
+	$node->interrupt($round == 1 ? 'fast' : 'postmaster');
 	accept_client();
-	all_are_right("after a kill in round $round");
+	all_are_right("after an interruption in round $round");
 }
 $node->caught_up('closed');
 is(sql('SELECT count(*) FROM (SELECT w FROM closed GROUP BY w HAVING count(*) > 1) x'), 0, 'each window closed once');

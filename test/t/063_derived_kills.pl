@@ -14,7 +14,7 @@ use StreamxCluster;
 use Test::More;
 
 my $next = 0;
-my $node = StreamxCluster->started('main', "TimeZone = 'UTC'", 'restart_after_crash = on');
+my $node = StreamxCluster->started('main', "TimeZone = 'UTC'");
 
 # each over a stream or a table; final: without what has not closed
 my %query = (
@@ -92,28 +92,7 @@ sub check
 	return;
 }
 
-$node->safe_psql('postgres', insert(500));
-check('from the start');
-$node->restart;
-$node->safe_psql('postgres', insert(3));
-check('a few rows after a restart');
-
-foreach my $i (1 .. 3)
-{
-	my $pid = $node->worker('postgres');
-
-	$node->safe_psql('postgres', insert(700)) for 1 .. 3;
-	$node->kill_worker($pid);
-	$node->safe_psql('postgres', insert(100));
-	check("kill -9 of a worker, $i");
-}
-foreach my $i (1 .. 2)
-{
-	$node->safe_psql('postgres', insert(500)) for 1 .. 3;
-	$node->stop('immediate');
-	$node->start;
-	check("stop -m immediate, $i");
-}
+$node->through_kills(\&insert, \&check);
 
 # some of them stand still while rows come, and the server goes
 $node->safe_psql('postgres', "SELECT streamx.pause('$_')") foreach qw(nested latest closed closed_rows);
@@ -125,11 +104,6 @@ $node->safe_psql('postgres', insert(50));
 $node->safe_psql('postgres', "SELECT streamx.resume('$_')") foreach qw(nested latest closed closed_rows);
 check('paused and resumed');
 
-$node->safe_psql('postgres', insert(1500));
-$node->crash;
-$node->start;
-$node->safe_psql('postgres', insert(1));
-check('kill -9 of the postmaster');
 
 is( $node->safe_psql('postgres',
 		q(SELECT sum(rows_late), sum(dead_letters) FROM streamx.views)),
