@@ -130,6 +130,7 @@ SELECT streamx.wait('lines');
 TABLE lines;
 -- the source's start
 CREATE OR REPLACE VIEW z WITH (streamx.continuous, streamx.start = 'earliest') AS SELECT k, sum(v) AS n, count(*) AS less FROM s GROUP BY k;
+SELECT streamx.wait('z');
 SELECT * FROM z ORDER BY k;
 SELECT * FROM streamx.verify('z');
 
