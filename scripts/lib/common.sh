@@ -6,14 +6,14 @@
 # all that is built or run belongs to the user "postgres", whose account comes
 # with the packages; as a plain user it is your own.
 #
-#   sx_prepare release|check    packages, sources, private PostgreSQL
-#   sx_build                    compiles and installs into it
+#   sx_prepare release|check|sanitize    packages, sources, private PostgreSQL
+#   sx_build                             compiles and installs into it
 #
 # Afterwards:
 #   SX_ROOT     the repository
 #   SX_HOME     where things are built and kept: STREAMX_BUILD, or as root
 #               /var/cache/streamx/..., or build/ in the repository
-#   SX_BUILD    SX_HOME/release or SX_HOME/check
+#   SX_BUILD    SX_HOME/release, SX_HOME/check or SX_HOME/sanitize
 #   SX_SRC      copy of the sources, where they are compiled
 #   SX_BIN      programs of the private PostgreSQL
 #   SX_USER     who runs servers and tests
@@ -222,7 +222,7 @@ sx_find_home() {
 	SX_HOME=$(cd "$STREAMX_BUILD" && pwd -P)
 }
 
-# sx_prepare release|check [PACKAGE...] -- everything up to the compiler
+# sx_prepare release|check|sanitize [PACKAGE...] -- everything up to the compiler
 sx_prepare() {
 	local kind=$1 pg_config
 	shift
@@ -262,10 +262,14 @@ sx_prepare() {
 # sx_make ARGUMENT... -- make in SX_SRC with the flags of this kind of build;
 # SX_TIME_LIMIT: seconds that it may take
 sx_make() {
-	local flags=()
-	if [ "$SX_KIND" = check ]; then
-		flags=(COPT="-Werror -DUSE_ASSERT_CHECKING=1" CXX="g++ -Werror" STOP_POINTS=1)
-	fi
+	local flags=() san="-fsanitize=address,undefined,float-cast-overflow -fno-sanitize-recover=all"
+	# what is inlined or fortified is nothing that sanitizers can look at
+	san+=" -O1 -g -fno-omit-frame-pointer -Wp,-U_FORTIFY_SOURCE"
+	case $SX_KIND in
+		check) flags=(COPT="-Werror -DUSE_ASSERT_CHECKING=1" CXX="g++ -Werror" STOP_POINTS=1) ;;
+		# the warnings of an instrumented build are not the code's
+		sanitize) flags=(COPT="-w -DUSE_ASSERT_CHECKING=1 $san" CXX="g++ -w $san" STOP_POINTS=1) ;;
+	esac
 	# shellcheck disable=SC2086
 	sx_as_user ${SX_TIME_LIMIT:+timeout --foreground -k 60 $SX_TIME_LIMIT} \
 		make -C "$SX_SRC" --no-print-directory PG_CONFIG="$SX_BIN/pg_config" "${flags[@]}" "$@" </dev/null
