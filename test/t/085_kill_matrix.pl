@@ -3,6 +3,7 @@
 # postmaster are killed, and the server is stopped immediately, while a process
 # stands at each of the stop points (src/base/stop.h).  Streams and views of all
 # kinds are in one server; after recovery each view equals the batch query.
+# A stop point of the sources that is not visited here fails the test.
 #
 # STREAMX_TEST_KILLS: how many kills, default 200; with STREAMX_LONG 2,000.
 # STREAMX_TEST_SEED: the seed of places and objects, as printed before.
@@ -33,7 +34,8 @@ my $kafka = StreamxKafka->new;
 
 # commits of workers reach the disk late: a crash takes the last ones back
 my $node = StreamxCluster->started('main', "timezone = 'UTC'", 'wal_writer_delay = 10s',
-	'wal_writer_flush_after = 100MB', 'autovacuum_naptime = 5s', 'fsync = off');
+	'wal_writer_flush_after = 100MB', 'autovacuum_naptime = 5s', 'fsync = off',
+	'streamx.max_batch_size = 64kB');
 my $stops = StreamxStops->new($node);
 my $bootstrap = $kafka->bootstrap;
 
@@ -45,23 +47,28 @@ sub sql
 	return $node->safe_psql('postgres', @_);
 }
 
-# ---- the streams: Kafka, native, a socket on which lines come; all get the same kind of rows
+# ---- the streams: Kafka, native, a socket on which lines come; all get the same kind of rows.
+# Of b, which several threads decode, many come at once: batches of several rounds.
 
 $kafka->create_topic('k', 2);
+$kafka->create_topic('b', 2);
 $kafka->create_topic('out', 1);
 sql(<<"SQL");
 CREATE SERVER broker TYPE 'kafka' FOREIGN DATA WRAPPER streamx OPTIONS (bootstrap_servers '$bootstrap');
 CREATE SERVER sensors TYPE 'socket' FOREIGN DATA WRAPPER streamx OPTIONS (port '$port', mode 'listen');
 CREATE FOREIGN TABLE k (n int, k int, ts timestamptz) SERVER broker
   OPTIONS (topic 'k', format 'csv', event_time 'ts', watermark '5 s', idle_timeout '0');
+CREATE FOREIGN TABLE b (n int, k int, ts timestamptz) SERVER broker
+  OPTIONS (topic 'b', format 'csv', event_time 'ts', watermark '5 s', idle_timeout '0', decode_threads '3');
 CREATE FOREIGN TABLE s (n int, k int, ts timestamptz) SERVER streamx
-  OPTIONS (event_time 'ts', watermark '5 s', idle_timeout '0', retain '1 hour');
+  OPTIONS (event_time 'ts', watermark '5 s', idle_timeout '0', retain '1 day');
 CREATE FOREIGN TABLE short (n int, k int, ts timestamptz) SERVER streamx
   OPTIONS (event_time 'ts', watermark '5 s', idle_timeout '0', retain '0.1 s');
 CREATE FOREIGN TABLE l (n int, k int, ts timestamptz) SERVER sensors
   OPTIONS (format 'csv', event_time 'ts', watermark '5 s', idle_timeout '0');
 CREATE FOREIGN TABLE out (n int, k int) SERVER broker OPTIONS (topic 'out');
 CREATE TABLE rows (n int PRIMARY KEY, k int, ts timestamptz);
+CREATE TABLE bulk (n int PRIMARY KEY, k int, ts timestamptz);
 
 -- row n, in each of the streams
 CREATE FUNCTION row_no(n bigint, OUT n int, OUT k int, OUT ts timestamptz) LANGUAGE sql IMMUTABLE AS \$\$
@@ -106,6 +113,16 @@ foreach my $name (sort keys %per_stream)
 }
 $view{hopped} = [", streamx.emit = 'final'", "SELECT hop(ts, '5 s', '15 s') AS w, count(*), sum(n) FROM s GROUP BY 1",
 	"SELECT hop(ts, '5 s', '15 s') AS w, count(*), sum(n) FROM rows GROUP BY 1", '15 s'];
+$view{b_some} = ['', 'SELECT n, k FROM b WHERE n % 50 = 0'];
+$view{b_kept} = $per_stream{kept};
+$view{b_final} = [", streamx.emit = 'final'", "SELECT tumble(ts, '1 min') AS w, count(*), sum(n), max(n) FROM b GROUP BY 1", undef, '1 min'];
+$view{b_ks} = ['', 'SELECT k % 10 AS k, count(DISTINCT k) AS ks, count(*) FROM b GROUP BY 1'];
+foreach my $name (qw(b_some b_kept b_final b_ks))
+{
+	my ($options, $query, undef, $size) = @{ $view{$name} };
+
+	$view{$name} = [ $options, $query =~ s/\{s\}/b/r, $query =~ s/FROM (?:b|\{s\})/FROM bulk/r, $size ];
+}
 $view{retained} = [", streamx.retention = '60 s'", "SELECT tumble(ts, '5 s') AS w, count(*), sum(n) FROM s GROUP BY 1",
 	"SELECT tumble(ts, '5 s') AS w, count(*), sum(n) FROM rows GROUP BY 1"];
 $view{trimmed} = ['', 'SELECT n FROM short', 'SELECT n FROM rows'];
@@ -139,6 +156,7 @@ push @views, 'folded';
 
 my $next = 0;
 my $rows_at_once = 40;
+my $next_bulk = 0;
 my $line = 0;     # next row that is to go over the socket
 my $socket;
 my $producer = $kafka->producer('k', 'enable.idempotence' => 'true');
@@ -148,8 +166,8 @@ sub row
 	my ($n) = @_;
 	my $us = $n * 100_000 + ($n * 7919 % 3989) * 1001;
 	my $s = int($us / 1_000_000);
-	return sprintf '%d,%d,2026-01-01 %02d:%02d:%02d.%06dZ', $n, $n * 37 % 41,
-	  $s / 3600, $s / 60 % 60, $s % 60, $us % 1_000_000;
+	return sprintf '%d,%d,2026-01-%02d %02d:%02d:%02d.%06dZ', $n, $n * 37 % 41,
+	  $s / 86400 + 1, $s / 3600 % 24, $s / 60 % 60, $s % 60, $us % 1_000_000;
 }
 
 # lines that have not been sent
@@ -177,6 +195,16 @@ sub feed
 	$node->rows("SELECT insert_upto($next)");
 	$producer->send(-1, map { row($_) } $next - $rows_at_once .. $next - 1);
 	send_lines();
+	return;
+}
+
+# Many rows at once, for stream b.
+sub feed_bulk
+{
+	my ($n) = @_;
+
+	$kafka->produce('b', -1, map { row($_) } $next_bulk .. $next_bulk + $n - 1);
+	$next_bulk += $n;
 	return;
 }
 
@@ -229,13 +257,16 @@ sub check
 	{
 		$node->caught_up($view, 120);
 	}
+	sql("INSERT INTO bulk SELECT (row_no(i)).* FROM generate_series((SELECT coalesce(max(n) + 1, 0) FROM bulk), $next_bulk - 1) AS i");
 	$differences = sql(join ' UNION ALL ', map { difference($_) } @views);
 	return is($differences, '', $what) || do { diag($node->situation); 0 };
 }
 
 # ---- the places
 
-# Reached by rows coming in, by a start of the server, by a statement.
+# Reached by rows coming in, by many at once, by a start of the server, by a
+# statement, after one.  A kind is a list of points here, each with the objects
+# at which it may be reached, and a function in %kill.
 my @streams = qw(k s l);
 my @closing = grep { /final|tumbled|recomputed|hopped|retained|visits/ } @views;
 my @members = grep { $_ ne 'folded' } @views;
@@ -263,25 +294,50 @@ my %place = (
 		after_commit => \@streams,
 		send => ['sent'],
 	},
+	bulk => {
+		after_poll => ['b'],
+		after_decode => ['b'],
+		next_round => ['b'],
+	},
 	start => {
 		launch => ['-'],
 		assign => ['-'],
 		sync => ['-'],
 		attach => \@streams,
 		attach_partition => ['k'],
-		refill => [qw(k_final s_final)],
+		refill => [qw(b_final k_final s_final)],
 		trim => ['short'],
 	},
 	statement => {
 		create_view => ['of_ddl'],
 		set_paused => ['of_ddl'],
 		rebuild => ['of_ddl'],
+		rebuild_round => ['of_ddl'],
+		rebuild_exchange => ['of_ddl'],
+		replace_view => ['of_ddl'],
 		drop_view => ['of_ddl'],
 		in_commit => ['session'],
 		after_record => ['session'],
+	},
+	created => {
+		join_tasks => ['s'],
 	});
 my @victims = qw(self scheduler launcher postmaster immediate);
-my %missed;
+my %visited;
+my $source_dir = "$FindBin::RealBin/../../src";
+
+# All stop points that there are.
+sub stop_points
+{
+	my %point;
+
+	foreach my $file (glob("$source_dir/*.c $source_dir/*/*.c"))
+	{
+		my $text = slurp_file($file);
+		$point{$1}++ while $text =~ /\b(?:SX_STOP(?:_THREAD)?|sx_stop_(?:point|thread))\("(\w+)"/g;
+	}
+	return sort keys %point;
+}
 
 sub random_of
 {
@@ -323,20 +379,35 @@ sub missed
 	return;
 }
 
-sub kill_with_rows
+sub kill_while
 {
-	my ($point, $object, $victim, $what) = @_;
+	my ($feed, $point, $object, $victim, $what) = @_;
 	my $pid;
 
 	$stops->arm($point, action($victim), $object, int(rand(3)) ? 0 : 1);
 	foreach my $i (1 .. 30)
 	{
-		feed();
+		$feed->();
 		last if $pid = $stops->reached($point, 0.7);
 	}
 	return missed($what, $point) if !$pid;
 	kill_at($point, $victim, $pid);
 	return;
+}
+
+sub kill_with_rows
+{
+	my ($point, $object, @how) = @_;
+	my $feed = $object =~ /^b_/ ? sub { feed_bulk(700) } : \&feed;
+
+	return kill_while($feed, $point, $object, @how);
+}
+
+sub kill_with_many
+{
+	my ($point, @where) = @_;
+
+	return kill_while(sub { feed_bulk($point eq 'next_round' ? 20_000 : 4_000) }, $point, @where);
 }
 
 sub kill_at_start
@@ -359,35 +430,71 @@ sub kill_at_start
 	return;
 }
 
-my $create = q(CREATE VIEW of_ddl WITH (streamx.continuous, streamx.start = 'earliest') AS SELECT k, count(*), sum(n) FROM s GROUP BY k);
+# The view of the statements; undef: it is not there.
+my @definition = map { "SELECT k, count(*), sum(n + $_) FROM {s} GROUP BY k" } 0 .. 1;
+my $defined;
+
+sub definition
+{
+	my ($verb, $i) = @_;
+	return "$verb VIEW of_ddl WITH (streamx.continuous, streamx.start = 'earliest') AS " . $definition[$i] =~ s/\{s\}/s/r;
+}
+
+sub define
+{
+	sql(definition('CREATE', $defined = 0)) if !defined $defined;
+	return;
+}
+
+sub undefine
+{
+	sql('DROP VIEW of_ddl') if defined $defined;
+	undef $defined;
+	return;
+}
+
+# What was committed is there, nothing else is.
+sub check_definition
+{
+	my ($what) = @_;
+
+	$node->wait_until('SELECT true');
+	is(sql(q(SELECT to_regclass('of_ddl') IS NOT NULL)), defined $defined ? 't' : 'f', "$what: all or nothing");
+	is(sql(q(SELECT count(*) FROM streamx.views WHERE state = 'paused')), 0, "$what: not paused");
+	is(sql(q(SELECT count(*) FROM pg_class WHERE relname LIKE 'streamx_rebuild%')), 0, "$what: nothing is left");
+	if (defined $defined)
+	{
+		$node->caught_up('of_ddl');
+		$node->same('TABLE of_ddl', $definition[$defined] =~ s/\{s\}/rows/r, "$what: what the view has");
+	}
+	return;
+}
 
 sub kill_statement
 {
 	my ($point, $object, $victim, $what) = @_;
-	my $exists = sql(q(SELECT to_regclass('of_ddl') IS NOT NULL)) eq 't';
-	my ($pid, $run, $statement, $then);
+	my ($do, $statement, $then, $pid, $run);
 
-	if ($point =~ /set_paused|rebuild/ && !$exists)
+	$do = $point =~ /^(create|drop|replace|rebuild)/ ? $1
+	  : $point eq 'set_paused' ? 'pause'
+	  : random_of(qw(create drop replace rebuild));
+	if ($do eq 'create')
 	{
-		sql($create);
-		$exists = 1;
+		undefine();
+		$statement = definition('CREATE', $then = 0);
 	}
-	elsif ($point eq 'create_view' && $exists)
+	else
 	{
-		sql('DROP VIEW of_ddl');
-		$exists = 0;
+		define();
+		$node->caught_up('of_ddl');
+		$then = $defined;
+		$statement =
+		    $do eq 'pause'   ? q(SELECT streamx.pause('of_ddl'))
+		  : $do eq 'rebuild' ? q(SELECT streamx.rebuild('of_ddl'))
+		  : $do eq 'replace' ? definition('CREATE OR REPLACE', $then = 1 - $defined)
+		  :                    'DROP VIEW of_ddl';
+		undef $then if $do eq 'drop';
 	}
-	elsif ($point eq 'drop_view' && !$exists)
-	{
-		sql($create);
-		$exists = 1;
-	}
-	$statement =
-	    $point eq 'set_paused' ? q(SELECT streamx.pause('of_ddl'))
-	  : $point eq 'rebuild'    ? q(SELECT streamx.rebuild('of_ddl'))
-	  : $exists                ? 'DROP VIEW of_ddl'
-	  :                          $create;
-	$node->caught_up('of_ddl') if $exists;
 	$stops->arm($point, 'wait', $object);
 	$run = IPC::Run::start([ 'psql', '-XAtq', '-d', $node->connstr('postgres'), '-c', $statement ],
 		'<', '/dev/null', '>', '/dev/null', '2>', '/dev/null');
@@ -399,44 +506,63 @@ sub kill_statement
 	}
 	kill_at($point, $victim, $pid);
 	$run->finish;
-	$node->wait_until('SELECT true');
+	$defined = $then if $point eq 'after_record';
+	check_definition("$what, $do");
+	return;
+}
 
-	# what was committed is there, nothing else is
-	is(sql(q(SELECT to_regclass('of_ddl') IS NOT NULL)), ($point eq 'after_record' xor $exists) ? 't' : 'f',
-		"$what: all or nothing");
-	is(sql(q(SELECT count(*) FROM streamx.views WHERE state = 'paused')), 0, "$what: not paused") if $point eq 'set_paused';
-	if (sql(q(SELECT to_regclass('of_ddl') IS NOT NULL)) eq 't')
-	{
-		$node->caught_up('of_ddl');
-		$node->same('TABLE of_ddl', 'SELECT k, count(*), sum(n) FROM rows GROUP BY k', "$what: what the view has");
-	}
+# A worker that takes up what has been created.
+sub kill_created
+{
+	my ($point, $object, $victim, $what) = @_;
+	my $pid;
+
+	undefine();
+	$stops->arm($point, action($victim), $object);
+	define();
+	$pid = $stops->reached($point) or return missed($what, $point);
+	kill_at($point, $victim, $pid);
+	check_definition($what);
 	return;
 }
 
 # ---- go
 
+my %kill = (
+	rows => \&kill_with_rows,
+	bulk => \&kill_with_many,
+	start => \&kill_at_start,
+	statement => \&kill_statement,
+	created => \&kill_created);
+
+# each place by one victim, then each by another
+sub plan_kills
+{
+	my @rounds;
+
+	foreach my $kind (sort keys %place)
+	{
+		foreach my $point (sort keys %{ $place{$kind} })
+		{
+			my @order = shuffle(@victims);
+			push @{ $rounds[$_] }, [ $kind, $point, $order[$_] ] foreach 0 .. $#order;
+		}
+	}
+	return map { shuffle(@$_) } @rounds;
+}
+
 my $start = time;
 my @plan;
 while ($stops->strikes < $kills)
 {
-	if (!@plan)
-	{
-		foreach my $kind (sort keys %place)
-		{
-			foreach my $point (sort keys %{ $place{$kind} })
-			{
-				push @plan, map { [ $kind, $point, $_ ] } @victims;
-			}
-		}
-		@plan = shuffle(@plan);
-	}
+	@plan = plan_kills() if !@plan;
 	my ($kind, $point, $victim) = @{ shift @plan };
 	my $object = random_of(@{ $place{$kind}{$point} });
 	my $what = "$victim at $point of $object";
 
 	note sprintf '%.1f s, %d: %s', time - $start, $stops->strikes, $what;
-	($kind eq 'rows' ? \&kill_with_rows : $kind eq 'start' ? \&kill_at_start : \&kill_statement)
-	  ->($point, $object, $victim, $what);
+	$kill{$kind}->($point, $object, $victim, $what);
+	$visited{$point}++;
 	last if !Test::More->builder->is_passing || !complete();
 	if ($stops->strikes % $check_every == 0 || !@plan)
 	{
@@ -448,6 +574,7 @@ note sprintf '%.1f s', time - $start;
 feed() for 1 .. 3;
 check('in the end');
 cmp_ok($stops->strikes, '>=', $kills, "$kills kills");
+is(join(' ', sort keys %visited), join(' ', stop_points()), 'all stop points were visited') if $kills >= 50;
 is(sql('SELECT sum(rows_late), sum(dead_letters) FROM streamx.views'), '0|0', 'no row was late');
 is(sql(q(SELECT count(*) FROM streamx.views WHERE state <> 'running')), 0, 'all views run');
 
@@ -456,6 +583,9 @@ my %sent;
 $sent{ $_->{value} }++ foreach $kafka->consume('out');
 is(scalar(grep { $_ > 1 } values %sent), 0, 'the sink has no row twice');
 is(scalar(keys %sent), int(($next + 9) / 10), 'the sink has every row');
+
+diag(sprintf '%d kills in %.0f s, %d rows in %d views compared with the batch queries, seed %d',
+	$stops->strikes, time - $start, $next_bulk + 3 * $next, scalar @views, $seed);
 
 $node->log_is_clean($stops->killed);
 $node->stop;
