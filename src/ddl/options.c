@@ -17,10 +17,19 @@
 
 #define OUR_NAMESPACE "streamx"
 
+typedef enum Change
+{
+	CHANGE_NEVER,				/* where the view has begun */
+	CHANGE_AT_ONCE,
+	CHANGE_ANEW,				/* rows were made by it, or went by it */
+} Change;
+
+/* value NULL: the default */
 typedef struct ViewOption
 {
 	const char *name;
 	void		(*read) (SxView *view, const char *name, const char *value);
+	Change		change;
 } ViewOption;
 
 /* The longest that data may wait: it is a wait, not a schedule. */
@@ -61,7 +70,7 @@ read_interval(const char *name, const char *value)
 static void
 read_emit(SxView *view, const char *name, const char *value)
 {
-	if (strcmp(value, "update") == 0)
+	if (value == NULL || strcmp(value, "update") == 0)
 		view->final = false;
 	else if (strcmp(value, "final") == 0)
 		view->final = true;
@@ -72,13 +81,13 @@ read_emit(SxView *view, const char *name, const char *value)
 static void
 read_lateness(SxView *view, const char *name, const char *value)
 {
-	view->lateness_us = read_interval(name, value);
+	view->lateness_us = value ? read_interval(name, value) : 0;
 }
 
 static void
 read_late(SxView *view, const char *name, const char *value)
 {
-	if (strcmp(value, "drop") == 0)
+	if (value == NULL || strcmp(value, "drop") == 0)
 		view->keep_late = false;
 	else if (strcmp(value, "keep") == 0)
 		view->keep_late = true;
@@ -89,8 +98,8 @@ read_late(SxView *view, const char *name, const char *value)
 static void
 read_retention(SxView *view, const char *name, const char *value)
 {
-	view->has_retention = true;
-	view->retention_us = read_interval(name, value);
+	view->has_retention = value != NULL;
+	view->retention_us = value ? read_interval(name, value) : 0;
 }
 
 static void
@@ -117,7 +126,7 @@ read_start(SxView *view, const char *name, const char *value)
 static void
 read_batch_interval(SxView *view, const char *name, const char *value)
 {
-	view->batch_interval_us = read_interval(name, value);
+	view->batch_interval_us = value ? read_interval(name, value) : BATCH_INTERVAL_US;
 	if (view->batch_interval_us > MAX_BATCH_INTERVAL_US)
 		invalid_value(name, value, "Data can wait for an hour at most.");
 }
@@ -125,58 +134,58 @@ read_batch_interval(SxView *view, const char *name, const char *value)
 static void
 read_final_column(SxView *view, const char *name, const char *value)
 {
-	view->final_column = pstrdup(value);
+	view->final_column = value ? pstrdup(value) : NULL;
 }
 
 static void
 read_sink(SxView *view, const char *name, const char *value)
 {
-	view->sink = sx_ddl_find_sink(value);
+	view->sink = value ? sx_ddl_find_sink(value) : InvalidOid;
 }
 
 static void
 read_key(SxView *view, const char *name, const char *value)
 {
-	view->key = pstrdup(value);
+	view->key = value ? pstrdup(value) : NULL;
 }
 
 static void
 read_partition_by(SxView *view, const char *name, const char *value)
 {
-	view->partition_by = pstrdup(value);
+	view->partition_by = value ? pstrdup(value) : NULL;
 }
 
 static void
 read_notify(SxView *view, const char *name, const char *value)
 {
-	if (value[0] == '\0' || strlen(value) >= NAMEDATALEN)
+	if (value && (value[0] == '\0' || strlen(value) >= NAMEDATALEN))
 		invalid_value(name, value, "Use the name of a channel, as in LISTEN.");
-	view->notify = pstrdup(value);
+	view->notify = value ? pstrdup(value) : NULL;
 }
 
 static void
 read_on_replace(SxView *view, const char *name, const char *value)
 {
-	if (strcmp(value, "backfill") != 0 && strcmp(value, "keep") != 0 &&
+	if (value && strcmp(value, "backfill") != 0 && strcmp(value, "keep") != 0 &&
 		strcmp(value, "restart") != 0)
 		invalid_value(name, value, "Use \"backfill\", \"keep\" or \"restart\".");
-	view->on_replace = pstrdup(value);
+	view->on_replace = value ? pstrdup(value) : NULL;
 }
 
 static const ViewOption view_options[] = {
-	{"continuous", NULL},
-	{"emit", read_emit},
-	{"lateness", read_lateness},
-	{"late", read_late},
-	{"retention", read_retention},
-	{"start", read_start},
-	{"batch_interval", read_batch_interval},
-	{"final_column", read_final_column},
-	{"sink", read_sink},
-	{"notify", read_notify},
-	{"key", read_key},
-	{"partition_by", read_partition_by},
-	{"on_replace", read_on_replace},
+	{"continuous", NULL, CHANGE_NEVER},
+	{"emit", read_emit, CHANGE_ANEW},
+	{"lateness", read_lateness, CHANGE_ANEW},
+	{"late", read_late, CHANGE_AT_ONCE},
+	{"retention", read_retention, CHANGE_AT_ONCE},
+	{"start", read_start, CHANGE_NEVER},
+	{"batch_interval", read_batch_interval, CHANGE_AT_ONCE},
+	{"final_column", read_final_column, CHANGE_ANEW},
+	{"sink", read_sink, CHANGE_ANEW},
+	{"notify", read_notify, CHANGE_AT_ONCE},
+	{"key", read_key, CHANGE_ANEW},
+	{"partition_by", read_partition_by, CHANGE_ANEW},
+	{"on_replace", read_on_replace, CHANGE_AT_ONCE},
 };
 
 static bool
@@ -236,43 +245,14 @@ sx_ddl_read_option(SxView *view, const char *name, const char *value, bool *anew
 {
 	const ViewOption *option = find_option(name);
 
-	*anew = false;
-	if (option->read == read_retention)
-		view->has_retention = false;
-	else if (option->read == read_batch_interval)
-		view->batch_interval_us = BATCH_INTERVAL_US;
-	else if (option->read == read_notify)
-		view->notify = NULL;
-	else if (option->read == read_late)
-		view->keep_late = false;
-	else if (option->read == read_on_replace)
-		view->on_replace = NULL;
-	else if (option->read == read_sink || option->read == read_key ||
-			 option->read == read_partition_by || option->read == read_emit ||
-			 option->read == read_lateness || option->read == read_final_column)
-	{
-		*anew = true;
-		if (option->read == read_sink)
-			view->sink = InvalidOid;
-		else if (option->read == read_key)
-			view->key = NULL;
-		else if (option->read == read_partition_by)
-			view->partition_by = NULL;
-		else if (option->read == read_emit)
-			view->final = false;
-		else if (option->read == read_lateness)
-			view->lateness_us = 0;
-		else
-			view->final_column = NULL;
-	}
-	else
+	if (option->change == CHANGE_NEVER)
 		ereport(ERROR,
 				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
 				 errmsg("cannot change option \"%s.%s\" of a continuous view", OUR_NAMESPACE, option->name),
 				 errdetail("The view has begun already."),
 				 errhint("streamx.rebuild(view, start) computes it anew from another start.")));
-	if (value)
-		option->read(view, option->name, value);
+	option->read(view, option->name, value);
+	*anew = option->change == CHANGE_ANEW;
 }
 
 List *
