@@ -58,4 +58,4 @@ SELECT '| `' || name || '` | ' ||
             ELSE coalesce(min_val || ', ' || max_val, '') END || ' | ' ||
        CASE context WHEN 'postmaster' THEN 'at server start' WHEN 'sighup' THEN 'by a reload' WHEN 'superuser' THEN 'by superusers, at any time' ELSE context END || ' | ' ||
        concat_ws(' ', short_desc, extra_desc) || ' |'
-FROM pg_settings WHERE name LIKE 'streamx%' ORDER BY name COLLATE "C";
+FROM pg_settings WHERE name LIKE 'streamx%' AND context <> 'internal' ORDER BY name COLLATE "C";

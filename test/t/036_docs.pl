@@ -46,19 +46,34 @@ is($stands, $made, 'docs/catalog.md is what docs/catalog.sql makes');
 
 # ---- options
 
-# The names in the first column of the table below this heading.
-sub listed
+# The rows of the table below this heading: an option's name and its cells.
+sub listed_rows
 {
 	my ($heading) = @_;
 	my ($part) = slurp_file("$top/docs/options.md") =~ /^##+ \Q$heading\E\n(.*?)(?=^##|\z)/ms;
-	my @names;
+	my @columns;
+	my %rows;
 
 	die "no heading \"$heading\" in docs/options.md" if !defined $part;
-	foreach ($part =~ /^\| (`.*?) \|/mg)
+	foreach ($part =~ /^\| (.*) \|$/mg)
 	{
-		push @names, /`([^`]+)`/g;
+		my @cells = split / *\| */;
+		my @names = $cells[0] =~ /`([^`]+)`/g;
+
+		@columns = @cells if !@columns;
+		foreach my $name (@names)
+		{
+			$rows{$name}{ $columns[$_] } = $cells[$_] foreach 1 .. $#cells;
+		}
 	}
-	return join ', ', sort @names;
+	return \%rows;
+}
+
+sub listed
+{
+	my ($heading) = @_;
+
+	return join ', ', sort keys %{ listed_rows($heading) };
 }
 
 # The names that an error about an unknown one tells.
@@ -77,6 +92,45 @@ is(listed('User mappings'), known(q(CREATE USER MAPPING FOR PUBLIC SERVER stream
 is(listed('Streams'), known(q(CREATE FOREIGN TABLE x (a int) SERVER streamx OPTIONS (zzzzzzzzzzzzzzzzzzzz '1'))), 'options of streams');
 is(listed('Columns'), known(q(CREATE FOREIGN TABLE x (a int OPTIONS (zzzzzzzzzzzzzzzzzzzz '1')) SERVER streamx)), 'options of columns');
 is(listed('Continuous views'), known(q(CREATE VIEW x WITH (streamx.continuous, streamx.zzzzzzzzzzzzzzzzzzzz = '1') AS SELECT 1)), 'options of views');
+
+# What an option may be, as it is told of a value that none may be, and the default
+# where it is a value: one of those; statement: %s stands for the option and its value.
+foreach (
+	[ 'Servers', q(CREATE SERVER x FOREIGN DATA WRAPPER streamx OPTIONS (%s '%s')) ],
+	[ 'Streams', q(CREATE FOREIGN TABLE x (a int) SERVER streamx OPTIONS (%s '%s')) ],
+	[ 'Columns', q(CREATE FOREIGN TABLE x (a int OPTIONS (%s '%s')) SERVER streamx) ],
+	[ 'Continuous views', q(CREATE VIEW x WITH (streamx.continuous, streamx.%s = '%s') AS SELECT 1) ])
+{
+	my ($heading, $statement) = @$_;
+	my $rows = listed_rows($heading);
+	my $compared = 0;
+
+	foreach my $name (sort keys %$rows)
+	{
+		my $said = $node->error(sprintf($statement, qq("$name"), 'zzz'), 'catalog') // '';
+		my $meaning = $rows->{$name}{meaning} =~ s/(?<=\d),(?=\d\d\d)//gr;
+		my $default = $rows->{$name}{default} // '';
+		my @values;
+
+		if ($said =~ /HINT:  Use ((?:"\w+"(?:, | or )?)+)\.$/m)
+		{
+			@values = $1 =~ /"(\w+)"/g;
+		}
+		elsif ($said =~ /HINT:  Give a (?:whole )?number from (\S+) (?:to (\S+)|up)\.$/m)
+		{
+			@values = map { sprintf '%.0f', $_ } grep { defined } $1, $2;
+		}
+		foreach my $value (@values)
+		{
+			like($meaning, qr/(?<![\w.])\Q$value\E(?![\w.]*\d)/, "$heading, $name: $value is told");
+			$compared++;
+		}
+		next if $default !~ /^([\w ]+?)(?: \(.*\))?$/ || $default =~ /^(?:none|for ever|the .*)$/;
+		unlike($node->error('BEGIN; ' . sprintf($statement, qq("$name"), $1) . '; ROLLBACK', 'catalog'),
+			qr/invalid (?:value|input)/, "$heading, $name: the default $1 is a value");
+	}
+	ok($compared, "$heading: values compared");
+}
 
 # ---- examples
 
