@@ -4,16 +4,8 @@
 -- is left out.
 --
 \set ECHO none
-\getenv abs_srcdir PG_ABS_SRCDIR
-\set oracle :abs_srcdir '/test/lib/oracle.sql'
-\i :oracle
+\i test/lib/begin.sql
 \set ECHO all
-SET client_min_messages = warning;
-CREATE EXTENSION streamx;
-RESET client_min_messages;
-SET TimeZone = 'UTC';
-SET IntervalStyle = 'postgres';
-SET DateStyle = 'ISO, MDY';
 
 CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');
 CREATE TYPE pair AS (a int, b text);
@@ -317,5 +309,4 @@ CALL oracle.view('n', 'n_held', 'SELECT k, array_agg(i), string_agg(t, '','')' |
 CALL oracle.run('n', '{1,2,3,10,30,60}');
 
 \set ECHO none
-\set clean :abs_srcdir '/test/lib/clean.sql'
-\i :clean
+\i test/lib/clean.sql

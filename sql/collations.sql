@@ -9,12 +9,9 @@ FROM pg_available_extensions WHERE name IN ('citext', 'hstore') \gset
 \quit
 \endif
 \set ECHO none
-\getenv abs_srcdir PG_ABS_SRCDIR
-\set oracle :abs_srcdir '/test/lib/oracle.sql'
-\i :oracle
+\i test/lib/begin.sql
 \set ECHO all
 SET client_min_messages = warning;
-CREATE EXTENSION streamx;
 CREATE EXTENSION citext;
 CREATE EXTENSION hstore;
 RESET client_min_messages;
@@ -58,5 +55,4 @@ CALL oracle.run('l', '{1,2,5,6,15,30}');
 SELECT regexp_replace(indexdef, '.* USING ', '') FROM pg_indexes WHERE tablename = 'l_mixed';
 
 \set ECHO none
-\set clean :abs_srcdir '/test/lib/clean.sql'
-\i :clean
+\i test/lib/clean.sql

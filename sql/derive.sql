@@ -4,14 +4,8 @@
 -- view equals the same query over a table with the same rows.
 --
 \set ECHO none
-\getenv abs_srcdir PG_ABS_SRCDIR
-\set oracle :abs_srcdir '/test/lib/oracle.sql'
-\i :oracle
+\i test/lib/begin.sql
 \set ECHO all
-SET client_min_messages = warning;
-CREATE EXTENSION streamx;
-RESET client_min_messages;
-SET TimeZone = 'UTC';
 
 -- disorder, ties, duplicates, NULLs everywhere
 CREATE TABLE d_in AS

@@ -3,17 +3,8 @@
 -- the batch
 --
 \set ECHO none
-\getenv abs_srcdir PG_ABS_SRCDIR
-\set oracle :abs_srcdir '/test/lib/oracle.sql'
-\i :oracle
+\i test/lib/begin.sql
 \set ECHO all
-SET client_min_messages = warning;
-CREATE EXTENSION streamx;
-RESET client_min_messages;
--- what a query that is made up gives
-CREATE OR REPLACE FUNCTION value_of(query text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE value text; BEGIN EXECUTE query INTO value; RETURN value; END $$;
-SET TimeZone = 'UTC';
 
 -- values that are equal in other bytes, NULLs, long ones, types of all kinds
 CREATE TYPE colour AS ENUM ('red', 'green', 'blue');
@@ -193,5 +184,4 @@ DROP FUNCTION longer, add_null, add_both;
 DROP TYPE colour, pair;
 
 \set ECHO none
-\set clean :abs_srcdir '/test/lib/clean.sql'
-\i :clean
+\i test/lib/clean.sql

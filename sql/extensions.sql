@@ -8,12 +8,9 @@ SELECT count(*) < 2 AS missing FROM pg_available_extensions WHERE name IN ('hll'
 \quit
 \endif
 \set ECHO none
-\getenv abs_srcdir PG_ABS_SRCDIR
-\set oracle :abs_srcdir '/test/lib/oracle.sql'
-\i :oracle
+\i test/lib/begin.sql
 \set ECHO all
 SET client_min_messages = warning;
-CREATE EXTENSION streamx;
 CREATE EXTENSION hll;
 CREATE EXTENSION tdigest;
 RESET client_min_messages;
@@ -83,5 +80,4 @@ SELECT k, near(p1, e.p90) AS p1, near(p2[1], e.p50) AND near(p2[2], e.p99) AS p2
 FROM d_near JOIN e USING (k) JOIN e2 USING (k) JOIN e3 USING (k) ORDER BY k;
 
 \set ECHO none
-\set clean :abs_srcdir '/test/lib/clean.sql'
-\i :clean
+\i test/lib/clean.sql

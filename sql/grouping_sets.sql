@@ -2,14 +2,8 @@
 -- GROUPING SETS, ROLLUP, CUBE and SELECT DISTINCT: the same as the batch
 --
 \set ECHO none
-\getenv abs_srcdir PG_ABS_SRCDIR
-\set oracle :abs_srcdir '/test/lib/oracle.sql'
-\i :oracle
+\i test/lib/begin.sql
 \set ECHO all
-SET client_min_messages = warning;
-CREATE EXTENSION streamx;
-RESET client_min_messages;
-SET TimeZone = 'UTC';
 
 -- NULLs in the keys, ties, groups that vanish and come back by HAVING
 CREATE TABLE r_in (id int, a int, b text, c numeric(6,2), v int, tags text[]);
@@ -160,5 +154,4 @@ SELECT q || E'\n  ' || r.state || ' ' || r.message FROM (VALUES
 \pset tuples_only off
 
 \set ECHO none
-\set clean :abs_srcdir '/test/lib/clean.sql'
-\i :clean
+\i test/lib/clean.sql

@@ -2,17 +2,8 @@
 -- Windows that overlap: kept by panes, merged when they are written
 --
 \set ECHO none
-\getenv abs_srcdir PG_ABS_SRCDIR
-\set oracle :abs_srcdir '/test/lib/oracle.sql'
-\i :oracle
+\i test/lib/begin.sql
 \set ECHO all
-SET client_min_messages = warning;
-CREATE EXTENSION streamx;
-RESET client_min_messages;
--- what a query that is made up gives
-CREATE OR REPLACE FUNCTION value_of(query text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE value text; BEGIN EXECUTE query INTO value; RETURN value; END $$;
-SET TimeZone = 'UTC';
 
 -- ---- nothing closes: each view equals its batch, however it is cut ----
 CREATE TABLE a_in (id int, ts timestamptz, k text, g int, v int, d numeric, x float8, t text);

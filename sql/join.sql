@@ -7,9 +7,7 @@ SET client_min_messages = warning;
 CREATE EXTENSION streamx;
 RESET client_min_messages;
 \set ECHO none
-\getenv abs_srcdir PG_ABS_SRCDIR
-\set joins :abs_srcdir '/test/lib/joins.sql'
-\i :joins
+\i test/lib/joins.sql
 \set ECHO all
 
 INSERT INTO shapes (view, query) VALUES

@@ -2,7 +2,6 @@
 -- The literal statements CREATE and DROP CONTINUOUS VIEW: what they mean, where
 -- they may stand, and that nothing else is taken for them.
 --
-\getenv abs_srcdir PG_ABS_SRCDIR
 SET client_min_messages = warning;
 CREATE EXTENSION streamx;
 RESET client_min_messages;
@@ -259,5 +258,4 @@ DROP CONTINUOUS VIEW IF EXISTS v;
 CREATE EXTENSION streamx;
 
 \set ECHO none
-\set clean :abs_srcdir '/test/lib/clean.sql'
-\i :clean
+\i test/lib/clean.sql

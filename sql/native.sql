@@ -3,13 +3,9 @@
 -- or not at all; rows that fail; the owner's own hands on the result table.
 --
 \set ECHO none
-\getenv abs_srcdir PG_ABS_SRCDIR
-\set oracle :abs_srcdir '/test/lib/oracle.sql'
-\i :oracle
+\i test/lib/begin.sql
 \set ECHO all
-SET DateStyle = 'ISO, MDY';
 SET client_min_messages = warning;
-CREATE EXTENSION streamx;
 DROP ROLE IF EXISTS regress_streamx_owner, regress_streamx_reader;
 CREATE ROLE regress_streamx_owner;
 CREATE ROLE regress_streamx_reader;
@@ -317,7 +313,6 @@ SELECT (TABLE m1_v), (TABLE m2_v), (TABLE m1_late);
 \t off
 RESET SESSION AUTHORIZATION;
 \set ECHO none
-\set clean :abs_srcdir '/test/lib/clean.sql'
-\i :clean
+\i test/lib/clean.sql
 DROP OWNED BY regress_streamx_owner, regress_streamx_reader;
 DROP ROLE regress_streamx_owner, regress_streamx_reader;

@@ -2,15 +2,8 @@
 -- streamx.rebuild: a view computed anew from its source, in one transaction
 --
 \set ECHO none
-\getenv abs_srcdir PG_ABS_SRCDIR
-\set oracle :abs_srcdir '/test/lib/oracle.sql'
-\i :oracle
+\i test/lib/begin.sql
 \set ECHO all
-SET client_min_messages = warning;
-CREATE EXTENSION streamx;
-RESET client_min_messages;
-SET TimeZone = 'UTC';
-SET DateStyle = 'ISO';
 
 CREATE TABLE r_in (id int, ts timestamptz, k text, v int);
 INSERT INTO r_in SELECT i, '2026-01-01 00:00:00Z'::timestamptz + i * '7 s'::interval, nullif('k' || i % 5, 'k0'), i % 11
@@ -199,5 +192,4 @@ SELECT streamx.rebuild('r_t');
 DROP ROLE regress_streamx_other;
 
 \set ECHO none
-\set clean :abs_srcdir '/test/lib/clean.sql'
-\i :clean
+\i test/lib/clean.sql

@@ -4,13 +4,8 @@
 -- And what happens to a view that is maintained when a row of it fails.
 --
 \set ECHO none
-\getenv abs_srcdir PG_ABS_SRCDIR
-\set oracle :abs_srcdir '/test/lib/oracle.sql'
-\i :oracle
+\i test/lib/begin.sql
 \set ECHO all
-SET client_min_messages = warning;
-CREATE EXTENSION streamx;
-RESET client_min_messages;
 
 CREATE FOREIGN TABLE s (id int, k int, v numeric, t text, at timestamptz, a int[], j json, x xml, p point) SERVER streamx;
 CREATE FOREIGN TABLE s2 (id int, k int) SERVER streamx;
@@ -113,5 +108,4 @@ SELECT q || E'\n ', r.state, r.message FROM shapes, refused(q) r ORDER BY n;
 SELECT view FROM streamx.continuous_views;
 
 \set ECHO none
-\set clean :abs_srcdir '/test/lib/clean.sql'
-\i :clean
+\i test/lib/clean.sql

@@ -3,15 +3,8 @@
 -- options that the rows were made by
 --
 \set ECHO none
-\getenv abs_srcdir PG_ABS_SRCDIR
-\set oracle :abs_srcdir '/test/lib/oracle.sql'
-\i :oracle
+\i test/lib/begin.sql
 \set ECHO all
-SET client_min_messages = warning;
-CREATE EXTENSION streamx;
-RESET client_min_messages;
-SET TimeZone = 'UTC';
-SET DateStyle = 'ISO';
 \set VERBOSITY default
 
 -- each query becomes the next one, whatever way each is maintained; after
@@ -249,5 +242,4 @@ SELECT streamx.wait('fresh');
 TABLE fresh;
 
 \set ECHO none
-\set clean :abs_srcdir '/test/lib/clean.sql'
-\i :clean
+\i test/lib/clean.sql

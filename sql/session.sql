@@ -3,19 +3,8 @@
 -- in any query, and in continuous views.
 --
 \set ECHO none
-\getenv abs_srcdir PG_ABS_SRCDIR
-\set oracle :abs_srcdir '/test/lib/oracle.sql'
-\i :oracle
+\i test/lib/begin.sql
 \set ECHO all
-SET client_min_messages = warning;
-CREATE EXTENSION streamx;
-RESET client_min_messages;
--- what a query that is made up gives
-CREATE OR REPLACE FUNCTION value_of(query text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE value text; BEGIN EXECUTE query INTO value; RETURN value; END $$;
-SET TimeZone = 'UTC';
-SET IntervalStyle = 'postgres';
-SET DateStyle = 'ISO, MDY';
 
 -- ---- in a query over a table ----
 CREATE TABLE t (id int PRIMARY KEY, ts timestamptz, k text, v int, at timestamp, d date);
@@ -420,5 +409,4 @@ CREATE VIEW bad WITH (streamx.continuous, streamx.emit = 'final') AS
 SET client_min_messages = warning;
 DROP OWNED BY session_reader;
 DROP ROLE session_reader;
-\set clean :abs_srcdir '/test/lib/clean.sql'
-\i :clean
+\i test/lib/clean.sql

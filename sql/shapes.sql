@@ -4,16 +4,8 @@
 -- equals the same query over a table with the same rows.
 --
 \set ECHO none
-\getenv abs_srcdir PG_ABS_SRCDIR
-\set oracle :abs_srcdir '/test/lib/oracle.sql'
-\i :oracle
+\i test/lib/begin.sql
 \set ECHO all
-SET client_min_messages = warning;
-CREATE EXTENSION streamx;
-RESET client_min_messages;
-SET TimeZone = 'UTC';
-SET IntervalStyle = 'postgres';
-SET DateStyle = 'ISO, MDY';
 
 -- ---- keys of every type that has an order ----
 CREATE TYPE mood AS ENUM ('sad', 'ok', 'happy');
@@ -236,5 +228,4 @@ CALL oracle.run('c', '{5,6,80}');
 SELECT oracle.found('c', $$UPDATE c_t SET amount = 0.01 WHERE id = 80$$) > 0 AS found;
 
 \set ECHO none
-\set clean :abs_srcdir '/test/lib/clean.sql'
-\i :clean
+\i test/lib/clean.sql

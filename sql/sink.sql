@@ -282,6 +282,4 @@ DROP VIEW there;
 DROP OWNED BY regress_sink;
 DROP ROLE regress_sink;
 \set ECHO none
-\getenv abs_srcdir PG_ABS_SRCDIR
-\set clean :abs_srcdir '/test/lib/clean.sql'
-\i :clean
+\i test/lib/clean.sql

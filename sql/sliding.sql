@@ -2,17 +2,8 @@
 -- Sliding windows: rows leave the result as time passes, without new input
 --
 \set ECHO none
-\getenv abs_srcdir PG_ABS_SRCDIR
-\set oracle :abs_srcdir '/test/lib/oracle.sql'
-\i :oracle
+\i test/lib/begin.sql
 \set ECHO all
-SET client_min_messages = warning;
-CREATE EXTENSION streamx;
-RESET client_min_messages;
--- what a query that is made up gives
-CREATE OR REPLACE FUNCTION value_of(query text) RETURNS text LANGUAGE plpgsql AS $$
-DECLARE value text; BEGIN EXECUTE query INTO value; RETURN value; END $$;
-SET TimeZone = 'UTC';
 
 -- ---- rows far from the edge: each view equals its batch ----
 CREATE TABLE a_in (id int, ts timestamptz, plain timestamp, k text, v int, d numeric, t text, p point);

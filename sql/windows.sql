@@ -3,16 +3,8 @@
 -- and date; in a query and in a continuous view.
 --
 \set ECHO none
-\getenv abs_srcdir PG_ABS_SRCDIR
-\set oracle :abs_srcdir '/test/lib/oracle.sql'
-\i :oracle
+\i test/lib/begin.sql
 \set ECHO all
-SET client_min_messages = warning;
-CREATE EXTENSION streamx;
-RESET client_min_messages;
-SET TimeZone = 'UTC';
-SET IntervalStyle = 'postgres';
-SET DateStyle = 'ISO, MDY';
 
 -- ---- the function ----
 -- sizes without months count from Monday 2000-01-03 00:00 UTC
@@ -166,5 +158,4 @@ SELECT state, rows_in, dead_letters FROM streamx.views WHERE view = 'w_sizes'::r
 CREATE VIEW bad WITH (streamx.continuous) AS SELECT tumble(v, '1 day') AS w, count(*) FROM w_s GROUP BY 1;
 
 \set ECHO none
-\set clean :abs_srcdir '/test/lib/clean.sql'
-\i :clean
+\i test/lib/clean.sql
