@@ -177,9 +177,12 @@ like(slurp_file($node->logfile), qr/reads the rows of its open windows again/, '
 note 'interrupted ' . $node->interruptions . ", paused $paused, planned anew $planned";
 is(sql('SELECT sum(rows_late), sum(dead_letters) FROM streamx.views'), '0|0', 'nothing late, nothing failed');
 is(sql("SELECT string_agg(view::text, ' ') FROM streamx.views WHERE rows_in <> $last"), '', 'each row is counted once');
-my $in_state = join ' UNION ALL ', split /\n/,
-  sql(q(SELECT format('SELECT %L AS view, count(*) AS n FROM %s', view, state) FROM streamx.continuous_views));
-is(sql("SELECT string_agg(view || ': ' || n, ' ') FROM ($in_state) AS s WHERE n > 0"), '', 'still nothing in state tables');
+# a page whose rows went with a batch that was given up stays; what open windows have would fill more
+my $states = 'SELECT state FROM streamx.continuous_views';
+my %rows_in = $node->row_counts($states);
+is(join(' ', grep { $rows_in{$_} > 0 } sort keys %rows_in), '', 'still no rows in state tables');
+is(sql("SELECT string_agg(state || ': ' || pg_relation_size(state), ' ') FROM ($states) AS s WHERE pg_relation_size(state) > 8192"),
+	'', 'nor have there been');
 
 # ---- a row that fails is a dead letter once, however often it is read
 
