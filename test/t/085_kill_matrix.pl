@@ -551,6 +551,11 @@ sub plan_kills
 	return map { shuffle(@$_) } @rounds;
 }
 
+# all views have something to begin with
+feed() for 1 .. 3;
+feed_bulk(2000);
+check('before');
+
 my $start = time;
 my @plan;
 while ($stops->strikes < $kills)
