@@ -157,22 +157,37 @@ def groups(data, count, final=False):
                    users=count, final=window if final else None)
 
 
-def transform(data):
-    """Rows appended, against COPY of the same rows from a file into the same table."""
-    events = data.args.events
-    topic = data.topic(events)
-    facts = data.table(events)
-    data.stream("events", topic)
-    views = [("v", TRANSFORM.format(stream="events"))]
-    result = catch_up(data, views, events)
-
-    path = os.path.join(TMP, "rows.txt")
-    sql("COPY (SELECT * FROM %s) TO '%s'; CREATE TABLE copied (LIKE v INCLUDING ALL)" % (facts, path))
+def copy_rows(path):
+    """COPY of the file into the empty table "copied", which is full then."""
+    # what was written before is not to be paid for now
+    sql("TRUNCATE copied; CHECKPOINT")
     session = Session()
     measure = Measure(session, False)
     sql("COPY copied FROM '%s'" % path)
     copied = measure.stop()
     session.close()
+    return copied
+
+
+def transform(data):
+    """Rows appended, against COPY of the same rows from a file into the same table.
+
+    COPY has two tries, of which the faster counts.
+    """
+    events = data.args.events
+    topic = data.topic(events)
+    facts = data.table(events)
+    data.stream("events", topic)
+    views = [("v", TRANSFORM.format(stream="events"))]
+    sql("CHECKPOINT")
+    result = catch_up(data, views, events)
+
+    path = os.path.join(TMP, "rows.txt")
+    # nobody is to look after these tables while COPY runs
+    sql("""ALTER TABLE v SET (autovacuum_enabled = off);
+           CREATE TABLE copied (LIKE v INCLUDING ALL) WITH (autovacuum_enabled = off);
+           COPY (SELECT * FROM %s) TO '%s'""" % (facts, path))
+    copied = min((copy_rows(path) for _ in range(2)), key=lambda used: used["seconds"])
     os.unlink(path)
     digest = "SELECT count(*), sum(hash_record_extended(r, 0)::numeric) FROM %s r"
     same = sql(digest % "v") == sql(digest % "copied")
