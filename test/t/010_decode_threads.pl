@@ -111,8 +111,11 @@ sub helpers
 
 	foreach my $task (glob "/proc/$pid/task/*")
 	{
-		next unless -r "$task/comm" && slurp_file("$task/comm") =~ /^streamx decode$/m;
-		push @waits, slurp_file("$task/status") =~ /^voluntary_ctxt_switches:\s*(\d+)/m;
+		# a thread may end meanwhile
+		eval {
+			push @waits, slurp_file("$task/status") =~ /^voluntary_ctxt_switches:\s*(\d+)/m
+			  if slurp_file("$task/comm") =~ /^streamx decode$/m;
+		};
 	}
 	return @waits;
 }
@@ -124,12 +127,26 @@ $node->caught_up('in_order', 180);
 is( sql(q(SELECT count(*) FROM (SELECT pos, lag(pos) OVER (PARTITION BY part ORDER BY ctid) AS before FROM in_order) AS x WHERE pos <= before)),
 	0, 'rows of a partition have kept their order');
 is(sql('SELECT count(*) FROM in_order'), EVENTS, 'each is there');
+
 SKIP:
 {
-	skip 'there is no /proc', 2 unless -d '/proc/self/task';
-	my @waits = helpers();
-	cmp_ok(scalar @waits, '>=', 2, 'two threads help');
-	cmp_ok((sort { $b <=> $a } @waits)[0], '>', 1, 'and have been called for it');
+	skip 'there is no /proc', 1 unless -d '/proc/self/task';
+
+	# seen while a view reads all again: when tasks have become one, the threads
+	# of the others are gone
+	my $called = 0;
+	for (my $try = 0; $try < 20 && !$called; $try++)
+	{
+		sql('CREATE VIEW again WITH (streamx.continuous) AS SELECT count(*) FROM events');
+		for (my $look = 0; $look < 50 && !$called; $look++)
+		{
+			my @waits = helpers();
+
+			$called = @waits >= 2 && grep { $_ > 1 } @waits;
+		}
+		sql('DROP VIEW again');
+	}
+	ok($called, 'two threads help, and have been called for it');
 }
 
 # ---- kills on the way
