@@ -232,7 +232,7 @@ sub difference
 	$size //= '5 s';
 	$query =~ s/\{wm\}/$wm/;
 	$query = "SELECT * FROM ($query) AS q WHERE w + interval '$size' <= $wm" if $options =~ /final'/;
-	$query = "SELECT *, w + interval '$size' <= $wm FROM ($query) AS q" if $options =~ /final_column/;
+	$query = "SELECT *, coalesce(w + interval '$size' <= $wm, false) FROM ($query) AS q" if $options =~ /final_column/;
 	if ($options =~ /retention/)
 	{
 		$query = "SELECT * FROM ($query) AS q WHERE w + interval '65 s' > $wm";
