@@ -21,7 +21,7 @@
  * changed gets c<slot>v2, v3 ... beside the old one; readers look at all.
  * Dropped columns lose their slot; a new column never gets an old slot.
  *
- * Transaction ids order the chunks (see native.c) and mean something only in
+ * Transaction ids order the chunks (see native_position.c) and mean something only in
  * the cluster that gave them out: a journal that finds itself in a cluster
  * with another system identifier (restored from a dump, or upgraded) enters
  * a new era, and chunks, positions and comparisons carry the era.

@@ -4,7 +4,7 @@
  *
  * Writing (fdw/, on behalf of the inserting user), positions (ddl/, wait),
  * care of the tables (worker/).  How it is stored: see journal.c; how a
- * position is written and what it means: see native.c.
+ * position is written and what it means: see native_position.c.
  *
  * Everything here belongs to the main thread and needs an open transaction.
  * No function checks the user's rights: INSERT on the stream is the caller's

@@ -1,56 +1,16 @@
 /*-------------------------------------------------------------------------
  * native.c
- *		Native streams: positions in a journal, and the source that reads on
- *		from one.
+ *		Native streams: the source that reads on from a position.
  *
- * Rows become visible in commit order, which no number says that a row could
- * carry.  A position therefore is a snapshot: behind it lie the rows of the
- * transactions that it sees.  What is new is what the current snapshot sees
- * and the saved one does not; the journal's index on (era, xid, seq) finds it
- * in time proportional to what is new: the transactions that were running
- * then and are not now, and those from the saved xmax to the current one.
- * What a long transaction has written is neither waited for nor looked at
- * again before it is over.
- *
- * A difference may be more than a batch takes, one COPY of millions of rows
- * too.  Its rows have a fixed order (era, xid, seq, row of the chunk), all of
- * them are committed, and an aborted one never shows up: so the position
- * within it is both snapshots and the next key.  As text:
- *
- *		era@xmin:xmax:xip,...
- *		era@xmin:xmax:xip,...>era@xmin:xmax:xip,...>era:xid:seq:row
- *
- * and, if the view is to start at a time, !microseconds after it: chunks that
- * arrived before are passed over, to the end of the first difference.
- *
- * Eras: transaction ids mean something only in the cluster that gave them
- * out (see journal.c).  Behind a position of era e are all rows of earlier
- * eras, those of era e that its snapshot sees, and none of later ones.  After
- * a restore or upgrade the saved positions are of the era before; the rows
- * that came along and that they do not see are read once, and then the
- * position is of the new era.
- *
- * Offsets count the rows that were read; they identify nothing, since another
- * view may have started elsewhere: the text does.
+ * See native_position.c for what a position is.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include "access/detoast.h"
-#include "access/genam.h"
 #include "access/htup_details.h"
-#include "access/relation.h"
-#include "access/stratnum.h"
-#include "access/transam.h"
-#include "access/xact.h"
-#include "access/xlog.h"
-#include "lib/stringinfo.h"
-#include "miscadmin.h"
-#include "storage/bufmgr.h"
-#include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/fmgroids.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -59,713 +19,9 @@
 #include "base/guc.h"
 #include "compat.h"
 #include "source/journal.h"
-#include "source/journal_internal.h"
 #include "source/native.h"
+#include "source/native_internal.h"
 #include "source/source.h"
-
-#define XID_END		PG_INT64_MAX	/* after all transactions of an era */
-
-/* What a snapshot of an era sees. */
-typedef struct Seen
-{
-	int			era;
-	int64		xmax;			/* nothing from here on */
-	int			nxip;
-	int64	   *xip;			/* nor these, ascending, all below xmax */
-} Seen;
-
-/* Place of a row: the next one to be read. */
-typedef struct Key
-{
-	int			era;
-	int64		xid;
-	int64		seq;
-	int			row;
-} Key;
-
-typedef struct Position
-{
-	Seen		seen;
-	bool		within;			/* reading the difference of seen and next */
-	Seen		next;
-	Key			key;
-	bool		has_from;		/* passes over what arrived before "from" */
-	TimestampTz from;
-} Position;
-
-/* Chunks with era = era, lo <= xid < hi, and seq >= seq if it is one xid. */
-typedef struct Range
-{
-	int			era;
-	int64		lo;
-	int64		hi;
-	int64		seq;
-} Range;
-
-/* The rows of a difference, over all segments, in order of their keys. */
-typedef struct Diff
-{
-	Snapshot	snapshot;
-	int			nranges;
-	Range	   *ranges;
-	int			range;			/* being scanned; -1: not begun */
-	int			nsegments;
-	Relation	rels[SX_JOURNAL_MAX_SEGMENTS];
-	Relation	indexes[SX_JOURNAL_MAX_SEGMENTS];
-	SysScanDesc scans[SX_JOURNAL_MAX_SEGMENTS];
-	HeapTuple	heads[SX_JOURNAL_MAX_SEGMENTS]; /* next of each, or NULL */
-	Key			head_keys[SX_JOURNAL_MAX_SEGMENTS];
-	int			last;			/* segment of the chunk returned last, -1 */
-} Diff;
-
-/* ---- positions ---------------------------------------------------------- */
-
-static int
-compare_xid(const void *a, const void *b)
-{
-	int64		x = *(const int64 *) a;
-	int64		y = *(const int64 *) b;
-
-	return x < y ? -1 : x > y;
-}
-
-static bool
-sees(const Seen *seen, int era, int64 xid)
-{
-	if (era != seen->era)
-		return era < seen->era;
-	return xid < seen->xmax &&
-		(seen->nxip == 0 ||
-		 bsearch(&xid, seen->xip, seen->nxip, sizeof(int64), compare_xid) == NULL);
-}
-
-/* 64 bits of an id that is near the next one to be given out */
-static int64
-widen_xid(TransactionId xid, FullTransactionId next)
-{
-	uint64		epoch = EpochFromFullTransactionId(next);
-
-	if (xid > XidFromFullTransactionId(next))
-		epoch--;
-	return (int64) (epoch << 32 | xid);
-}
-
-static void
-seen_by_snapshot(Seen *seen, int era, Snapshot snapshot)
-{
-	FullTransactionId next = ReadNextFullTransactionId();
-	FullTransactionId own = GetTopFullTransactionIdIfAny();
-	uint32		i;
-
-	if (snapshot->takenDuringRecovery)
-		ereport(ERROR,
-				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-				 errmsg("cannot read a native stream during recovery"),
-				 errhint("Continuous views go on when the server is promoted.")));
-	seen->era = era;
-	seen->xmax = widen_xid(snapshot->xmax, next);
-	seen->nxip = 0;
-	seen->xip = palloc(sizeof(int64) * (snapshot->xcnt + 1));
-	for (i = 0; i < snapshot->xcnt; i++)
-		seen->xip[seen->nxip++] = widen_xid(snapshot->xip[i], next);
-	/* our own changes are not committed, whatever the snapshot lets us see */
-	if (FullTransactionIdIsValid(own) &&
-		(int64) U64FromFullTransactionId(own) < seen->xmax)
-		seen->xip[seen->nxip++] = (int64) U64FromFullTransactionId(own);
-	qsort(seen->xip, seen->nxip, sizeof(int64), compare_xid);
-}
-
-static void
-write_seen(StringInfo buf, const Seen *seen)
-{
-	int			i;
-
-	appendStringInfo(buf, "%d@" INT64_FORMAT ":" INT64_FORMAT ":", seen->era,
-					 seen->nxip > 0 ? seen->xip[0] : seen->xmax, seen->xmax);
-	for (i = 0; i < seen->nxip; i++)
-		appendStringInfo(buf, "%s" INT64_FORMAT, i > 0 ? "," : "", seen->xip[i]);
-}
-
-static char *
-write_position(const Position *position)
-{
-	StringInfoData buf;
-
-	initStringInfo(&buf);
-	write_seen(&buf, &position->seen);
-	if (position->within)
-	{
-		appendStringInfoChar(&buf, '>');
-		write_seen(&buf, &position->next);
-		appendStringInfo(&buf, ">%d:" INT64_FORMAT ":" INT64_FORMAT ":%d",
-						 position->key.era, position->key.xid,
-						 position->key.seq, position->key.row);
-	}
-	if (position->has_from)
-		appendStringInfo(&buf, "!" INT64_FORMAT, position->from);
-	return buf.data;
-}
-
-pg_noreturn static void
-bad_position(const char *text)
-{
-	ereport(ERROR,
-			(errcode(ERRCODE_DATA_CORRUPTED),
-			 errmsg("invalid position in a native stream: \"%s\"", text),
-			 errhint("streamx.progress was changed by hand: use streamx.rebuild().")));
-}
-
-/* A number that is followed by the given character. */
-static int64
-read_number(const char *text, char **p, char after)
-{
-	char	   *end;
-	int64		result;
-
-	errno = 0;
-	result = strtoi64(*p, &end, 10);
-	if (end == *p || errno != 0 || *end != after)
-		bad_position(text);
-	*p = after == '\0' ? end : end + 1;
-	return result;
-}
-
-static void
-read_seen(const char *text, char **p, Seen *seen)
-{
-	char	   *q;
-	int			commas = 0;
-
-	seen->era = (int) read_number(text, p, '@');
-	(void) read_number(text, p, ':');
-	seen->xmax = read_number(text, p, ':');
-	for (q = *p; *q != '\0' && *q != '>' && *q != '!'; q++)
-		commas += *q == ',';
-	seen->nxip = 0;
-	seen->xip = palloc(sizeof(int64) * (commas + 1));
-	while (*p != q)
-	{
-		char	   *end;
-
-		errno = 0;
-		seen->xip[seen->nxip++] = strtoi64(*p, &end, 10);
-		if (end == *p || errno != 0 || (end != q && *end != ','))
-			bad_position(text);
-		*p = end == q ? end : end + 1;
-	}
-	qsort(seen->xip, seen->nxip, sizeof(int64), compare_xid);
-}
-
-/* NULL: before everything. */
-static void
-read_position(const char *text, Position *position)
-{
-	char	   *p;
-
-	memset(position, 0, sizeof(*position));
-	if (text == NULL)
-		return;
-	p = unconstify(char *, text);
-	read_seen(text, &p, &position->seen);
-	if (*p == '>')
-	{
-		p++;
-		position->within = true;
-		read_seen(text, &p, &position->next);
-		if (*p++ != '>')
-			bad_position(text);
-		position->key.era = (int) read_number(text, &p, ':');
-		position->key.xid = read_number(text, &p, ':');
-		position->key.seq = read_number(text, &p, ':');
-		position->key.row = (int) strtol(p, &p, 10);
-	}
-	if (*p == '!')
-	{
-		p++;
-		position->has_from = true;
-		position->from = read_number(text, &p, '\0');
-	}
-	if (*p != '\0')
-		bad_position(text);
-}
-
-static int
-compare_keys(const Key *a, const Key *b)
-{
-	if (a->era != b->era)
-		return a->era < b->era ? -1 : 1;
-	if (a->xid != b->xid)
-		return a->xid < b->xid ? -1 : 1;
-	if (a->seq != b->seq)
-		return a->seq < b->seq ? -1 : 1;
-	return a->row < b->row ? -1 : a->row > b->row;
-}
-
-/* Does a row lie behind a position? */
-static bool
-is_behind(const Position *position, const Key *row)
-{
-	if (sees(&position->seen, row->era, row->xid))
-		return true;
-	return position->within && sees(&position->next, row->era, row->xid) &&
-		compare_keys(row, &position->key) < 0;
-}
-
-/* ---- differences -------------------------------------------------------- */
-
-static void
-add_range(Diff *diff, int *max, int era, int64 lo, int64 hi)
-{
-	if (lo >= hi)
-		return;
-	if (diff->nranges == *max)
-	{
-		*max = *max == 0 ? 16 : *max * 2;
-		diff->ranges = diff->ranges == NULL ?
-			palloc(sizeof(Range) * *max) :
-			repalloc(diff->ranges, sizeof(Range) * *max);
-	}
-	diff->ranges[diff->nranges++] = (Range)
-	{
-		era, lo, hi, 0
-	};
-}
-
-/* [lo, hi) of an era, less what "next" does not see. */
-static void
-add_seen_ranges(Diff *diff, int *max, int era, int64 lo, int64 hi,
-				const Seen *next)
-{
-	int			i;
-
-	if (era > next->era)
-		return;
-	if (era == next->era)
-	{
-		hi = Min(hi, next->xmax);
-		for (i = 0; i < next->nxip && next->xip[i] < hi; i++)
-		{
-			if (next->xip[i] < lo)
-				continue;
-			add_range(diff, max, era, lo, next->xip[i]);
-			lo = next->xip[i] + 1;
-		}
-	}
-	add_range(diff, max, era, lo, hi);
-}
-
-/* What "next" sees and "seen" does not, in order. */
-static void
-make_ranges(Diff *diff, const Seen *seen, const Seen *next)
-{
-	int			max = 0;
-	int			era;
-	int			i;
-
-	for (i = 0; i < seen->nxip; i++)
-		add_seen_ranges(diff, &max, seen->era, seen->xip[i], seen->xip[i] + 1,
-						next);
-	add_seen_ranges(diff, &max, seen->era, seen->xmax, XID_END, next);
-	for (era = seen->era + 1; era <= next->era; era++)
-		add_seen_ranges(diff, &max, era, 0, XID_END, next);
-}
-
-/* Cut off the ranges before a key, which is a transaction that may go on. */
-static void
-cut_ranges(Diff *diff, const Key *key)
-{
-	Range	   *ranges = palloc(sizeof(Range) * (diff->nranges + 1));
-	int			n = 0;
-	int			i;
-
-	for (i = 0; i < diff->nranges; i++)
-	{
-		Range		r = diff->ranges[i];
-
-		if (r.era < key->era || (r.era == key->era && r.hi <= key->xid))
-			continue;
-		if (r.era == key->era && r.lo <= key->xid)
-		{
-			ranges[n++] = (Range)
-			{
-				r.era, key->xid, key->xid + 1, key->seq
-			};
-			r.lo = key->xid + 1;
-			if (r.lo >= r.hi)
-				continue;
-		}
-		ranges[n++] = r;
-	}
-	diff->ranges = ranges;
-	diff->nranges = n;
-}
-
-/* Open the segments that have rows; only: one of them.  NULL journal: none. */
-static bool
-open_segments(Diff *diff, const SxJournal *journal, Oid only)
-{
-	int			i;
-
-	diff->range = -1;
-	diff->last = -1;
-	diff->nsegments = 0;
-	for (i = 0; journal != NULL && i < journal->nsegments; i++)
-	{
-		int			n = diff->nsegments;
-
-		if (OidIsValid(only) && journal->segments[i] != only)
-			continue;
-		if (!sx_journal_open_segment(journal->segments[i], AccessShareLock,
-									 &diff->rels[n], &diff->indexes[n]))
-			return false;
-		diff->scans[n] = NULL;
-		diff->heads[n] = NULL;
-		diff->nsegments++;
-	}
-	return true;
-}
-
-/* Locks stay: what is read is not to be emptied before it is saved. */
-static void
-close_segments(Diff *diff)
-{
-	int			i;
-
-	for (i = 0; i < diff->nsegments; i++)
-	{
-		if (diff->scans[i] != NULL)
-			systable_endscan_ordered(diff->scans[i]);
-		index_close(diff->indexes[i], NoLock);
-		relation_close(diff->rels[i], NoLock);
-	}
-	diff->nsegments = 0;
-}
-
-/* Next chunk of one segment in the current range. */
-static void
-advance_segment(Diff *diff, int i)
-{
-	TupleDesc	desc = RelationGetDescr(diff->rels[i]);
-	HeapTuple	tup = systable_getnext_ordered(diff->scans[i],
-											   ForwardScanDirection);
-	bool		isnull;
-
-	diff->heads[i] = tup;
-	if (tup == NULL)
-		return;
-	diff->head_keys[i].era =
-		DatumGetInt32(heap_getattr(tup, SX_SEGMENT_ERA, desc, &isnull));
-	diff->head_keys[i].xid =
-		DatumGetInt64(heap_getattr(tup, SX_SEGMENT_XID, desc, &isnull));
-	diff->head_keys[i].seq =
-		DatumGetInt64(heap_getattr(tup, SX_SEGMENT_SEQ, desc, &isnull));
-	diff->head_keys[i].row = 0;
-}
-
-static void
-start_range(Diff *diff)
-{
-	const Range *r = &diff->ranges[diff->range];
-	int			i;
-
-	for (i = 0; i < diff->nsegments; i++)
-	{
-		ScanKeyData keys[4];
-		int			nkeys = 0;
-
-		if (diff->scans[i] != NULL)
-		{
-			systable_endscan_ordered(diff->scans[i]);
-			diff->scans[i] = NULL;
-		}
-		diff->heads[i] = NULL;
-		if (RelationGetNumberOfBlocks(diff->rels[i]) == 0)
-			continue;
-		ScanKeyInit(&keys[nkeys++], SX_SEGMENT_ERA, BTEqualStrategyNumber,
-					F_INT4EQ, Int32GetDatum(r->era));
-		if (r->hi == r->lo + 1)
-		{
-			ScanKeyInit(&keys[nkeys++], SX_SEGMENT_XID, BTEqualStrategyNumber,
-						F_INT8EQ, Int64GetDatum(r->lo));
-			if (r->seq > 0)
-				ScanKeyInit(&keys[nkeys++], SX_SEGMENT_SEQ,
-							BTGreaterEqualStrategyNumber, F_INT8GE,
-							Int64GetDatum(r->seq));
-		}
-		else
-		{
-			ScanKeyInit(&keys[nkeys++], SX_SEGMENT_XID,
-						BTGreaterEqualStrategyNumber, F_INT8GE,
-						Int64GetDatum(r->lo));
-			ScanKeyInit(&keys[nkeys++], SX_SEGMENT_XID,
-						BTLessStrategyNumber, F_INT8LT, Int64GetDatum(r->hi));
-		}
-		diff->scans[i] = systable_beginscan_ordered(diff->rels[i],
-													diff->indexes[i],
-													diff->snapshot,
-													nkeys, keys);
-		advance_segment(diff, i);
-	}
-}
-
-/*
- * Next chunk and its segment's number; NULL: no more.  It lives until the
- * next call.
- */
-static HeapTuple
-next_chunk(Diff *diff, int *segment, Key *key)
-{
-	if (diff->last >= 0)
-		advance_segment(diff, diff->last);
-	diff->last = -1;
-	for (;;)
-	{
-		int			best = -1;
-		int			i;
-
-		if (diff->range >= 0 && diff->range < diff->nranges)
-		{
-			for (i = 0; i < diff->nsegments; i++)
-			{
-				if (diff->heads[i] != NULL &&
-					(best < 0 || compare_keys(&diff->head_keys[i],
-											  &diff->head_keys[best]) < 0))
-					best = i;
-			}
-		}
-		if (best >= 0)
-		{
-			diff->last = best;
-			*segment = best;
-			*key = diff->head_keys[best];
-			return diff->heads[best];
-		}
-		if (diff->range + 1 >= diff->nranges)
-			return NULL;
-		CHECK_FOR_INTERRUPTS();
-		diff->range++;
-		start_range(diff);
-	}
-}
-
-/*
- * Is there a row that "next" (NULL: whatever the snapshot sees, our own
- * transaction apart) has behind it and "position" does not?
- */
-static bool
-any_between(const SxJournal *journal, Oid only, const Position *position,
-			const Position *to, Snapshot snapshot)
-{
-	Diff		diff = {0};
-	Seen		now;
-	Seen		last;
-	HeapTuple	tup;
-	int			segment;
-	Key			key;
-	bool		found = false;
-
-	if (journal == NULL)
-		return false;
-	seen_by_snapshot(&now, sx_journal_era_now(journal), snapshot);
-	last = to == NULL ? now : to->within ? to->next : to->seen;
-	diff.snapshot = snapshot;
-	if (position->within)
-	{
-		/* what of the difference is not read yet, and what came after it */
-		Diff		rest = {0};
-
-		make_ranges(&diff, &position->seen, &position->next);
-		cut_ranges(&diff, &position->key);
-		make_ranges(&rest, &position->next, &last);
-		diff.ranges = repalloc(diff.ranges, sizeof(Range) *
-							   (diff.nranges + rest.nranges + 1));
-		if (rest.nranges > 0)
-			memcpy(diff.ranges + diff.nranges, rest.ranges,
-				   sizeof(Range) * rest.nranges);
-		diff.nranges += rest.nranges;
-	}
-	else
-		make_ranges(&diff, &position->seen, &last);
-	if (diff.nranges == 0 || !open_segments(&diff, journal, only))
-	{
-		/* a segment that is being restored has what nobody has seen */
-		found = diff.nranges > 0;
-		close_segments(&diff);
-		return found;
-	}
-	while (!found && (tup = next_chunk(&diff, &segment, &key)) != NULL)
-	{
-		TupleDesc	desc = RelationGetDescr(diff.rels[segment]);
-		bool		isnull;
-		int			rows = DatumGetInt32(heap_getattr(tup, SX_SEGMENT_ROWS,
-													  desc, &isnull));
-
-		if (!sees(&last, key.era, key.xid))
-			continue;
-		/* the last row of the chunk that counts is the one to look at */
-		if (to != NULL && to->within && !sees(&to->seen, key.era, key.xid))
-		{
-			if (key.era == to->key.era && key.xid == to->key.xid &&
-				key.seq == to->key.seq)
-				rows = Min(rows, to->key.row);
-			else if (compare_keys(&key, &to->key) > 0)
-				continue;
-		}
-		if (rows == 0)
-			continue;
-		if (position->has_from &&
-			DatumGetTimestampTz(heap_getattr(tup, SX_SEGMENT_ARRIVED, desc,
-											 &isnull)) < position->from)
-			continue;
-		key.row = rows - 1;
-		found = !is_behind(position, &key);
-	}
-	close_segments(&diff);
-	return found;
-}
-
-bool
-sx_native_unseen(const SxJournal *journal, Oid segment, const char *position,
-				 Snapshot snapshot)
-{
-	Position	p;
-
-	read_position(position, &p);
-	return any_between(journal, segment, &p, NULL, snapshot);
-}
-
-static bool
-reached(Oid stream, const char *position, const char *target)
-{
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	SxJournal  *journal = sx_journal_read(stream, snapshot);
-	Position	p;
-	Position	to;
-	bool		result;
-
-	read_position(position, &p);
-	read_position(target, &to);
-	result = !any_between(journal, InvalidOid, &p, target ? &to : NULL, snapshot);
-	UnregisterSnapshot(snapshot);
-	return result;
-}
-
-bool
-sx_journal_covers(Oid stream, const char *position)
-{
-	return reached(stream, position, NULL);
-}
-
-bool
-sx_journal_reached(Oid stream, const char *position, const char *target)
-{
-	return target == NULL || reached(stream, position, target);
-}
-
-bool
-sx_journal_same(Oid stream, const char *a, const char *b)
-{
-	if (a == NULL || b == NULL)
-		return a == b;
-	return strcmp(a, b) == 0 || (reached(stream, a, b) && reached(stream, b, a));
-}
-
-/* The journal, in the era of this cluster; NULL: none, or none to be made. */
-static SxJournal *
-journal_of_now(Oid stream, bool make)
-{
-	SxJournal  *journal = sx_journal_read_latest(stream);
-
-	if ((journal == NULL ? make :
-		 sx_journal_era_now(journal) != journal->era) && !XactReadOnly)
-	{
-		Relation	rel = relation_open(stream, AccessShareLock);
-
-		journal = sx_journal_prepare(rel);
-		relation_close(rel, NoLock);
-	}
-	return journal;
-}
-
-char *
-sx_journal_snapshot_now(Oid stream, Snapshot snapshot)
-{
-	SxJournal  *journal = journal_of_now(stream, true);
-	Position	position = {0};
-	char	   *result;
-
-	snapshot = RegisterSnapshot(snapshot ? snapshot : GetLatestSnapshot());
-	seen_by_snapshot(&position.seen,
-					 journal == NULL ? 1 : sx_journal_era_now(journal), snapshot);
-	result = write_position(&position);
-	UnregisterSnapshot(snapshot);
-	return result;
-}
-
-char *
-sx_journal_snapshot_earliest(void)
-{
-	return pstrdup("0@0:0:");
-}
-
-char *
-sx_journal_snapshot_from(TimestampTz from)
-{
-	Position	position = {0};
-
-	position.has_from = true;
-	position.from = from;
-	return write_position(&position);
-}
-
-int64
-sx_journal_count(Oid stream, const char *from, const char *to)
-{
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	SxJournal  *journal = sx_journal_read(stream, snapshot);
-	Diff		diff = {0};
-	Position	first;
-	Position	end;
-	int64		result = 0;
-
-	read_position(from, &first);
-	read_position(to, &end);
-	diff.snapshot = snapshot;
-	make_ranges(&diff, &first.seen, end.within ? &end.next : &end.seen);
-	if (diff.nranges > 0 && open_segments(&diff, journal, InvalidOid))
-	{
-		HeapTuple	tup;
-		int			segment;
-		Key			key;
-
-		while ((tup = next_chunk(&diff, &segment, &key)) != NULL)
-		{
-			TupleDesc	desc = RelationGetDescr(diff.rels[segment]);
-			bool		isnull;
-			int			rows = DatumGetInt32(heap_getattr(tup, SX_SEGMENT_ROWS,
-														  desc, &isnull));
-
-			if (first.has_from &&
-				DatumGetTimestampTz(heap_getattr(tup, SX_SEGMENT_ARRIVED, desc,
-												 &isnull)) < first.from)
-				continue;
-			if (end.within && !sees(&end.seen, key.era, key.xid))
-			{
-				if (key.era == end.key.era && key.xid == end.key.xid &&
-					key.seq == end.key.seq)
-					rows = Min(rows, end.key.row);
-				else if (compare_keys(&key, &end.key) > 0)
-					continue;
-			}
-			result += rows;
-		}
-	}
-	close_segments(&diff);
-	UnregisterSnapshot(snapshot);
-	return result;
-}
-
-/* ---- the source --------------------------------------------------------- */
 
 /* How a stream's column is found in a segment. */
 typedef struct SegmentColumn
@@ -789,10 +45,10 @@ typedef struct NativeSource
 	char	   *start;			/* the stream's own option or NULL */
 	const char *pending_start;	/* to be looked up at the next fill */
 	MemoryContext position_cxt; /* the position's arrays */
-	Position	position;
+	SxNativePosition position;
 	bool		started;		/* has a position */
 	bool		bounded;
-	Position	end;			/* bounded: read only what is behind this */
+	SxNativePosition end;		/* bounded: read only what is behind this */
 	int64		next_offset;
 	int64		remaining;		/* of the difference being read; -1: unknown */
 	bool		at_end;
@@ -821,14 +77,14 @@ native_open(const SxStream *stream)
 
 /* Keep a copy of a position, which is in the current context. */
 static void
-keep_position(NativeSource *source, const Position *position)
+keep_position(NativeSource *source, const SxNativePosition *position)
 {
-	char	   *text = write_position(position);
+	char	   *text = sx_native_position_text(position);
 	MemoryContext old;
 
 	MemoryContextReset(source->position_cxt);
 	old = MemoryContextSwitchTo(source->position_cxt);
-	read_position(text, &source->position);
+	sx_native_position(text, &source->position);
 	MemoryContextSwitchTo(old);
 	pfree(text);
 	source->started = true;
@@ -839,7 +95,7 @@ native_seek(SxSource *base, const SxPosition *positions, int npositions,
 			const char *start)
 {
 	NativeSource *source = (NativeSource *) base;
-	Position	position;
+	SxNativePosition position;
 	const char *text = NULL;
 	bool		found = false;
 	int			i;
@@ -857,7 +113,7 @@ native_seek(SxSource *base, const SxPosition *positions, int npositions,
 	}
 	if (found)
 	{
-		read_position(text, &position);
+		sx_native_position(text, &position);
 		keep_position(source, &position);
 		return;
 	}
@@ -872,12 +128,12 @@ native_seek(SxSource *base, const SxPosition *positions, int npositions,
 static void
 start_from(NativeSource *source, const char *start)
 {
-	Position	position;
+	SxNativePosition position;
 
 	if (strcmp(start, "latest") == 0)
-		read_position(sx_journal_snapshot_now(source->stream, NULL), &position);
+		sx_native_position(sx_journal_snapshot_now(source->stream, NULL), &position);
 	else
-		read_position(sx_journal_snapshot_earliest(), &position);
+		sx_native_position(sx_journal_snapshot_earliest(), &position);
 	if (strcmp(start, "latest") != 0 && strcmp(start, "earliest") != 0)
 	{
 		position.has_from = true;
@@ -897,7 +153,7 @@ sx_native_bound(SxSource *base, const char *position)
 	MemoryContext old = MemoryContextSwitchTo(source->cxt);
 
 	source->bounded = position != NULL;
-	read_position(position == NULL ? NULL : pstrdup(position), &source->end);
+	sx_native_position(position == NULL ? NULL : pstrdup(position), &source->end);
 	MemoryContextSwitchTo(old);
 }
 
@@ -1105,38 +361,6 @@ read_chunk(NativeSource *source, SxBatch *batch, TupleDesc desc,
 	source->next_offset += n;
 }
 
-/* Rows of a difference from where the position stands. */
-static int64
-count_rest(const SxJournal *journal, const Position *position,
-		   Snapshot snapshot)
-{
-	Diff		diff = {0};
-	HeapTuple	tup;
-	int			segment;
-	Key			key;
-	int64		n = 0;
-
-	diff.snapshot = snapshot;
-	make_ranges(&diff, &position->seen, &position->next);
-	cut_ranges(&diff, &position->key);
-	if (open_segments(&diff, journal, InvalidOid))
-	{
-		while ((tup = next_chunk(&diff, &segment, &key)) != NULL)
-		{
-			bool		isnull;
-
-			n += DatumGetInt32(heap_getattr(tup, SX_SEGMENT_ROWS,
-											RelationGetDescr(diff.rels[segment]),
-											&isnull));
-			if (key.era == position->key.era && key.xid == position->key.xid &&
-				key.seq == position->key.seq)
-				n -= position->key.row;
-		}
-	}
-	close_segments(&diff);
-	return n;
-}
-
 static int
 native_fill(SxSource *base, SxBatch *batch)
 {
@@ -1146,8 +370,8 @@ native_fill(SxSource *base, SxBatch *batch)
 	MemoryContext old;
 	SxJournal  *journal;
 	Snapshot	snapshot;
-	Position	position;
-	Diff		diff = {0};
+	SxNativePosition position;
+	SxNativeDiff diff = {0};
 	SegmentColumn *columns[SX_JOURNAL_MAX_SEGMENTS] = {0};
 	int			before = batch->nrows;
 	size_t		max_bytes = (size_t) sx_max_batch_kb * 1024;
@@ -1156,7 +380,7 @@ native_fill(SxSource *base, SxBatch *batch)
 	bool		moved;
 	HeapTuple	tup;
 	int			segment;
-	Key			key;
+	SxNativeKey key;
 
 	if (full)
 		return 0;
@@ -1172,15 +396,15 @@ native_fill(SxSource *base, SxBatch *batch)
 	 * The journal as the same snapshot sees it: whoever wrote into a new
 	 * segment saw that segment's entry committed before.
 	 */
-	journal = journal_of_now(source->stream, false);
+	journal = sx_native_journal(source->stream, false);
 	snapshot = RegisterSnapshot(GetLatestSnapshot());
 	if (journal != NULL)
 		journal = sx_journal_read(source->stream, snapshot);
 	position = source->position;
 	was_within = position.within;
-	if (journal == NULL || !open_segments(&diff, journal, InvalidOid))
+	if (journal == NULL || !sx_native_diff_open(&diff, journal, InvalidOid))
 	{
-		close_segments(&diff);
+		sx_native_diff_close(&diff);
 		UnregisterSnapshot(snapshot);
 		MemoryContextSwitchTo(old);
 		MemoryContextDelete(cxt);
@@ -1190,17 +414,17 @@ native_fill(SxSource *base, SxBatch *batch)
 
 	if (!position.within)
 	{
-		seen_by_snapshot(&position.next, sx_journal_era_now(journal), snapshot);
+		sx_native_see(&position.next, sx_journal_era_now(journal), snapshot);
 		if (source->bounded)
 			position.next = source->end.within ? source->end.next : source->end.seen;
 	}
 	diff.snapshot = snapshot;
-	make_ranges(&diff, &position.seen, &position.next);
+	sx_native_diff_between(&diff, &position.seen, &position.next);
 	if (position.within)
-		cut_ranges(&diff, &position.key);
+		sx_native_diff_from(&diff, &position.key);
 
 	/* every chunk of the difference, as far as the batch has room */
-	while ((tup = next_chunk(&diff, &segment, &key)) != NULL)
+	while ((tup = sx_native_diff_next(&diff, &segment, &key)) != NULL)
 	{
 		TupleDesc	desc = RelationGetDescr(diff.rels[segment]);
 		bool		isnull;
@@ -1209,23 +433,14 @@ native_fill(SxSource *base, SxBatch *batch)
 		int			skip = 0;
 		int			n;
 
-		if (position.within && key.era == position.key.era &&
-			key.xid == position.key.xid && key.seq == position.key.seq)
+		if (position.within && sx_native_same_chunk(&key, &position.key))
 			skip = Min(position.key.row, rows);
 		if (position.has_from &&
 			DatumGetTimestampTz(heap_getattr(tup, SX_SEGMENT_ARRIVED, desc,
 											 &isnull)) < position.from)
 			skip = rows;
-		if (source->bounded && source->end.within &&
-			!sees(&source->end.seen, key.era, key.xid))
-		{
-			if (key.era == source->end.key.era &&
-				key.xid == source->end.key.xid &&
-				key.seq == source->end.key.seq)
-				rows = Max(skip, Min(rows, source->end.key.row));
-			else if (compare_keys(&key, &source->end.key) > 0)
-				rows = skip;
-		}
+		if (source->bounded)
+			rows = Max(skip, sx_native_rows_behind(&source->end, &key, rows));
 		n = Min(rows - skip, batch->maxrows - batch->nrows);
 		if (n > 0 && batch->nrows > before && batch->arena.used >= max_bytes)
 			n = 0;
@@ -1247,14 +462,14 @@ native_fill(SxSource *base, SxBatch *batch)
 			break;
 		}
 	}
-	close_segments(&diff);
+	sx_native_diff_close(&diff);
 
 	moved = batch->nrows > before;
 	if (full)
 	{
 		position.within = true;
 		if (source->remaining < 0 || !was_within)
-			source->remaining = count_rest(journal, &position, snapshot);
+			source->remaining = sx_native_diff_rest(journal, &position, snapshot);
 		else
 			source->remaining -= batch->nrows - before;
 	}
@@ -1271,7 +486,7 @@ native_fill(SxSource *base, SxBatch *batch)
 
 	if (moved)
 	{
-		char	   *text = write_position(&position);
+		char	   *text = sx_native_position_text(&position);
 		char	   *copy = sx_arena_copy(&batch->arena, text, strlen(text));
 		int			i;
 
