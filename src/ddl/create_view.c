@@ -352,6 +352,67 @@ create_state_index(Oid schema, const char *table, const char *first,
 	sx_ddl_run_statement((Node *) index);
 }
 
+/* ---- tables behind a view ---- */
+
+static void
+add_column(CreateStmt *create, const char *name, Oid type, int32 typmod, Oid collation)
+{
+	create->tableElts = lappend(create->tableElts,
+								makeColumnDef(name, type, typmod, collation));
+}
+
+/* Hashes and numbers by which rows are found: no NULLs. */
+static void
+add_number(CreateStmt *create, const char *name)
+{
+	ColumnDef  *column = makeColumnDef(name, INT8OID, -1, InvalidOid);
+
+	column->is_not_null = true;
+	create->tableElts = lappend(create->tableElts, column);
+}
+
+static void
+add_keys(CreateStmt *create, const SxShape *shape)
+{
+	for (int i = 0; i < shape->nkeys; i++)
+		add_column(create, psprintf("k%d", i + 1), shape->keys[i].typid,
+				   shape->keys[i].typmod, shape->keys[i].collation);
+}
+
+static void
+add_held(CreateStmt *create, const SxHeld *held, int n)
+{
+	for (int i = 0; i < n; i++)
+		add_column(create, psprintf("c%d", i + 1), held[i].typid, held[i].typmod,
+				   held[i].collation);
+}
+
+/* fillfactor NULL: rows are never updated.  The caller makes the indexes. */
+static Oid
+make_part(CreateStmt *create, const char *fillfactor)
+{
+	const RangeVar *table = create->relation;
+	Oid			schema = get_namespace_oid(table->schemaname, false);
+
+	create->options = list_make3(string_option("autovacuum_vacuum_scale_factor", "0.1"),
+								 string_option("autovacuum_vacuum_cost_delay", "0"),
+								 string_option("autovacuum_analyze_scale_factor", "1"));
+	if (fillfactor)
+		create->options = lcons(string_option("fillfactor", fillfactor), create->options);
+	create->oncommit = ONCOMMIT_NOOP;
+	sx_ddl_run_statement((Node *) create);
+	set_replica_identity(schema, table->relname);
+	return get_relname_relid(table->relname, schema);
+}
+
+/* With its indexes, to the view's owner. */
+static void
+hand_over(Oid part, Oid owner)
+{
+	ATExecChangeOwner(part, owner, true, AccessExclusiveLock);
+	CommandCounterIncrement();
+}
+
 /*
  * The state table: hash of the key, key, partial states or what is held of each
  * row.  Not read by users.
@@ -360,53 +421,26 @@ static Oid
 create_state(Oid schema, const char *name, const SxShape *shape, Oid owner)
 {
 	CreateStmt *create = makeNode(CreateStmt);
-	ColumnDef  *hash = makeColumnDef("h", INT8OID, -1, InvalidOid);
 	Oid			relid;
 
-	hash->is_not_null = true;
 	create->relation = range_var(schema, name);
-	create->tableElts = list_make1(hash);
-	for (int i = 0; i < shape->nkeys; i++)
-	{
-		const SxKey *key = &shape->keys[i];
-
-		create->tableElts = lappend(create->tableElts,
-									makeColumnDef(psprintf("k%d", i + 1),
-												  key->typid, key->typmod,
-												  key->collation));
-	}
+	add_number(create, "h");
+	add_keys(create, shape);
 	for (int i = 0; i < shape->npartials; i++)
 	{
 		Oid			type = shape->partials[i].stored_type;
 
-		create->tableElts = lappend(create->tableElts,
-									makeColumnDef(psprintf("p%d", i + 1), type, -1,
-												  get_typcollation(type)));
+		add_column(create, psprintf("p%d", i + 1), type, -1, get_typcollation(type));
 	}
-	for (int i = 0; i < shape->nheld; i++)
-	{
-		const SxHeld *held = &shape->held[i];
-
-		create->tableElts = lappend(create->tableElts,
-									makeColumnDef(psprintf("c%d", i + 1), held->typid,
-												  held->typmod, held->collation));
-	}
+	add_held(create, shape->held, shape->nheld);
 
 	/* of rows that are appended: when they leave, and where they are */
 	if (shape->strategy == SX_STRATEGY_APPEND)
-		create->tableElts = lappend(lappend(create->tableElts,
-											makeColumnDef("c1", TIMESTAMPTZOID, -1, InvalidOid)),
-									makeColumnDef("place", TIDOID, -1, InvalidOid));
-
-	/* held rows are never updated */
-	create->options = list_make4(string_option("fillfactor", shape->nheld > 0 ? "100" : "50"),
-								 string_option("autovacuum_vacuum_scale_factor", "0.1"),
-								 string_option("autovacuum_vacuum_cost_delay", "0"),
-								 string_option("autovacuum_analyze_scale_factor", "1"));
-	create->oncommit = ONCOMMIT_NOOP;
-	sx_ddl_run_statement((Node *) create);
-	set_replica_identity(schema, name);
-	relid = get_relname_relid(name, schema);
+	{
+		add_column(create, "c1", TIMESTAMPTZOID, -1, InvalidOid);
+		add_column(create, "place", TIDOID, -1, InvalidOid);
+	}
+	relid = make_part(create, shape->nheld > 0 ? NULL : "50");
 
 	if (shape->session)
 	{
@@ -424,8 +458,7 @@ create_state(Oid schema, const char *name, const SxShape *shape, Oid owner)
 	if (shape->sliding)			/* those that leave first come first */
 		create_state_index(schema, name, psprintf("c%d", shape->sliding->held + 1), NULL);
 
-	ATExecChangeOwner(relid, owner, true, AccessExclusiveLock);
-	CommandCounterIncrement();
+	hand_over(relid, owner);
 	return relid;
 }
 
@@ -441,41 +474,16 @@ create_value_sets(SxView *view, Oid schema, const char *name, const SxShape *sha
 		const SxValueSet *set = &shape->sets[i];
 		char	   *table = psprintf("%s_%d", name, i + 1);
 		CreateStmt *create = makeNode(CreateStmt);
-		ColumnDef  *key_hash = makeColumnDef("h", INT8OID, -1, InvalidOid);
-		ColumnDef  *value_hash = makeColumnDef("v", INT8OID, -1, InvalidOid);
 		Oid			relid;
 
-		key_hash->is_not_null = value_hash->is_not_null = true;
 		create->relation = range_var(schema, table);
-		create->tableElts = list_make2(key_hash, value_hash);
-		for (int k = 0; k < shape->nkeys; k++)
-		{
-			const SxKey *key = &shape->keys[k];
-
-			create->tableElts = lappend(create->tableElts,
-										makeColumnDef(psprintf("k%d", k + 1), key->typid,
-													  key->typmod, key->collation));
-		}
-		for (int k = 0; k < set->nvalues; k++)
-		{
-			const SxHeld *value = &set->values[k];
-
-			create->tableElts = lappend(create->tableElts,
-										makeColumnDef(psprintf("c%d", k + 1), value->typid,
-													  value->typmod, value->collation));
-		}
-
-		/* rows are never updated */
-		create->options = list_make3(string_option("autovacuum_vacuum_scale_factor", "0.1"),
-									 string_option("autovacuum_vacuum_cost_delay", "0"),
-									 string_option("autovacuum_analyze_scale_factor", "1"));
-		create->oncommit = ONCOMMIT_NOOP;
-		sx_ddl_run_statement((Node *) create);
-		set_replica_identity(schema, table);
+		add_number(create, "h");
+		add_number(create, "v");
+		add_keys(create, shape);
+		add_held(create, set->values, set->nvalues);
+		relid = make_part(create, NULL);
 		create_state_index(schema, table, "h", "v");
-		relid = get_relname_relid(table, schema);
-		ATExecChangeOwner(relid, view->owner, true, AccessExclusiveLock);
-		CommandCounterIncrement();
+		hand_over(relid, view->owner);
 		view->value_sets = lappend_oid(view->value_sets, relid);
 		depend_internally(relid, view->relid);
 	}
@@ -492,28 +500,13 @@ create_hidden(Oid schema, const char *name, const SxCore *core, Oid owner)
 	Oid			relid;
 
 	create->relation = range_var(schema, name);
-	for (int i = 0; i < core->ncolumns; i++)
-	{
-		const SxHeld *column = &core->columns[i];
-
-		create->tableElts = lappend(create->tableElts,
-									makeColumnDef(psprintf("c%d", i + 1), column->typid,
-												  column->typmod, column->collation));
-	}
-	create->options = list_make4(string_option("fillfactor", "80"),
-								 string_option("autovacuum_vacuum_scale_factor", "0.1"),
-								 string_option("autovacuum_vacuum_cost_delay", "0"),
-								 string_option("autovacuum_analyze_scale_factor", "1"));
-	create->oncommit = ONCOMMIT_NOOP;
-	sx_ddl_run_statement((Node *) create);
-	set_replica_identity(schema, name);
-	relid = get_relname_relid(name, schema);
+	add_held(create, core->columns, core->ncolumns);
+	relid = make_part(create, "80");
 	if (core->shape->nkeys > 0)
 		create_key_index(relid, core->shape, false);
 	if (core->index_columns != NIL)
 		create_index(relid, core->index_columns);
-	ATExecChangeOwner(relid, owner, true, AccessExclusiveLock);
-	CommandCounterIncrement();
+	hand_over(relid, owner);
 	return relid;
 }
 
@@ -535,18 +528,17 @@ create_held(Oid schema, int view_id, const SxJoined *joined, int n, Oid owner)
 	const SxJoinSide *side = &shape->join->sides[n];
 	char	   *name = sx_held_name(view_id, joined->number + n);
 	CreateStmt *create = makeNode(CreateStmt);
-	ColumnDef  *expiry = makeColumnDef("e", INT8OID, -1, InvalidOid);
 	IndexStmt  *pair_index = makeNode(IndexStmt);
 	const char *hashed = NULL;
 	bool		has_time = false;
 	Oid			relid;
 	ListCell   *lc;
 
-	expiry->is_not_null = true;
 	create->relation = range_var(schema, name);
-	create->tableElts = list_make4(expiry, makeColumnDef("t", INT8OID, -1, InvalidOid),
-								   makeColumnDef("p", INT4OID, -1, InvalidOid),
-								   makeColumnDef("o", INT8OID, -1, InvalidOid));
+	add_number(create, "e");
+	add_column(create, "t", INT8OID, -1, InvalidOid);
+	add_column(create, "p", INT4OID, -1, InvalidOid);
+	add_column(create, "o", INT8OID, -1, InvalidOid);
 	for (int i = 0; i < side->ncols; i++)
 	{
 		Oid			type;
@@ -555,17 +547,9 @@ create_held(Oid schema, int view_id, const SxJoined *joined, int n, Oid owner)
 
 		has_time |= side->attnos[i] == side->time_attno && (side->timed || side->range_index);
 		get_atttypetypmodcoll(side->stream, side->attnos[i], &type, &typmod, &collation);
-		create->tableElts = lappend(create->tableElts,
-									makeColumnDef(psprintf("c%d", side->attnos[i]),
-												  type, typmod, collation));
+		add_column(create, psprintf("c%d", side->attnos[i]), type, typmod, collation);
 	}
-	create->options = list_make3(string_option("autovacuum_vacuum_scale_factor", "0.1"),
-								 string_option("autovacuum_vacuum_cost_delay", "0"),
-								 string_option("autovacuum_analyze_scale_factor", "1"));
-	create->oncommit = ONCOMMIT_NOOP;
-	sx_ddl_run_statement((Node *) create);
-	set_replica_identity(schema, name);
-	relid = get_relname_relid(name, schema);
+	relid = make_part(create, NULL);
 
 	/* by what is equal, and within that by time */
 	foreach(lc, side->index_attnos)
@@ -599,8 +583,7 @@ create_held(Oid schema, int view_id, const SxJoined *joined, int n, Oid owner)
 	if (side->expires && side->timed && (shape->join->outer || shape->window))
 		create_state_index(schema, name, "t", NULL);
 
-	ATExecChangeOwner(relid, owner, true, AccessExclusiveLock);
-	CommandCounterIncrement();
+	hand_over(relid, owner);
 	return relid;
 }
 
@@ -728,8 +711,7 @@ sx_ddl_create_outbox(SxView *view)
 	index->indexParams = list_make1(index_column("id"));
 	index->unique = true;
 	sx_ddl_run_statement((Node *) index);
-	ATExecChangeOwner(view->outbox, view->owner, true, AccessExclusiveLock);
-	CommandCounterIncrement();
+	hand_over(view->outbox, view->owner);
 	depend_internally(view->outbox, view->relid);
 
 	EventTriggerUndoInhibitCommandCollection();

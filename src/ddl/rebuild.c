@@ -251,22 +251,6 @@ note_first(SxPosition *first, int n, const SxBatch *batch, int64 *nrows)
 	*nrows += batch->nrows;
 }
 
-/* Copies, with what they point to. */
-static SxPosition *
-copy_positions(const SxPosition *positions, int n)
-{
-	SxPosition *copy = palloc(sizeof(SxPosition) * Max(n, 1));
-	int			i;
-
-	for (i = 0; i < n; i++)
-	{
-		copy[i] = positions[i];
-		if (copy[i].snapshot)
-			copy[i].snapshot = pstrdup(copy[i].snapshot);
-	}
-	return copy;
-}
-
 /* Partitions that are read for the first time begin at "from". */
 static void
 note_partitions(SxStreamReading *r, SxScanBounds *bounds)
@@ -292,7 +276,7 @@ note_partitions(SxStreamReading *r, SxScanBounds *bounds)
 		else
 			first[i].first_offset = first[i].next_offset;
 	}
-	r->first = copy_positions(first, bounds->nto);
+	r->first = sx_positions_copy(first, bounds->nto);
 	r->nfirst = bounds->nto;
 }
 
@@ -347,7 +331,7 @@ read_stream(SxReading *reading, SxStreamReading *r)
 	reading->rows += nrows;
 	r->begun = true;
 	MemoryContextSwitchTo(reading->cxt);
-	r->upto = copy_positions(bounds->to, bounds->nto);
+	r->upto = sx_positions_copy(bounds->to, bounds->nto);
 	r->nupto = bounds->nto;
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(cxt);

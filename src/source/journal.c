@@ -43,7 +43,6 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "access/xlog.h"
-#include "base/stop.h"
 #include "catalog/dependency.h"
 #include "catalog/indexing.h"
 #include "catalog/namespace.h"
@@ -53,7 +52,6 @@
 #include "executor/spi.h"
 #include "foreign/foreign.h"
 #include "miscadmin.h"
-#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
@@ -66,7 +64,6 @@
 
 #include "base/index.h"
 #include "base/trusted.h"
-#include "catalog/option.h"
 #include "catalog/stream.h"
 #include "catalog/view.h"
 #include "compat.h"
@@ -88,12 +85,6 @@
 
 #define FIRST_SEGMENTS		2
 
-/* When the current segment has had enough. */
-#define SEGMENT_BYTES		((int64) 64 * 1024 * 1024)
-#define SMALL_BYTES			((int64) 8 * 1024 * 1024)
-#define SMALL_AGE_US		((int64) 10 * 60 * USECS_PER_SEC)
-#define ANY_AGE_US			((int64) USECS_PER_DAY)
-
 static Oid
 journals_relid(void)
 {
@@ -111,8 +102,8 @@ journals_relid(void)
 }
 
 /* Run a statement as the owner of the extension's schemas. */
-static void
-run_as_owner(const char *sql)
+void
+sx_journal_run(const char *sql)
 {
 	Oid			schema = get_namespace_oid("streamx_state", false);
 	HeapTuple	tup;
@@ -153,8 +144,8 @@ depend_on_stream(Oid classid, Oid part, Oid stream)
 	recordDependencyOn(&part_address, &stream_address, DEPENDENCY_AUTO);
 }
 
-static bool
-is_socket(Oid stream)
+bool
+sx_journal_is_socket(Oid stream)
 {
 	ForeignServer *server = GetForeignServer(GetForeignTable(stream)->serverid);
 
@@ -166,6 +157,12 @@ void
 sx_journal_lock(Oid stream)
 {
 	LockDatabaseObject(journals_relid(), stream, 0, ExclusiveLock);
+}
+
+bool
+sx_journal_try_lock(Oid stream)
+{
+	return ConditionalLockDatabaseObject(journals_relid(), stream, 0, ExclusiveLock);
 }
 
 int
@@ -263,8 +260,8 @@ sx_journal_read_latest(Oid stream)
 }
 
 /* Insert the row, or update it if it was read; the lock is held. */
-static void
-journal_save(SxJournal *journal)
+void
+sx_journal_save(SxJournal *journal)
 {
 	Relation	rel = table_open(journals_relid(), RowExclusiveLock);
 	Datum		values[NATTS_JOURNALS];
@@ -481,7 +478,7 @@ slot_column_type(const SxJournal *journal, int slot, int version, Oid typid)
 			break;
 		if (OidIsValid(domain))
 			continue;
-		run_as_owner(psprintf("CREATE DOMAIN streamx_state.%s AS %s", name,
+		sx_journal_run(psprintf("CREATE DOMAIN streamx_state.%s AS %s", name,
 							  format_type_extended(typid, -1,
 												   FORMAT_TYPE_TYPEMOD_GIVEN |
 												   FORMAT_TYPE_FORCE_QUALIFY)));
@@ -553,7 +550,7 @@ add_columns(SxJournal *journal, Relation stream)
 		relation_close(rel, AccessShareLock);
 		if (sql.len > 0)
 		{
-			run_as_owner(psprintf("ALTER TABLE streamx_state.%s%s",
+			sx_journal_run(psprintf("ALTER TABLE streamx_state.%s%s",
 								  get_rel_name(journal->segments[i]), sql.data));
 			CommandCounterIncrement();
 		}
@@ -595,7 +592,7 @@ drop_columns(SxJournal *journal)
 		relation_close(rel, AccessShareLock);
 		if (sql.len > 0)
 		{
-			run_as_owner(psprintf("ALTER TABLE streamx_state.%s%s",
+			sx_journal_run(psprintf("ALTER TABLE streamx_state.%s%s",
 								  get_rel_name(journal->segments[i]), sql.data));
 			CommandCounterIncrement();
 		}
@@ -641,7 +638,7 @@ drop_domains(const SxJournal *journal, bool all)
 							 sql.len == 0 ? "DROP DOMAIN " : ", ", name);
 	}
 	if (sql.len > 0)
-		run_as_owner(sql.data);
+		sx_journal_run(sql.data);
 	SPI_finish();
 }
 
@@ -721,14 +718,14 @@ follow_columns(SxJournal *journal, Relation stream)
 	journal->era = sx_journal_era_now(journal);
 	journal->system = (int64) GetSystemIdentifier();
 	add_columns(journal, stream);
-	journal_save(journal);
+	sx_journal_save(journal);
 }
 
 /* ---- making ------------------------------------------------------------- */
 
 /* Make segment number n (from 0), which is the next one. */
-static void
-make_segment(SxJournal *journal, Relation stream, bool socket)
+void
+sx_journal_make_segment(SxJournal *journal, Relation stream, bool socket)
 {
 	TupleDesc	desc = RelationGetDescr(stream);
 	char	   *name = psprintf("j%d_%d", journal->id, journal->nsegments + 1);
@@ -764,8 +761,8 @@ make_segment(SxJournal *journal, Relation stream, bool socket)
 	 */
 	appendStringInfoString(&sql,
 						   ") USING heap WITH (autovacuum_enabled = false, toast.autovacuum_enabled = false, toast_tuple_target = 8160)");
-	run_as_owner(sql.data);
-	run_as_owner(psprintf("CREATE INDEX %s_key ON streamx_state.%s USING btree (%s)",
+	sx_journal_run(sql.data);
+	sx_journal_run(psprintf("CREATE INDEX %s_key ON streamx_state.%s USING btree (%s)",
 						  name, name,
 						  socket ? "position" : "era, xid, seq"));
 	CommandCounterIncrement();
@@ -782,7 +779,7 @@ static SxJournal *
 make_journal(Relation stream)
 {
 	SxJournal  *journal = palloc0(sizeof(SxJournal));
-	bool		socket = is_socket(RelationGetRelid(stream));
+	bool		socket = sx_journal_is_socket(RelationGetRelid(stream));
 	TupleDesc	desc = RelationGetDescr(stream);
 	int			a;
 
@@ -805,8 +802,8 @@ make_journal(Relation stream)
 		}
 	}
 	while (journal->nsegments < FIRST_SEGMENTS)
-		make_segment(journal, stream, socket);
-	journal_save(journal);
+		sx_journal_make_segment(journal, stream, socket);
+	sx_journal_save(journal);
 	return journal;
 }
 
@@ -818,7 +815,7 @@ sx_journal_prepare(Relation stream)
 
 	if (journal != NULL && (journal->ncolumns == 0 ?
 							RelationGetDescr(stream)->natts == 0 ||
-							is_socket(RelationGetRelid(stream)) :
+							sx_journal_is_socket(RelationGetRelid(stream)) :
 							columns_agree(journal, stream)))
 	{
 		if (journal->system == (int64) GetSystemIdentifier())
@@ -836,11 +833,11 @@ sx_journal_prepare(Relation stream)
 			depend_on_stream(RelationRelationId, journal->segments[i],
 							 journal->stream);
 	}
-	if (is_socket(RelationGetRelid(stream)))
+	if (sx_journal_is_socket(RelationGetRelid(stream)))
 	{
 		journal->era = sx_journal_era_now(journal);
 		journal->system = (int64) GetSystemIdentifier();
-		journal_save(journal);
+		sx_journal_save(journal);
 	}
 	else if (!columns_agree(journal, stream))
 		follow_columns(journal, stream);
@@ -862,7 +859,7 @@ sx_journal_sync(Oid stream)
 	SxJournal  *journal = sx_journal_read_latest(stream);
 	Relation	rel;
 
-	if (journal == NULL || is_socket(stream))
+	if (journal == NULL || sx_journal_is_socket(stream))
 		return;
 	rel = relation_open(stream, AccessShareLock);
 	journal = sx_journal_prepare(rel);
@@ -888,7 +885,7 @@ sx_journal_drop(Oid stream)
 		char	   *name = get_rel_name(journal->segments[i]);
 
 		if (name != NULL)
-			run_as_owner(psprintf("DROP TABLE streamx_state.%s", name));
+			sx_journal_run(psprintf("DROP TABLE streamx_state.%s", name));
 	}
 	drop_domains(journal, true);
 	rel = table_open(journals_relid(), RowExclusiveLock);
@@ -896,8 +893,6 @@ sx_journal_drop(Oid stream)
 	table_close(rel, RowExclusiveLock);
 	CommandCounterIncrement();
 }
-
-/* ---- emptying ----------------------------------------------------------- */
 
 bool
 sx_journal_open_segment(Oid segment, LOCKMODE lockmode, Relation *rel,
@@ -918,227 +913,10 @@ sx_journal_open_segment(Oid segment, LOCKMODE lockmode, Relation *rel,
 	return true;
 }
 
-/* Saved progress of a view. */
-typedef struct Saved
-{
-	int64		next_offset;
-	char	   *position;
-} Saved;
-
-/*
- * Progress of all views of the stream.  false: some view has none yet, so
- * that nothing can be said to be behind all of them.
- */
-static bool
-read_progress(Oid stream, Saved **saved, int *nsaved)
-{
-	MemoryContext cxt = CurrentMemoryContext;
-	Oid			argtype = OIDOID;
-	Datum		arg = ObjectIdGetDatum(stream);
-	bool		complete = true;
-	uint64		i;
-
-	if (SPI_connect() != SPI_OK_CONNECT)
-		elog(ERROR, "SPI_connect failed");
-	/* rows of open windows may be read again */
-	if (SPI_execute_with_args("SELECT coalesce(p.replay_offset, p.next_offset),"
-							  " coalesce(p.replay_snapshot, p.snapshot)"
-							  " FROM streamx.view_streams v LEFT JOIN streamx.progress p"
-							  " ON p.view OPERATOR(pg_catalog.=) v.view AND p.stream OPERATOR(pg_catalog.=) v.stream"
-							  " WHERE v.stream OPERATOR(pg_catalog.=) $1",
-							  1, &argtype, &arg, NULL, false, 0) != SPI_OK_SELECT)
-		elog(ERROR, "could not read streamx.progress");
-	*nsaved = (int) SPI_processed;
-	*saved = MemoryContextAlloc(cxt, sizeof(Saved) * Max(SPI_processed, 1));
-	for (i = 0; i < SPI_processed; i++)
-	{
-		HeapTuple	tup = SPI_tuptable->vals[i];
-		TupleDesc	desc = SPI_tuptable->tupdesc;
-		bool		isnull;
-		char	   *text;
-
-		(*saved)[i].next_offset = DatumGetInt64(SPI_getbinval(tup, desc, 1, &isnull));
-		if (isnull)
-			complete = false;
-		text = SPI_getvalue(tup, desc, 2);
-		(*saved)[i].position = text == NULL ? NULL : MemoryContextStrdup(cxt, text);
-	}
-	SPI_finish();
-	return complete;
-}
-
-/* First position after the lines of a socket's segment; 0: it has none. */
-static int64
-segment_end(Relation rel, Relation index, Snapshot snapshot)
-{
-	SysScanDesc scan = systable_beginscan_ordered(rel, index, snapshot, 0, NULL);
-	HeapTuple	tup = systable_getnext_ordered(scan, BackwardScanDirection);
-	int64		end = 0;
-
-	if (HeapTupleIsValid(tup))
-	{
-		bool		isnull;
-
-		end = DatumGetInt64(heap_getattr(tup, SX_LINES_POSITION,
-										 RelationGetDescr(rel), &isnull)) +
-			DatumGetInt32(heap_getattr(tup, SX_LINES_ROWS,
-									   RelationGetDescr(rel), &isnull));
-	}
-	systable_endscan_ordered(scan);
-	return end;
-}
-
-/* Has every view every row of this segment? */
-static bool
-segment_consumed(const SxJournal *journal, int segment, bool socket,
-				 const Saved *saved, int nsaved, int64 *end)
-{
-	Snapshot	snapshot = RegisterSnapshot(GetLatestSnapshot());
-	bool		consumed = true;
-	int			i;
-
-	*end = 0;
-	if (socket)
-	{
-		Relation	rel;
-		Relation	index;
-
-		consumed = sx_journal_open_segment(journal->segments[segment],
-										   AccessShareLock, &rel, &index);
-		if (consumed)
-		{
-			*end = segment_end(rel, index, snapshot);
-			for (i = 0; i < nsaved && consumed; i++)
-				consumed = saved[i].next_offset >= *end;
-			index_close(index, NoLock);
-			relation_close(rel, NoLock);
-		}
-	}
-	else
-	{
-		for (i = 0; i < nsaved && consumed; i++)
-			consumed = !sx_native_unseen(journal, journal->segments[segment],
-										 saved[i].position, snapshot);
-	}
-	UnregisterSnapshot(snapshot);
-	return consumed;
-}
-
-static int64
-segment_bytes(Oid segment)
-{
-	Relation	rel = relation_open(segment, AccessShareLock);
-	int64		bytes = (int64) RelationGetNumberOfBlocks(rel) * BLCKSZ;
-
-	relation_close(rel, AccessShareLock);
-	return bytes;
-}
-
 int64
 sx_journal_first_offset(Oid stream)
 {
 	SxJournal  *journal = sx_journal_read_latest(stream);
 
 	return journal == NULL ? 0 : journal->next_position;
-}
-
-bool
-sx_journal_trim(Oid stream)
-{
-	bool		socket;
-	SxJournal  *journal;
-	Saved	   *saved;
-	int			nsaved;
-	bool		complete;
-	bool		changed = false;
-	bool		row_changed = false;
-	const char *retain;
-	int64		retain_us = 0;
-	TimestampTz now = GetCurrentTimestamp();
-	TimestampTz opened = 0;
-	int64		size[SX_JOURNAL_MAX_SEGMENTS] = {0};
-	int			i;
-
-	if (!ConditionalLockDatabaseObject(journals_relid(), stream, 0, ExclusiveLock))
-		return false;
-	journal = sx_journal_read_latest(stream);
-	if (journal == NULL || !sx_stream_is(stream))
-		return false;
-	socket = is_socket(stream);
-	retain = sx_option_get(GetForeignTable(stream)->options, "retain");
-	if (retain != NULL)
-		retain_us = sx_option_interval_us("retain", retain);
-	complete = read_progress(stream, &saved, &nsaved);
-
-	/* Empty those that are done with. */
-	for (i = 0; i < journal->nsegments; i++)
-	{
-		int64		end;
-
-		opened = Max(opened, journal->closed[i]);
-		size[i] = 0;
-		/* whoever drops the stream holds them and waits for our lock */
-		if (!ConditionalLockRelationOid(journal->segments[i], AccessShareLock) ||
-			get_rel_name(journal->segments[i]) == NULL)
-			return false;
-		size[i] = segment_bytes(journal->segments[i]);
-		if (i == journal->current || size[i] == 0 || !complete ||
-			journal->closed[i] + retain_us > now ||
-			!segment_consumed(journal, i, socket, saved, nsaved, &end))
-			continue;
-		if (!ConditionalLockRelationOid(journal->segments[i], AccessExclusiveLock))
-			continue;
-
-		/* now nobody is writing to it any more; did somebody meanwhile? */
-		if (!segment_consumed(journal, i, socket, saved, nsaved, &end))
-			continue;
-		if (socket && journal->next_position < end)
-		{
-			journal->next_position = end;
-			row_changed = true;
-		}
-		run_as_owner(psprintf("TRUNCATE ONLY streamx_state.%s",
-							  get_rel_name(journal->segments[i])));
-		size[i] = 0;
-		changed = true;
-	}
-
-	/* Move on. */
-	i = journal->current;
-	if (size[i] >= SEGMENT_BYTES ||
-		(size[i] >= SMALL_BYTES && now - opened > SMALL_AGE_US) ||
-		(size[i] > 0 && now - opened > ANY_AGE_US) ||
-		(size[i] > 0 && retain_us > 0 && now - opened > retain_us / 4))
-	{
-		int			next;
-
-		for (next = 0; next < journal->nsegments; next++)
-		{
-			if (next != journal->current && size[next] == 0)
-				break;
-		}
-		if (next == journal->nsegments && next < SX_JOURNAL_MAX_SEGMENTS)
-		{
-			Relation	rel = relation_open(stream, AccessShareLock);
-
-			if (!socket)
-			{
-				journal = sx_journal_prepare(rel);
-				next = journal->nsegments;
-			}
-			make_segment(journal, rel, socket);
-			relation_close(rel, NoLock);
-		}
-		if (next < journal->nsegments)
-		{
-			journal->closed[journal->current] = now;
-			journal->current = next;
-			row_changed = true;
-		}
-	}
-	if (row_changed)
-		journal_save(journal);
-	if (changed || row_changed)
-		SX_STOP("trim", get_rel_name(stream));
-	return changed || row_changed;
 }

@@ -63,6 +63,18 @@ extern SxJournal *sx_journal_prepare(Relation stream);
 
 /* Lock against changes of the journal until the transaction ends. */
 extern void sx_journal_lock(Oid stream);
+extern bool sx_journal_try_lock(Oid stream);
+
+extern bool sx_journal_is_socket(Oid stream);
+
+/* The row, changed. */
+extern void sx_journal_save(SxJournal *journal);
+
+/* One more segment; the row is not saved. */
+extern void sx_journal_make_segment(SxJournal *journal, Relation stream, bool socket);
+
+/* A statement about the journal's tables, as the extension's owner. */
+extern void sx_journal_run(const char *sql);
 
 /* Era of what is written now: one more than noted if the cluster is new. */
 extern int	sx_journal_era_now(const SxJournal *journal);

@@ -140,22 +140,9 @@ void
 sx_task_set_positions(SxTask *task, const SxPosition *positions, int n)
 {
 	MemoryContext old = MemoryContextSwitchTo(task->cxt);
-	SxPosition *copy = palloc(sizeof(SxPosition) * Max(n, 1));
-	int			i;
+	SxPosition *copy = sx_positions_copy(positions, n);
 
-	for (i = 0; i < n; i++)
-	{
-		copy[i] = positions[i];
-		if (copy[i].snapshot)
-			copy[i].snapshot = pstrdup(copy[i].snapshot);
-	}
-	for (i = 0; i < task->npositions; i++)
-	{
-		if (task->positions[i].snapshot)
-			pfree(unconstify(char *, task->positions[i].snapshot));
-	}
-	if (task->positions)
-		pfree(task->positions);
+	sx_positions_free(task->positions, task->npositions);
 	task->positions = copy;
 	task->npositions = n;
 	MemoryContextSwitchTo(old);
