@@ -161,7 +161,8 @@ typedef struct SxPosition
 	int64		next_offset;	/* next one to read; -1: as "start" says */
 	int64		watermark_us;	/* TimestampTz; PG_INT64_MIN: none yet */
 	const char *snapshot;		/* native streams: what has been read, as text
-								 * (source/native_position.c); NULL for all others */
+								 * (source/native_position.c); NULL for all
+								 * others */
 	int64		first_offset;	/* where reading began: for the first save of
 								 * a view's progress, else of no meaning */
 } SxPosition;

@@ -479,9 +479,9 @@ slot_column_type(const SxJournal *journal, int slot, int version, Oid typid)
 		if (OidIsValid(domain))
 			continue;
 		sx_journal_run(psprintf("CREATE DOMAIN streamx_state.%s AS %s", name,
-							  format_type_extended(typid, -1,
-												   FORMAT_TYPE_TYPEMOD_GIVEN |
-												   FORMAT_TYPE_FORCE_QUALIFY)));
+								format_type_extended(typid, -1,
+													 FORMAT_TYPE_TYPEMOD_GIVEN |
+													 FORMAT_TYPE_FORCE_QUALIFY)));
 		CommandCounterIncrement();
 		domain = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid,
 								 CStringGetDatum(name), ObjectIdGetDatum(schema));
@@ -551,7 +551,7 @@ add_columns(SxJournal *journal, Relation stream)
 		if (sql.len > 0)
 		{
 			sx_journal_run(psprintf("ALTER TABLE streamx_state.%s%s",
-								  get_rel_name(journal->segments[i]), sql.data));
+									get_rel_name(journal->segments[i]), sql.data));
 			CommandCounterIncrement();
 		}
 		pfree(sql.data);
@@ -593,7 +593,7 @@ drop_columns(SxJournal *journal)
 		if (sql.len > 0)
 		{
 			sx_journal_run(psprintf("ALTER TABLE streamx_state.%s%s",
-								  get_rel_name(journal->segments[i]), sql.data));
+									get_rel_name(journal->segments[i]), sql.data));
 			CommandCounterIncrement();
 		}
 		pfree(sql.data);
@@ -763,8 +763,8 @@ sx_journal_make_segment(SxJournal *journal, Relation stream, bool socket)
 						   ") USING heap WITH (autovacuum_enabled = false, toast.autovacuum_enabled = false, toast_tuple_target = 8160)");
 	sx_journal_run(sql.data);
 	sx_journal_run(psprintf("CREATE INDEX %s_key ON streamx_state.%s USING btree (%s)",
-						  name, name,
-						  socket ? "position" : "era, xid, seq"));
+							name, name,
+							socket ? "position" : "era, xid, seq"));
 	CommandCounterIncrement();
 	journal->segments[journal->nsegments] =
 		get_relname_relid(name, get_namespace_oid("streamx_state", false));

@@ -203,7 +203,7 @@ sx_journal_trim(Oid stream)
 			row_changed = true;
 		}
 		sx_journal_run(psprintf("TRUNCATE ONLY streamx_state.%s",
-							  get_rel_name(journal->segments[i])));
+								get_rel_name(journal->segments[i])));
 		size[i] = 0;
 		changed = true;
 	}
