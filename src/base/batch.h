@@ -209,6 +209,12 @@ typedef struct SxBatch
 
 	int64		decode_us;		/* what it took to fill it */
 
+	/*
+	 * Rows that are not here, but what another process made of them
+	 * (worker/fold.h); NULL: they are.
+	 */
+	struct SxFolded *folded;
+
 	SxArena		arena;
 	struct SxBatch *next;		/* for queues and free lists */
 } SxBatch;

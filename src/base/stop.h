@@ -45,6 +45,8 @@
  *
  *		attach_partition	a partition of a Kafka topic begins to be read (object:
  *							the topic)
+ *		folded				a fold process has folded rows and not sent what
+ *							came out (object: the stream)
  *		launch				the launcher is about to start a scheduler
  *		assign				the scheduler has shared the streams out
  *		trim				rows that all views have read leave a journal

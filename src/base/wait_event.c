@@ -17,6 +17,7 @@ static const char *const names[SX_WAIT_COUNT] = {
 	[SX_WAIT_PROGRESS] = "StreamxProgress",
 	[SX_WAIT_STOP] = "StreamxStopDatabase",
 	[SX_WAIT_KAFKA] = "StreamxKafkaRead",
+	[SX_WAIT_FOLD] = "StreamxFold",
 };
 
 uint32

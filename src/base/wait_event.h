@@ -16,6 +16,7 @@ typedef enum SxWait
 	SX_WAIT_PROGRESS,			/* streamx.wait() */
 	SX_WAIT_STOP,				/* for processes of ours to end */
 	SX_WAIT_KAFKA,				/* a bounded read of a topic */
+	SX_WAIT_FOLD,				/* a fold process for rows, or a worker for it */
 	SX_WAIT_COUNT
 } SxWait;
 

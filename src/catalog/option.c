@@ -70,6 +70,7 @@ const SxOption sx_options[] = {
 	{"isolation", SX_ON_STREAM, SX_KIND_KAFKA, SX_OPTION_ENUM, isolation_values},
 	{"on_data_loss", SX_ON_STREAM, SX_KIND_KAFKA, SX_OPTION_ENUM, data_loss_values},
 	{"decode_threads", SX_ON_STREAM, SX_KIND_KAFKA, SX_OPTION_INTEGER, NULL, 1, 16},
+	{"parallelism", SX_ON_STREAM, SX_KIND_KAFKA, SX_OPTION_INTEGER, NULL, 1, 64},
 	{"dead_letter_retention", SX_ON_STREAM, SX_KIND_ANY, SX_OPTION_INTERVAL},
 	{"late_row_retention", SX_ON_STREAM, SX_KIND_ANY, SX_OPTION_INTERVAL},
 	{"retain", SX_ON_STREAM, SX_KIND_NATIVE | SX_KIND_SOCKET, SX_OPTION_INTERVAL},

@@ -30,12 +30,13 @@
 #include "plan/plan.h"
 #include "result/held.h"
 #include "result/result.h"
+#include "worker/fold.h"
 #include "worker/worker.h"
 
 PG_FUNCTION_INFO_V1(streamx_explain);
 
 static void
-describe_stream(StringInfo text, Oid relid, bool first)
+describe_stream(StringInfo text, Oid relid, const char *not_apart, bool first)
 {
 	SxStream   *stream = sx_stream_get(relid, InvalidOid);
 	StringInfoData line;
@@ -54,6 +55,12 @@ describe_stream(StringInfo text, Oid relid, bool first)
 	else
 		appendStringInfoString(&line, ", no watermark");
 	sx_describe(text, first ? "Streams" : "", "%s", line.data);
+	if (sx_fold_processes(stream) < 2)
+		return;
+	if (not_apart)
+		sx_describe(text, "", "parallelism: not used while this view reads the stream, as %s", not_apart);
+	else
+		sx_describe(text, "", "parallelism: up to %d processes read and fold it", sx_fold_processes(stream));
 }
 
 /* The text of a plan over a batch, or over tables. */
@@ -215,6 +222,7 @@ streamx_explain(PG_FUNCTION_ARGS)
 	SxView	   *view;
 	SxShape    *shape;
 	Relation	rel;
+	const char *not_apart;
 	ListCell   *lc;
 	bool		first = true;
 
@@ -230,13 +238,14 @@ streamx_explain(PG_FUNCTION_ARGS)
 	sx_owner_enter(view, &scope);
 	PushActiveSnapshot(GetLatestSnapshot());
 	shape = sx_plan_analyze(sx_plan_stored_query(view->query), view->name);
+	not_apart = sx_plan_not_apart(view, shape);
 	sx_view_counters(relid, &counters);
 
 	initStringInfo(&text);
 	sx_describe(&text, "View", "%s", view->name);
 	foreach(lc, view->streams)
 	{
-		describe_stream(&text, lfirst_oid(lc), first);
+		describe_stream(&text, lfirst_oid(lc), not_apart, first);
 		first = false;
 	}
 	if (counters.watermark_us != PG_INT64_MIN)

@@ -10,10 +10,14 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
+#include "optimizer/clauses.h"
 #include "storage/lmgr.h"
+#include "utils/lsyscache.h"
 
 #include "compat.h"
 #include "fdw/batch_scan.h"
@@ -132,6 +136,31 @@ sx_plan_partial(const SxShape *shape, PlannedStmt *stmt)
 		mark_partial_walker((Node *) agg->plan.qual, NULL);
 	}
 	return stmt;
+}
+
+const char *
+sx_plan_not_apart(const SxView *view, const SxShape *shape)
+{
+	ListCell   *lc;
+
+	/* elsewhere it is held rows, or rows of which all are written, that cost */
+	if (shape->strategy != SX_STRATEGY_MERGE || shape->join || shape->sliding)
+		return "it is not a grouping whose aggregates can be merged";
+	if (view->keep_late)
+		return "it keeps late rows";
+	if (shape->session || shape->window_partial)
+		return "which rows are late depends on rows before them";
+	foreach(lc, shape->batch_query->targetList)
+	{
+		Oid			type = getBaseType(exprType((Node *) lfirst_node(TargetEntry, lc)->expr));
+
+		/* what such a row consists of is known to one process only */
+		if (type == RECORDOID || type == RECORDARRAYOID)
+			return "it groups by or aggregates anonymous rows";
+	}
+	if (max_parallel_hazard(copyObject(shape->batch_query)) != PROPARALLEL_SAFE)
+		return "it calls a function that is not PARALLEL SAFE";
+	return NULL;
 }
 
 PlannedStmt *

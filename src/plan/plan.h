@@ -15,6 +15,7 @@
 #include "nodes/plannodes.h"
 #include "nodes/primnodes.h"
 
+#include "catalog/view.h"
 #include "plan/join.h"
 #include "window/pane.h"
 #include "window/window.h"
@@ -254,6 +255,12 @@ typedef struct SxDerivation
  * Acts with the current user's rights for row security.
  */
 extern SxShape *sx_plan_analyze(Query *query, const char *viewname);
+
+/*
+ * sx_plan_not_apart -- why the view's batch query cannot run in other processes
+ * than the one that merges, which has no rows then; NULL: it can
+ */
+extern const char *sx_plan_not_apart(const SxView *view, const SxShape *shape);
 
 /*
  * sx_plan_batch -- plan the shape's batch query

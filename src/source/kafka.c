@@ -337,11 +337,13 @@ kafka_status(SxSource *source, SxSourceStatus *status)
 		status->partitions = malloc(src->nparts * sizeof(SxPartitionStatus));
 	if (status->partitions != NULL)
 	{
-		status->npartitions = src->nparts;
 		for (int p = 0; p < src->nparts; p++)
 		{
-			SxPartitionStatus *to = &status->partitions[p];
+			SxPartitionStatus *to;
 
+			if (!sx_kafka_source_reads(src, p))
+				continue;
+			to = &status->partitions[status->npartitions++];
 			to->partition = p;
 			to->next_offset = src->parts[p].next_offset;
 			to->at_end = src->parts[p].at_end;
@@ -350,16 +352,16 @@ kafka_status(SxSource *source, SxSourceStatus *status)
 	pthread_mutex_unlock(&src->lock);
 
 	/* as of the last fetch */
-	for (int p = 0; p < status->npartitions; p++)
+	for (int i = 0; i < status->npartitions; i++)
 	{
-		SxPartitionStatus *to = &status->partitions[p];
+		SxPartitionStatus *to = &status->partitions[i];
 		int64_t		low;
 		int64_t		high;
 
 		/* past the last readable message there may be open transactions */
 		if (to->at_end)
 			to->end_offset = to->next_offset;
-		else if (rd_kafka_get_watermark_offsets(src->rk, src->topic, p, &low, &high) == RD_KAFKA_RESP_ERR_NO_ERROR &&
+		else if (rd_kafka_get_watermark_offsets(src->rk, src->topic, to->partition, &low, &high) == RD_KAFKA_RESP_ERR_NO_ERROR &&
 				 high >= 0)
 			to->end_offset = Max(high, to->next_offset);
 		else
@@ -427,6 +429,7 @@ kafka_open(const SxStream *stream)
 				(errcode(ERRCODE_OUT_OF_MEMORY),
 				 errmsg("out of memory")));
 	src->source.ops = &sx_source_kafka;
+	src->nshares = 1;
 	pthread_mutex_init(&src->lock, NULL);
 
 	PG_TRY();
@@ -530,12 +533,22 @@ kafka_seek(SxSource *source, const SxPosition *positions, int npositions,
 	src->next_look_ms = 0;
 }
 
+static void
+kafka_share(SxSource *source, int index, int count)
+{
+	SxKafkaSource *src = (SxKafkaSource *) source;
+
+	src->share = index;
+	src->nshares = count;
+}
+
 const SxSourceOps sx_source_kafka = {
 	.kind = "kafka",
 	.threaded = true,
 	.replayable = true,
 	.open = kafka_open,
 	.seek = kafka_seek,
+	.share = kafka_share,
 	.poll = kafka_poll,
 	.wake = kafka_wake,
 	.release = kafka_release,

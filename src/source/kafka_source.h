@@ -70,6 +70,10 @@ typedef struct SxKafkaSource
 	rd_kafka_queue_t *queue;
 	bool		woken;			/* poll is to return; atomic */
 
+	/* partitions p with p modulo "nshares" = share are read */
+	int			share;
+	int			nshares;
+
 	/* as of the last seek */
 	SxKafkaStart start;
 	int64		start_us;
@@ -126,6 +130,13 @@ extern void sx_kafka_source_look(SxKafkaSource *src);
 
 /* The broker does not have the offset that this partition is to go on at. */
 extern void sx_kafka_source_offset_lost(SxKafkaSource *src, int p);
+
+/* Is the partition one that this source reads? */
+static inline bool
+sx_kafka_source_reads(const SxKafkaSource *src, int p)
+{
+	return p % src->nshares == src->share;
+}
 
 extern void sx_kafka_source_stop_partition(SxKafkaSource *src, int p);
 

@@ -189,6 +189,8 @@ remember_found(SxKafkaSource *src, const int64 *offsets, int first, int n)
 static void
 start_partition(SxKafkaSource *src, int p)
 {
+	if (!sx_kafka_source_reads(src, p))
+		return;
 	SX_STOP_THREAD("attach_partition", src->topic);
 	if (rd_kafka_consume_start_queue(src->rkt, p, src->parts[p].next_offset,
 									 src->queue) == 0)
@@ -264,8 +266,8 @@ add_partitions(SxKafkaSource *src, int n)
 				const SxPosition *saved = saved_position(src, p);
 
 				parts[p].next_offset = offsets[p];
-				parts[p].moved = parts[p].ours =
-					saved == NULL || saved->next_offset != offsets[p];
+				parts[p].moved = parts[p].ours = sx_kafka_source_reads(src, p) &&
+					(saved == NULL || saved->next_offset != offsets[p]);
 			}
 			src->nparts = n;
 		}
@@ -343,7 +345,7 @@ topic_is_new(SxKafkaSource *src)
 	{
 		pthread_mutex_lock(&src->lock);
 		src->parts[p].next_offset = 0;
-		src->parts[p].moved = true;
+		src->parts[p].moved = sx_kafka_source_reads(src, p);
 		pthread_mutex_unlock(&src->lock);
 	}
 }

@@ -74,6 +74,12 @@ typedef struct SxSourceOps
 						 int npositions, const char *start);
 
 	/*
+	 * Optional, main thread, before a seek: read only the partitions p with p
+	 * modulo "count" = index.  Others do not exist for poll and status.
+	 */
+	void		(*share) (SxSource *source, int index, int count);
+
+	/*
 	 * Message sources.  Up to max_msgs messages, waiting up to timeout_ms (0:
 	 * not at all).  Returns their number, 0: none.  Messages live until
 	 * release().  A position that moves without a message (transaction

@@ -50,6 +50,7 @@
 #define ROUND_ROWS		16384	/* fewer rows may be all there is */
 #define ROUND_WAIT_MS	100		/* for a round to become worth it */
 #define MAX_CAREFUL		64		/* batches of one round after an error */
+#define FOLD_RETRY_MS	10000	/* when there were no processes to be had */
 
 MemoryContext sx_batch_cxt = NULL;
 bool		sx_batch_given_up = false;
@@ -171,8 +172,11 @@ positions_after(SxTask *task, SxBatch *list, const SxPosition *before, int nbefo
 				p = &after[(*n)++];
 				*p = b->positions[i];
 				p->watermark_us = PG_INT64_MIN;
-				p->first_offset = first_offset(b, &b->positions[i]);
+				if (!b->folded)
+					p->first_offset = first_offset(b, &b->positions[i]);
 			}
+			if (b->folded)
+				p->watermark_us = Max(p->watermark_us, b->positions[i].watermark_us);
 			p->next_offset = b->positions[i].next_offset;
 			if (b->positions[i].snapshot)
 				p->snapshot = pstrdup(b->positions[i].snapshot);
@@ -296,9 +300,11 @@ run_round(SxTask *task, Intake *intake, SxBatch *list, bool first, List **leavin
 	{
 		sx_window_reject_ahead(stream->def, b);
 		in.nbatches++;
-		in.nrows += b->nrows;
+		in.nrows += sx_batch_rows(b);
 		record.decode_us += b->decode_us;
-		if (b->nrows > 0)
+		if (b->folded)
+			intake->newest = Max(intake->newest, b->folded->newest);
+		else if (b->nrows > 0)
 			intake->newest = Max(intake->newest, b->timestamp_us[b->nrows - 1]);
 		intake->nrejects += b->nrejects;
 	}
@@ -307,7 +313,7 @@ run_round(SxTask *task, Intake *intake, SxBatch *list, bool first, List **leavin
 	in.def = stream->def;
 	in.first = first;
 	in.last = !go_on(task, intake, &in);
-	if (first && in.last)
+	if (first && in.last && !sx_reader_folding(task->reader))
 		task->rounds = false;
 	in.batches = palloc(sizeof(SxBatch *) * Max(in.nbatches, 1));
 	i = 0;
@@ -386,7 +392,8 @@ batch_body(SxTask *task, SxBatch *volatile *list, List **leaving, TimestampTz *n
 	bool		first = true;
 	ListCell   *lc;
 
-	task->rounds = may_have_rounds(task);
+	/* rows that are not here cannot be looked after one by one either */
+	task->rounds = may_have_rounds(task) || sx_reader_folding(task->reader);
 	while (run_round(task, &intake, *list, first, leaving))
 	{
 		sx_reader_give_back(task->reader, *list);
@@ -478,6 +485,14 @@ batch_body(SxTask *task, SxBatch *volatile *list, List **leaving, TimestampTz *n
 	return intake.nrows;
 }
 
+/* The next batches have one round each, of rows that this process reads. */
+static void
+careful_for_a_while(SxTask *task)
+{
+	task->next_careful = Max(1, Min(task->next_careful * 2, MAX_CAREFUL));
+	task->careful = task->next_careful;
+}
+
 /* After an error at the batch's edge: nothing happened, later again. */
 static void
 batch_failed(SxTask *task, ErrorData *error, bool stop)
@@ -509,10 +524,7 @@ batch_failed(SxTask *task, ErrorData *error, bool stop)
 	sx_follow_done(task, false);
 	task->seek = true;
 	if (sx_batch_given_up)
-	{
-		task->next_careful = Max(1, Min(task->next_careful * 2, MAX_CAREFUL));
-		task->careful = task->next_careful;
-	}
+		careful_for_a_while(task);
 	else
 		task->retry_ms = sx_now_ms() + sx_batch_backoff_ms(task->failures++);
 }
@@ -532,6 +544,68 @@ check_crashes(Oid stream)
 				 errhint("Mend the cause, then resume the views of the stream.")));
 	CommitTransactionCommand();
 	MemoryContextSwitchTo(sx_batch_cxt);
+}
+
+/* May fold processes read the task's rows, as its stream says (parallelism)? */
+static bool
+may_fold(const SxTask *task)
+{
+	ListCell   *lc;
+
+	/*
+	 * One task of the stream; and where reading begins is settled here, for
+	 * all partitions together.
+	 */
+	if (sx_fold_processes(task->stream->def) < 2 ||
+		task != linitial(task->stream->tasks) || task->npositions == 0 ||
+		task->careful > 0 || task->refill || task->limits || task->hold_until_ms != 0 ||
+		task->failures > 0 || sx_crash_suspected(task->stream->relid) ||
+		sx_now_ms() < task->fold_after_ms)
+		return false;
+	foreach(lc, task->views)
+	{
+		const SxViewRun *run = lfirst(lc);
+
+		if (run->result == NULL || !run->apart || run->stale ||
+			sx_crash_suspected(run->relid))
+			return false;
+	}
+	return task->views != NIL;
+}
+
+/* Who reads the stream from now on, fold processes or this one? */
+static void
+share_out(SxTask *task)
+{
+	SxFold	   *fold = sx_reader_folding(task->reader);
+	const char *error = NULL;
+	List	   *views = NIL;
+	ListCell   *lc;
+
+	switch (fold ? sx_fold_state(fold, &error) : SX_FOLD_WORKS)
+	{
+		case SX_FOLD_WORKS:
+			break;
+		case SX_FOLD_STALE:
+			task->seek = true;
+			break;
+		case SX_FOLD_FAILED:
+			ereport(LOG,
+					(errmsg("fold processes of stream \"%s\" have failed, its worker goes on alone for a while",
+							task->stream->def->name),
+					 error ? errdetail_internal("%s", error) : 0));
+			careful_for_a_while(task);
+			break;
+	}
+	if (may_fold(task))
+	{
+		foreach(lc, task->views)
+			views = lappend_oid(views, ((SxViewRun *) lfirst(lc))->relid);
+	}
+	if ((views != NIL) != (fold != NULL))
+		task->seek = true;
+	if (task->seek)
+		sx_reader_fold(task->reader, views);
 }
 
 SxBatchOutcome
@@ -560,6 +634,7 @@ sx_batch_run(SxTask *task)
 	{
 		if (sx_crash_suspected(task->stream->relid))
 			check_crashes(task->stream->relid);
+		share_out(task);
 		if (task->seek)
 		{
 			SX_STOP("attach", task->stream->def->name);
@@ -568,6 +643,8 @@ sx_batch_run(SxTask *task)
 			if (task->refill)
 				sx_refill_bound(task);
 			task->seek = false;
+			if (sx_reader_fold_refused(task->reader))
+				task->fold_after_ms = sx_now_ms() + FOLD_RETRY_MS;
 		}
 		if (sx_reader_has_intake(task->reader))
 		{

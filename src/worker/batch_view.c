@@ -240,6 +240,40 @@ sx_view_leave_window(SxViewRun *run)
 	sx_owner_leave(&scope);
 }
 
+/*
+ * What fold processes made of the rows of the input, chunk by chunk.  Late
+ * rows are theirs to tell.
+ */
+static int64
+take_folded(SxViewRun *run, const PlannedStmt *plan, const SxScanInput *input, int64 closed_us)
+{
+	int64		written = 0;
+	int			i;
+
+	for (i = 0; i < input->nbatches; i++)
+	{
+		const SxFolded *folded = input->batches[i]->folded;
+		const SxFoldedView *view;
+		SxRows		rows;
+		int64		dropped = 0;
+		int64		late;
+
+		view = sx_fold_rows(folded, run->relid, plan, &rows);
+		run->spent.execute_us += view->execute_us;
+		CommandCounterIncrement();
+		UpdateActiveSnapshotCommandId();
+		SX_STOP("before_merge", run->view->name);
+		written += sx_result_take(run->result, &rows, closed_us, &dropped);
+		if (dropped == 0 || run->shape->late_query == NULL)
+			continue;
+		late = sx_fold_late(folded, run->relid, closed_us);
+		if (late < 0)
+			sx_batch_give_up();
+		run->counters.rows_late += late;
+	}
+	return written;
+}
+
 /* Run a plan over the input and write what comes out. */
 void
 sx_view_write(SxViewRun *run, SxTask *task, PlannedStmt *plan,
@@ -263,6 +297,8 @@ sx_view_write(SxViewRun *run, SxTask *task, PlannedStmt *plan,
 		run->counters.rows_late += late.nrows;
 		sx_late_keep_all(run, task->stream->def, input, &late);
 	}
+	else if (input->nbatches > 0 && input->batches[0]->folded)
+		written = take_folded(run, plan, input, closed_us);
 	else
 	{
 		SxRows		rows;
@@ -736,7 +772,7 @@ try_view(SxViewRun *run, SxBatchInput *in, SxViewOutcome *outcome, volatile bool
 		{
 			open_view(run, in);
 			run->closed_before_us = windows_closed(run, run->watermark_us);
-			if (!in->last)
+			if (!in->last || (in->nbatches > 1 && in->batches[0]->folded))
 				(void) sx_result_gather(run->result);
 		}
 		check_current(run, in);

@@ -117,45 +117,70 @@ sx_control_slot(Oid dbid, int index)
 /* A slot's number and generation in one Datum. */
 #define SLOT_ARG(i, generation) Int64GetDatum(((int64) (generation) << 32) | (uint32) (i))
 
-static bool
-start_process(Oid dbid, int index)
+/* A process in a slot of its own, which *slot and *generation tell; NULL: none. */
+static BackgroundWorkerHandle *
+register_process(Oid dbid, int index, BackgroundWorker *bgw, SxSlot **slot, uint32 *generation)
 {
-	BackgroundWorker bgw = {0};
 	BackgroundWorkerHandle *handle;
-	SxSlot	   *slot = NULL;
-	BgwHandleStatus status;
-	uint32		generation;
-	pid_t		pid;
 	int			i;
 
+	*slot = NULL;
 	LWLockAcquire(sx_control->lock, LW_EXCLUSIVE);
 	for (i = 0; i < sx_control->nslots; i++)
 	{
 		if (!sx_control->slots[i].used)
 		{
-			slot = &sx_control->slots[i];
+			*slot = &sx_control->slots[i];
 			break;
 		}
 	}
-	if (slot == NULL)
+	if (*slot == NULL)
 	{
 		LWLockRelease(sx_control->lock);
-		return false;
+		return NULL;
 	}
-	generation = ++slot->generation;
-	slot->used = true;
-	slot->dbid = dbid;
-	slot->index = index;
-	slot->pid = 0;
-	slot->procno = -1;
+	*generation = ++(*slot)->generation;
+	(*slot)->used = true;
+	(*slot)->dbid = dbid;
+	(*slot)->index = index;
+	(*slot)->pid = 0;
+	(*slot)->procno = -1;
 	LWLockRelease(sx_control->lock);
 
-	bgw.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-	bgw.bgw_start_time = BgWorkerStart_RecoveryFinished;
-	bgw.bgw_restart_time = BGW_NEVER_RESTART;
-	bgw.bgw_notify_pid = MyProcPid;
-	bgw.bgw_main_arg = SLOT_ARG(i, generation);
-	strlcpy(bgw.bgw_library_name, "streamx", BGW_MAXLEN);
+	bgw->bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+	bgw->bgw_start_time = BgWorkerStart_RecoveryFinished;
+	bgw->bgw_restart_time = BGW_NEVER_RESTART;
+	bgw->bgw_notify_pid = MyProcPid;
+	bgw->bgw_main_arg = SLOT_ARG(i, *generation);
+	strlcpy(bgw->bgw_library_name, "streamx", BGW_MAXLEN);
+	if (RegisterDynamicBackgroundWorker(bgw, &handle))
+		return handle;
+	LWLockAcquire(sx_control->lock, LW_EXCLUSIVE);
+	(*slot)->used = false;
+	LWLockRelease(sx_control->lock);
+	return NULL;
+}
+
+/* It may have come and gone already, and have given its slot back. */
+static void
+release_unstarted(SxSlot *slot, uint32 generation)
+{
+	LWLockAcquire(sx_control->lock, LW_EXCLUSIVE);
+	if (slot->used && slot->generation == generation && slot->pid == 0)
+		slot->used = false;
+	LWLockRelease(sx_control->lock);
+}
+
+static bool
+start_process(Oid dbid, int index)
+{
+	BackgroundWorker bgw = {0};
+	BackgroundWorkerHandle *handle;
+	SxSlot	   *slot;
+	BgwHandleStatus status;
+	uint32		generation;
+	pid_t		pid;
+
 	if (index == SX_SCHEDULER)
 	{
 		strlcpy(bgw.bgw_function_name, "sx_scheduler_main", BGW_MAXLEN);
@@ -168,23 +193,35 @@ start_process(Oid dbid, int index)
 		snprintf(bgw.bgw_name, BGW_MAXLEN, "streamx worker %d for database %u", index, dbid);
 		strlcpy(bgw.bgw_type, "streamx worker", BGW_MAXLEN);
 	}
-	if (RegisterDynamicBackgroundWorker(&bgw, &handle))
-	{
-		status = WaitForBackgroundWorkerStartup(handle, &pid);
-		if (status == BGWH_STARTED)
-			return true;
+	handle = register_process(dbid, index, &bgw, &slot, &generation);
+	if (handle == NULL)
+		return false;
+	status = WaitForBackgroundWorkerStartup(handle, &pid);
+	if (status == BGWH_STARTED)
+		return true;
+	release_unstarted(slot, generation);
+	return status == BGWH_STOPPED;
+}
 
-		/* it may have come and gone already, and have given its slot back */
-		LWLockAcquire(sx_control->lock, LW_EXCLUSIVE);
-		if (slot->used && slot->generation == generation && slot->pid == 0)
-			slot->used = false;
-		LWLockRelease(sx_control->lock);
-		return status == BGWH_STOPPED;
-	}
-	LWLockAcquire(sx_control->lock, LW_EXCLUSIVE);
-	slot->used = false;
-	LWLockRelease(sx_control->lock);
-	return false;
+BackgroundWorkerHandle *
+sx_control_start_fold(dsm_handle segment, int number)
+{
+	BackgroundWorker bgw = {0};
+	BackgroundWorkerHandle *handle;
+	SxSlot	   *slot;
+	uint32		generation;
+	pid_t		pid;
+
+	StaticAssertStmt(sizeof(dsm_handle) <= BGW_EXTRALEN, "no room for a segment's handle");
+	memcpy(bgw.bgw_extra, &segment, sizeof(segment));
+	strlcpy(bgw.bgw_function_name, "sx_fold_main", BGW_MAXLEN);
+	snprintf(bgw.bgw_name, BGW_MAXLEN, "streamx fold process %d for database %u", number, MyDatabaseId);
+	strlcpy(bgw.bgw_type, "streamx fold process", BGW_MAXLEN);
+	handle = register_process(MyDatabaseId, SX_FOLD_PROCESS, &bgw, &slot, &generation);
+	if (handle == NULL || WaitForBackgroundWorkerStartup(handle, &pid) == BGWH_STARTED)
+		return handle;
+	release_unstarted(slot, generation);
+	return NULL;
 }
 
 bool

@@ -10,16 +10,18 @@
 
 #include "datatype/timestamp.h"
 #include "postmaster/bgworker.h"
+#include "storage/dsm.h"
 #include "storage/lwlock.h"
 
 #define SX_SCHEDULER	(-1)	/* slot->index of a scheduler */
+#define SX_FOLD_PROCESS	(-2)	/* of all fold processes */
 
 typedef struct SxSlot
 {
 	bool		used;
 	Oid			dbid;
-	int			index;			/* worker's number in its database, or
-								 * SX_SCHEDULER */
+	int			index;			/* worker's number in its database, or one of
+								 * the above */
 	int			pid;			/* 0: not running yet */
 	int			procno;
 	uint32		generation;
@@ -60,6 +62,12 @@ extern SxSlot *sx_control_slot(Oid dbid, int index);
  */
 extern bool sx_control_start(Oid dbid, int index);
 
+/*
+ * Start a fold process of this worker, which attaches to the segment; its
+ * number is for the title.  NULL: there is none to be had now.
+ */
+extern BackgroundWorkerHandle *sx_control_start_fold(dsm_handle segment, int number);
+
 /* In the new process: fill the slot in; it is given back at exit. */
 extern SxSlot *sx_control_attach(Datum arg);
 
@@ -71,8 +79,12 @@ extern void sx_control_set_latch(int procno);
  */
 extern void sx_control_session(const char *lock_timeout);
 
+/* The same and what else a process that runs views' plans needs. */
+extern void sx_worker_session(void);
+
 extern PGDLLEXPORT void sx_launcher_main(Datum arg);
 extern PGDLLEXPORT void sx_scheduler_main(Datum arg);
 extern PGDLLEXPORT void sx_worker_main(Datum arg);
+extern PGDLLEXPORT void sx_fold_main(Datum arg);
 
 #endif							/* SX_WORKER_CONTROL_H */

@@ -11,6 +11,9 @@
  * With option decode_threads, what a poll brings under backlog is decoded by
  * several threads at once (decode_pool.c), of which the reader's is one.
  *
+ * Where fold processes read the stream instead (fold.h), nothing of it is read
+ * here, and what they send is taken in the same way.
+ *
  *		main thread: open -> seek (starts thread) -> take ... give_back
  *					 -> seek (stops, restarts) ... -> close (stops)
  *-------------------------------------------------------------------------
@@ -71,6 +74,9 @@ struct SxReader
 	int			nfree;
 	bool		oom;
 
+	List	   *fold_views;		/* Oids; NIL: not to be folded elsewhere */
+	SxFold	   *fold;			/* reads in place of all this; NULL: not */
+
 	SxMessage  *msgs;			/* the poller's */
 	bool		exhausted;		/* not threaded: nothing was left */
 };
@@ -110,6 +116,11 @@ get_batch(SxReader *r)
 static void
 free_batch(SxReader *r, SxBatch *batch)
 {
+	if (batch->folded)
+	{
+		sx_fold_give_back(batch);
+		return;
+	}
 	pthread_mutex_lock(&r->mutex);
 	if (r->nfree < FREE_BATCHES)
 	{
@@ -318,6 +329,9 @@ stop_thread(SxReader *r)
 {
 	SxBatch    *list;
 
+	if (r->fold)
+		sx_fold_stop(r->fold);
+	r->fold = NULL;
 	if (r->running)
 	{
 		pthread_mutex_lock(&r->mutex);
@@ -426,8 +440,38 @@ sx_reader_seek(SxReader *r, const SxPosition *positions, int npositions,
 {
 	stop_thread(r);
 	r->source->ops->seek(r->source, positions, npositions, start);
-	if (r->threaded)
+	if (r->fold_views)
+		r->fold = sx_fold_start(r->stream, r->fold_views, positions, npositions);
+	if (r->threaded && r->fold == NULL)
 		start_thread(r);
+}
+
+void
+sx_reader_share(SxReader *r, int index, int count)
+{
+	r->source->ops->share(r->source, index, count);
+}
+
+void
+sx_reader_fold(SxReader *r, List *views)
+{
+	MemoryContext old = MemoryContextSwitchTo(GetMemoryChunkContext(r));
+
+	list_free(r->fold_views);
+	r->fold_views = list_copy(views);
+	MemoryContextSwitchTo(old);
+}
+
+SxFold *
+sx_reader_folding(const SxReader *r)
+{
+	return r->fold;
+}
+
+bool
+sx_reader_fold_refused(const SxReader *r)
+{
+	return r->fold_views != NIL && r->fold == NULL;
 }
 
 void
@@ -466,6 +510,8 @@ sx_reader_waiting_rows(SxReader *r, int64 *since_ms, bool *full)
 {
 	int64		rows;
 
+	if (r->fold)
+		return sx_fold_waiting_rows(r->fold, since_ms, full);
 	pthread_mutex_lock(&r->mutex);
 	rows = r->queued_rows;
 	*since_ms = r->head ? r->since : 0;
@@ -561,6 +607,11 @@ sx_reader_take(SxReader *r, int64 max_rows, int64 max_bytes, SxBatch **list)
 		take_direct(r, max_rows, max_bytes, list);
 		return;
 	}
+	if (r->fold)
+	{
+		sx_fold_take(r->fold, max_rows, max_bytes, list);
+		return;
+	}
 
 	pthread_mutex_lock(&r->mutex);
 	for (b = r->head; b; b = b->next)
@@ -608,7 +659,10 @@ sx_reader_failure(SxReader *r)
 void
 sx_reader_status(SxReader *r, SxSourceStatus *status)
 {
-	r->source->ops->status(r->source, status);
+	if (r->fold)
+		sx_fold_status(r->fold, status);
+	else
+		r->source->ops->status(r->source, status);
 }
 
 int

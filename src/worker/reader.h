@@ -14,6 +14,7 @@
 
 #include "catalog/stream.h"
 #include "source/source.h"
+#include "worker/fold.h"
 
 typedef struct SxReader SxReader;
 
@@ -30,6 +31,19 @@ extern SxReader *sx_reader_open(const SxStream *stream, int ready_fd);
  */
 extern void sx_reader_seek(SxReader *reader, const SxPosition *positions,
 						   int npositions, const char *start);
+
+/* Before a seek: read a share of the partitions only, see source.h. */
+extern void sx_reader_share(SxReader *reader, int index, int count);
+
+/*
+ * From the next seek on fold processes read it (fold.h), for these views, and
+ * the batches taken are what they have folded; NIL: this process does.
+ */
+extern void sx_reader_fold(SxReader *reader, List *views);
+
+/* NULL: it is read in this process; refused: as there are no others. */
+extern SxFold *sx_reader_folding(const SxReader *reader);
+extern bool sx_reader_fold_refused(const SxReader *reader);
 
 /* Of a native stream, after a seek: no further than this; NULL: no bound. */
 extern void sx_reader_bound(SxReader *reader, const char *snapshot);

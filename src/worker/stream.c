@@ -193,12 +193,21 @@ sx_view_member(const SxViewRun *run, const SxTask *task)
 	return find_member(run, task->stream->relid);
 }
 
+/* What fold processes have sent is not for these views, as they are now. */
+static void
+views_changed(SxTask *task)
+{
+	if (task->reader && sx_reader_folding(task->reader))
+		task->seek = true;
+}
+
 static void
 leave_task(SxTask *task, SxViewRun *run)
 {
 	sx_refill_leave(task, run);
 	task->views = list_delete_ptr(task->views, run);
 	sx_view_member(run, task)->task = NULL;
+	views_changed(task);
 }
 
 void
@@ -271,6 +280,7 @@ sx_task_join(SxTask *to, SxTask *from)
 		to->views = lappend(to->views, run);
 		sx_view_member(run, to)->task = to;
 	}
+	views_changed(to);
 	MemoryContextSwitchTo(old);
 	from->views = NIL;
 	close_task(from);
@@ -429,6 +439,7 @@ add_view(SxStreamRun *stream, SxViewRun *run, int ready_fd)
 	task->views = lappend(task->views, run);
 	MemoryContextSwitchTo(old);
 	member->task = task;
+	views_changed(task);
 }
 
 void
@@ -476,6 +487,7 @@ sx_view_prepare(SxViewRun *run)
 	MemoryContextSwitchTo(old);
 	MemoryContextSetParent(cxt, run->cxt);
 	run->shape = shape;
+	run->apart = sx_plan_not_apart(run->view, shape) == NULL;
 	run->plan_small = small;
 	run->plan_big = big;
 	run->result = result;

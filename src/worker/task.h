@@ -78,6 +78,7 @@ typedef struct SxViewRun
 	SxResult   *result;
 	List	   *pairs;			/* SxPairs: where it joins streams */
 	bool		stale;			/* something it depends on has changed */
+	bool		apart;			/* fold processes can run its plan */
 	int			failures;		/* in a row, of the kind that may pass */
 	int			retries;		/* in a row */
 	int64		retry_ms;		/* not to be tried before (monotonic) */
@@ -133,6 +134,7 @@ typedef struct SxTask
 	bool		rounds;			/* the batch at hand may have, or has, several */
 	int			careful;		/* so many batches may not */
 	int			next_careful;	/* as many as after the last error */
+	int64		fold_after_ms;	/* no fold processes are asked for before */
 
 	/* how far behind, see report.c */
 	int64		lag_rows;		/* -1: unknown */

@@ -55,6 +55,16 @@ activity_of(SxTask *task, int32 partition)
 	return &task->activity[i];
 }
 
+static void
+partition_active(SxTask *task, int32 partition, int64 now)
+{
+	SxActivity *a = activity_of(task, partition);
+
+	a->last_ms = now;
+	a->idle = false;
+	task->silent_ms = 0;
+}
+
 void
 sx_watermark_active(SxTask *task, const SxBatch *list)
 {
@@ -65,17 +75,17 @@ sx_watermark_active(SxTask *task, const SxBatch *list)
 		int32		last = -1;
 		int			i;
 
+		for (i = 0; list->folded && i < list->npositions; i++)
+		{
+			if (list->folded->came[i])
+				partition_active(task, list->positions[i].partition, now);
+		}
 		for (i = 0; i < list->nrows; i++)
 		{
-			SxActivity *a;
-
 			if (list->partition[i] == last)
 				continue;
 			last = list->partition[i];
-			a = activity_of(task, last);
-			a->last_ms = now;
-			a->idle = false;
-			task->silent_ms = 0;
+			partition_active(task, last, now);
 		}
 	}
 }

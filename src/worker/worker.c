@@ -137,7 +137,11 @@ task_due(SxTask *task, int64 now)
 		bool		full;
 		int64		rows = sx_reader_waiting_rows(task->reader, &since, &full);
 		int64		gather;
+		const char *error;
 
+		if (sx_reader_folding(task->reader) &&
+			sx_fold_state(sx_reader_folding(task->reader), &error) != SX_FOLD_WORKS)
+			return 0;
 		if (sx_reader_failure(task->reader))
 		{
 			task->seek = true;
@@ -275,8 +279,8 @@ pause_after_sync(int64 took_ms)
 }
 
 /* What a worker's session is like, whatever the configuration says. */
-static void
-session_settings(void)
+void
+sx_worker_session(void)
 {
 	static const char *const settings[][2] = {
 		{"synchronous_commit", "off"},	/* what a crash takes back is read
@@ -314,7 +318,7 @@ sx_worker_main(Datum arg)
 	slot = sx_control_attach(arg);
 	BackgroundWorkerInitializeConnectionByOid(slot->dbid, InvalidOid, 0);
 	sx_crash_attach((int) (slot - sx_control->slots));
-	session_settings();
+	sx_worker_session();
 
 	ready_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (ready_fd < 0)
@@ -341,7 +345,7 @@ sx_worker_main(Datum arg)
 		{
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
-			session_settings();
+			sx_worker_session();
 		}
 
 		note_busy(0);
