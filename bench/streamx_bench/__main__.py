@@ -21,6 +21,8 @@ EPILOG = """workloads:
   five          five views on one stream, against one of them
   many          --views views on one stream, over a tenth of the events
   two           two streams of half the events, pinned to one processor and on all
+  apart         five's views by two fold processes (parallelism), pinned to one processor and on
+                all, against the worker alone
   native-copy   COPY into a native stream from --sessions sessions, against a plain table
   native-insert INSERT of --rows-per-insert rows a transaction, a tenth of the events
   nexmark       each query of test/nexmark/ over --nexmark-events events; nexmark-q5: one of them
@@ -97,6 +99,7 @@ def cases(args):
         "five": [("five", catch_up.five)],
         "many": each("many", catch_up.many, args.views),
         "two": [("two", catch_up.two_streams)],
+        "apart": [("apart", catch_up.apart)],
         "native-copy": [("native-copy %d" % n, lambda data, n=n: native.native(data, "copy", n))
                         for n in args.sessions],
         "native-insert": [("native-insert %d" % n, lambda data, n=n: native.native(data, "insert", n))

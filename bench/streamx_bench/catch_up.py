@@ -246,6 +246,37 @@ def many(data, count):
     return {**result, "views": count, **beside(data, topic, result, "decode"), "exact": wrong == 0}
 
 
+def apart(data):
+    """Five views on one stream: by the worker alone, by fold processes on one
+    processor, by these on all."""
+    events = data.args.events
+    topic = data.topic(events)
+    facts = data.table(events)
+    everywhere = os.sched_getaffinity(0)
+    views = [("v%d" % i, query.format(stream="events")) for i, query in enumerate(FIVE)]
+    outcomes = []
+    exact = True
+    for processes, cpus in ((1, everywhere), (2, {min(everywhere)}), (2, everywhere)):
+        pin(cpus)
+        data.stream("events", topic, more=["parallelism=%d" % processes])
+        outcomes.append(catch_up(data, views, events))
+        exact = exact and all(
+            differences("TABLE v%d" % i, query.format(stream=facts)) == 0 for i, query in enumerate(FIVE))
+        drop(views)
+    pin(everywhere)
+    alone, one, result = outcomes
+    return {
+        **result,
+        "processors": len(everywhere),
+        "one_processor_events_per_s": one["events_per_s"],
+        "scaling": round(one["seconds"] / result["seconds"], 2),
+        "alone_events_per_s": alone["events_per_s"],
+        "alone_cpu_s": alone["cpu_s_postgres"],
+        "times_alone": round(alone["seconds"] / result["seconds"], 2),
+        "exact": exact,
+    }
+
+
 def two_streams(data):
     """Two streams, each half of the events and a worker of its own: on one
     processor, then on all."""

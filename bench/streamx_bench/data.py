@@ -65,13 +65,13 @@ class Data:
             program("ceiling", "consume", "--brokers", BROKER, "--topic", name)
         return self.topics[key]
 
-    def stream(self, name, topic, watermark=None):
+    def stream(self, name, topic, watermark=None, more=()):
         """A stream of ad events over the topic; replaces one of that name."""
         args = self.args
         if watermark is None:
             # later than anything comes: no window closes before its last event
             watermark = "%d milliseconds" % (args.disorder + 5000)
-        options = "".join(", %s '%s'" % tuple(option.split("=", 1)) for option in args.stream_option)
+        options = "".join(", %s '%s'" % tuple(option.split("=", 1)) for option in (*args.stream_option, *more))
         if args.format == "csv":
             columns = ", ".join(COLUMNS).format(path="") + ", ip text"
         else:

@@ -50,6 +50,9 @@ def lines(result):
     if "scaling" in r:
         yield ("pinned to one processor: {one_processor_events_per_s:,} events/s   {processors} processors: "
                "{scaling} times that".format(**r))
+    if "times_alone" in r:
+        yield ("by the worker alone: {alone_events_per_s:,} events/s, {alone_cpu_s} CPU s   "
+               "by fold processes {times_alone} times that".format(**r))
     if "latency_p50_ms" in r:
         yield "visible after p50 {latency_p50_ms} ms   p99 {latency_p99_ms} ms   max {latency_max_ms} ms".format(**r)
     if "streams" in r:

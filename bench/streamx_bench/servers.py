@@ -1,6 +1,7 @@
 """What runs: SQL through psql, bench's programs, and what they all use."""
 
 import os
+import re
 import subprocess
 import threading
 import time
@@ -109,8 +110,8 @@ def command_line(pid):
 
 
 def workers():
-    """Process ids of streamx's workers."""
-    return [pid for pid, _ in children(POSTMASTER) if "streamx worker" in command_line(pid)]
+    """Process ids of streamx's workers and their fold processes."""
+    return [pid for pid, _ in children(POSTMASTER) if re.search("streamx (worker|fold)", command_line(pid))]
 
 
 def pin(cpus):
