@@ -153,7 +153,7 @@ make_segment(SxFold *fold, int i, List *views, const SxPosition *positions, int 
 	oids = shm_toc_allocate(toc, sizeof(Oid) * list_length(views));
 	shm_toc_insert(toc, SX_FOLD_KEY_VIEWS, oids);
 	foreach(lc, views)
-		*oids++ = lfirst_oid(lc);
+		* oids++ = lfirst_oid(lc);
 
 	copy = shm_toc_allocate(toc, sizeof(SxPosition) * npositions);
 	memcpy(copy, positions, sizeof(SxPosition) * npositions);

@@ -56,8 +56,10 @@
 #include "worker/reader.h"
 #include "worker/task.h"
 
-#define CHUNK_ROWS		65536	/* folded together: the more, the less is merged */
-#define BUSY_ROWS		8192	/* a chunk as big as that: wait for the next to fill */
+#define CHUNK_ROWS		65536	/* folded together: the more, the less is
+								 * merged */
+#define BUSY_ROWS		8192	/* a chunk as big as that: wait for the next
+								 * to fill */
 #define GATHER_MS		50		/* so long */
 #define STATUS_MS		500		/* between two reports, if all is well */
 #define MAX_KEPT		(128 * 1024 * 1024) /* bytes of rows that were sent */
