@@ -9,7 +9,7 @@
  *
  * When the window is among the partition columns, a partition whose window
  * has closed never changes again: its hidden rows go, those of the result
- * stay.
+ * stay.  One that cannot be derived then is given up, see shed.c.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -147,6 +147,17 @@ begin_changes(SxDerived *v)
 	MemoryContextSwitchTo(old);
 }
 
+/* What follows is of another part of the batch, or not this one's at all. */
+static void
+end_changes(SxDerived *v)
+{
+	if (v->gathering || v->changes_cxt)
+		return;
+	v->changed = false;
+	v->touched = NULL;
+	v->values = NULL;
+}
+
 static void
 touch(SxGroups *groups, const SxKeyOps *ops, int n, const Datum *values,
 	  const bool *nulls)
@@ -169,6 +180,9 @@ core_changed(SxWatch *watch, TupleTableSlot *row)
 	int			use;
 	int			i;
 
+	/* it is open besides, somebody else writes */
+	if (v->touched == NULL)
+		return;
 	v->changed = true;
 	if (d->window && v->r->next_end_us != PG_INT64_MIN)
 	{
@@ -631,8 +645,14 @@ sx_result_derive_joined(SxResult *r, int core, PlannedStmt *plan, const SxScanIn
 int64
 sx_result_derive_end(SxResult *r)
 {
+	int64		written;
+
 	SX_STOP("before_derive", r->view->name);
-	return r->derived->gathering ? 0 : derive(r->derived, r->view->final);
+	if (r->derived->gathering)
+		return 0;
+	written = derive(r->derived, r->view->final);
+	end_changes(r->derived);
+	return written;
 }
 
 /* ---- several rounds, see gather.c ---- */
@@ -728,6 +748,135 @@ sx_derived_can_close(const SxResult *r, int64 closed_us)
 	return false;
 }
 
+/* ---- partitions that fail as their window closes, see shed.c ---- */
+
+typedef struct Attempt
+{
+	SxRows		new;
+	bool		write_each;		/* the query is through, and nothing is there */
+	int64		row;			/* of them */
+	int64		written;
+} Attempt;
+
+/* As derive() does, for the one partition that is touched. */
+static void
+derive_partition(SxResult *r, void *arg)
+{
+	SxDerived  *v = r->derived;
+	Attempt    *a = arg;
+	SxDeriveScope scope = v->nulls ? SX_DERIVE_PARTS_OR_NULL : SX_DERIVE_PARTS;
+	ParamListInfo params = touched_params(v);
+	const DerivePlans *plans = plans_for(v, scope, params);
+	SxDifferenceScope changes;
+	MemoryContext cxt = MemoryContextSwitchTo(GetMemoryChunkContext(a));
+	SxRows		old;
+
+	run_plan(plans->derive, params, &a->new);
+	MemoryContextSwitchTo(cxt);
+	scope_of(v, &changes);
+	run_plan(plans->rows, params, &old);
+	a->write_each = old.nrows == 0;
+	sx_difference_check_keys(&changes, &a->new);
+	UpdateActiveSnapshotCommandId();
+	a->written = sx_difference_write(&changes, &old, &a->new);
+}
+
+static void
+write_row(SxResult *r, void *arg)
+{
+	Attempt    *a = arg;
+	SxRows		old = {0};
+	SxRows		new = a->new;
+	SxDifferenceScope changes;
+
+	new.values += a->row * new.ncols;
+	new.nulls += a->row * new.ncols;
+	new.nrows = 1;
+	scope_of(r->derived, &changes);
+	sx_difference_check_keys(&changes, &new);
+	UpdateActiveSnapshotCommandId();
+	a->written += sx_difference_write(&changes, &old, &new);
+}
+
+/* Only this partition has changed. */
+static void
+touch_one(SxDerived *v, const SxGroup *g)
+{
+	int			i;
+
+	v->nulls = false;
+	v->touched = sx_groups_create(v->partops, v->d->nparts, NULL, 0);
+	touch(v->touched, v->partops, v->d->nparts, g->keys, g->key_nulls);
+	for (i = 0; i < v->d->nparts; i++)
+	{
+		v->values[i] = sx_groups_create(&v->partops[i], 1, NULL, 0);
+		if (g->key_nulls[i])
+			v->nulls = true;
+		else
+			touch(v->values[i], &v->partops[i], 1, &g->keys[i], &g->key_nulls[i]);
+	}
+}
+
+static int64
+derive_or_give_up(SxDerived *v, const SxGroup *g)
+{
+	SxResult   *r = v->r;
+	Attempt    *a = palloc0(sizeof(Attempt));
+	ErrorData  *edata;
+
+	touch_one(v, g);
+	edata = sx_result_attempt(r, derive_partition, a);
+	if (edata == NULL)
+		return a->written;
+	a->written = 0;
+	if (!a->write_each)
+	{
+		sx_result_give_up(r, v->d->parts, v->d->nparts, g->keys, g->key_nulls, edata);
+		return 0;
+	}
+	for (a->row = 0; a->row < a->new.nrows; a->row++)
+	{
+		edata = sx_result_attempt(r, write_row, a);
+		if (edata)
+			sx_result_give_up(r, NULL, a->new.ncols, a->new.values + a->row * a->new.ncols,
+							  a->new.nulls + a->row * a->new.ncols, edata);
+	}
+	return a->written;
+}
+
+/* What is touched, partition by partition. */
+static int64
+derive_each(SxDerived *v)
+{
+	const SxGroups *all = v->touched;
+	MemoryContext cxt;
+	MemoryContext old;
+	int64		written = 0;
+	uint64		b;
+
+	LockRelationOid(v->r->view->relid, RowExclusiveLock);
+	cxt = AllocSetContextCreate(CurrentMemoryContext, "streamx partition of a derived view",
+								ALLOCSET_DEFAULT_SIZES);
+	CommandCounterIncrement();
+	UpdateActiveSnapshotCommandId();
+	old = MemoryContextSwitchTo(cxt);
+	for (b = 0; b < all->nbuckets; b++)
+	{
+		const SxGroup *g;
+
+		for (g = all->buckets[b]; g; g = g->next)
+		{
+			CHECK_FOR_INTERRUPTS();
+			written += derive_or_give_up(v, g);
+			MemoryContextReset(cxt);
+		}
+	}
+	MemoryContextSwitchTo(old);
+	MemoryContextDelete(cxt);
+	begin_changes(v);
+	return written;
+}
+
 /* A core's hidden rows whose window has closed: touched, and where they are. */
 static ItemPointerData *
 closed_rows(SxDerived *v, CoreRun *core, int64 closed_us, int64 *next, int64 *n)
@@ -808,7 +957,7 @@ sx_derived_close(SxResult *r, int64 closed_us)
 	for (i = 0; i < v->d->nkept; i++)
 		tids[i] = closed_rows(v, &v->cores[i], closed_us, &next, &ntids[i]);
 	if (r->view->final || r->view->final_column)
-		written = derive(v, false);
+		written = r->shed == SX_SHED_NOTHING ? derive(v, false) : derive_each(v);
 	for (i = 0; i < v->d->nkept; i++)
 	{
 		SxWriter   *w;
@@ -820,6 +969,7 @@ sx_derived_close(SxResult *r, int64 closed_us)
 			sx_writer_delete(w, &tids[i][k]);
 		sx_writer_end(w);
 	}
+	end_changes(v);
 	r->next_end_us = next;
 	return written;
 }
@@ -841,6 +991,7 @@ int64
 sx_derived_leave(SxResult *r)
 {
 	SxDerived  *v = r->derived;
+	int64		written;
 	int			i;
 
 	begin_changes(v);
@@ -851,7 +1002,9 @@ sx_derived_leave(SxResult *r)
 		if (sx_result_leaves_at(core) <= GetCurrentTransactionStartTimestamp())
 			(void) sx_result_leave(core);
 	}
-	return derive(v, false);
+	written = derive(v, false);
+	end_changes(v);
+	return written;
 }
 
 /* ---- one view ---- */
@@ -973,6 +1126,7 @@ sx_derived_forget(SxResult *r)
 	int			i;
 
 	end_gathering(r->derived);
+	end_changes(r->derived);
 	for (i = 0; i < r->derived->d->nkept; i++)
 		sx_result_forget(r->derived->cores[i].result);
 }
@@ -1008,12 +1162,14 @@ sx_derived_first_rows(SxResult *r)
 		sx_result_first_rows(v->cores[i].result);
 	if (!r->view->final)
 		(void) derive_all(v);
+	end_changes(v);
 }
 
 int64
 sx_derived_seed(SxResult *r)
 {
 	SxDerived  *v = r->derived;
+	int64		written;
 	int			i;
 
 	begin_changes(v);
@@ -1027,7 +1183,9 @@ sx_derived_seed(SxResult *r)
 		UpdateActiveSnapshotCommandId();
 		(void) sx_result_seed(core);
 	}
-	return r->view->final ? 0 : derive_all(v);
+	written = r->view->final ? 0 : derive_all(v);
+	end_changes(v);
+	return written;
 }
 
 int64

@@ -184,6 +184,20 @@ extern int	sx_result_store_row(SxResult *result, SxWriter *writer,
 extern int	sx_result_store_or_shed(SxResult *result, SxGroup *group,
 									const Datum *values, const bool *nulls);
 
+/*
+ * Work in a subtransaction; the error if it fails for the row's sake, others
+ * are raised again.
+ */
+extern ErrorData *sx_result_attempt(SxResult *result, void (*work) (SxResult *result, void *arg),
+									void *arg);
+
+/*
+ * A dead letter of the view, with these columns of the result; keys: NULL, the
+ * first ones.
+ */
+extern void sx_result_give_up(SxResult *result, const SxKey *keys, int nkeys,
+							  const Datum *values, const bool *nulls, const ErrorData *error);
+
 /* Leave out the groups of windows that are closed; returns how many. */
 extern int64 sx_result_drop_closed(SxResult *result, SxRows *rows, int64 closed_us);
 

@@ -10,6 +10,10 @@
  * Each row is written in a subtransaction, with a writer of its own, so that
  * triggers that fire after it count as well.  That is slow: it is done when
  * closing has failed, for all that closes with that batch.
+ *
+ * What is derived is given up by row where it is the table that does not take
+ * it, and by partition, with the values of the partition columns, where the
+ * query fails: of its rows none is known then.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -62,25 +66,25 @@ sx_result_nshed(const SxResult *r)
 	return r->nshed;
 }
 
-/* The grouping columns as a JSON object. */
+/* Columns of the result as a JSON object. */
 static text *
-keys_as_json(SxResult *r, const SxGroup *g)
+as_json(SxResult *r, const SxKey *keys, int nkeys, const Datum *values, const bool *nulls)
 {
 	Relation	rel = table_open(r->view->relid, AccessShareLock);
-	int			nkeys = r->shape->nkeys;
 	TupleDesc	desc = CreateTemplateTupleDesc(nkeys);
 	HeapTuple	tuple;
 	int			i;
 
 	for (i = 0; i < nkeys; i++)
-		TupleDescCopyEntry(desc, i + 1, RelationGetDescr(rel), r->shape->keys[i].resno);
+		TupleDescCopyEntry(desc, i + 1, RelationGetDescr(rel), keys ? keys[i].resno : i + 1);
 	table_close(rel, NoLock);
-	tuple = heap_form_tuple(BlessTupleDesc(desc), g->keys, g->key_nulls);
+	tuple = heap_form_tuple(BlessTupleDesc(desc), (Datum *) values, (bool *) nulls);
 	return DatumGetTextPP(DirectFunctionCall1(row_to_json, HeapTupleGetDatum(tuple)));
 }
 
-static void
-keep(SxResult *r, const SxGroup *g, const ErrorData *edata)
+void
+sx_result_give_up(SxResult *r, const SxKey *keys, int nkeys, const Datum *values,
+				  const bool *nulls, const ErrorData *edata)
 {
 	SxReject	reject = {.partition = SX_SHED_PARTITION};
 	text	   *json;
@@ -88,7 +92,7 @@ keep(SxResult *r, const SxGroup *g, const ErrorData *edata)
 	r->nshed++;
 	if (r->shed != SX_SHED_KEEP)
 		return;
-	json = keys_as_json(r, g);
+	json = as_json(r, keys, nkeys, values, nulls);
 	reject.payload = VARDATA_ANY(json);
 	reject.payload_len = VARSIZE_ANY_EXHDR(json);
 
@@ -101,15 +105,14 @@ keep(SxResult *r, const SxGroup *g, const ErrorData *edata)
 	(void) sx_result_dead_letter(linitial_oid(r->view->streams), r->view->relid, &reject);
 }
 
-int
-sx_result_store_or_shed(SxResult *r, SxGroup *g, const Datum *values, const bool *nulls)
+ErrorData *
+sx_result_attempt(SxResult *r, void (*work) (SxResult *r, void *arg), void *arg)
 {
 	MemoryContext old = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
 	MemoryContext cxt = AllocSetContextCreate(old, "streamx row of a window",
 											  ALLOCSET_DEFAULT_SIZES);
 	ErrorData  *volatile edata = NULL;
-	volatile int written = 0;
 	SxEmitMark	mark;
 
 	sx_result_emit_mark(r, &mark);
@@ -117,12 +120,7 @@ sx_result_store_or_shed(SxResult *r, SxGroup *g, const Datum *values, const bool
 	MemoryContextSwitchTo(cxt);
 	PG_TRY();
 	{
-		SxWriter   *writer = sx_result_writer(r);
-		SxKeyIndex *index = sx_key_index_begin(writer, r->shape, r->keyops);
-
-		written = sx_result_store_row(r, writer, index, g, values, nulls);
-		sx_key_index_end(index);
-		sx_writer_end(writer);
+		work(r, arg);
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
@@ -141,9 +139,39 @@ sx_result_store_or_shed(SxResult *r, SxGroup *g, const Datum *values, const bool
 		if (!sx_result_is_row_error(edata->sqlerrcode))
 			ReThrowError(edata);
 		sx_result_emit_rollback(r, &mark);
-		keep(r, g, edata);
-		FreeErrorData(edata);
-		return 0;
 	}
-	return written;
+	return edata;
+}
+
+typedef struct Store
+{
+	SxGroup    *g;
+	const Datum *values;
+	const bool *nulls;
+	int			written;
+} Store;
+
+static void
+store(SxResult *r, void *arg)
+{
+	Store	   *s = arg;
+	SxWriter   *writer = sx_result_writer(r);
+	SxKeyIndex *index = sx_key_index_begin(writer, r->shape, r->keyops);
+
+	s->written = sx_result_store_row(r, writer, index, s->g, s->values, s->nulls);
+	sx_key_index_end(index);
+	sx_writer_end(writer);
+}
+
+int
+sx_result_store_or_shed(SxResult *r, SxGroup *g, const Datum *values, const bool *nulls)
+{
+	Store		s = {.g = g,.values = values,.nulls = nulls};
+	ErrorData  *edata = sx_result_attempt(r, store, &s);
+
+	if (edata == NULL)
+		return s.written;
+	sx_result_give_up(r, r->shape->keys, r->shape->nkeys, g->keys, g->key_nulls, edata);
+	FreeErrorData(edata);
+	return 0;
 }
