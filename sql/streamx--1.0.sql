@@ -233,6 +233,10 @@ RETURNS SETOF record
 AS 'MODULE_PATHNAME', 'streamx_stream_figures' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
 COMMENT ON FUNCTION streamx.stream_figures() IS 'what workers have told of their streams; see streamx.streams';
 
+CREATE FUNCTION streamx.stream_crashes(stream regclass) RETURNS text
+AS 'MODULE_PATHNAME', 'streamx_stream_crashes' LANGUAGE C VOLATILE STRICT PARALLEL SAFE;
+COMMENT ON FUNCTION streamx.stream_crashes(regclass) IS 'why it is not read any more: workers have crashed at it again and again; empty for those who may not read it; see streamx.streams';
+
 CREATE FUNCTION streamx.partition_figures(
   OUT stream regclass, OUT partition int, OUT next_offset bigint,
   OUT end_offset bigint, OUT watermark timestamptz, OUT idle boolean)
@@ -271,16 +275,18 @@ CREATE VIEW streamx.streams AS
 SELECT t.ftrelid::pg_catalog.regclass AS stream,
        coalesce(nullif(s.srvtype, ''), 'native') AS kind,
        CASE WHEN v.stream IS NULL THEN 'unread'
+            WHEN x.error IS NOT NULL THEN 'failed'
             WHEN v.active = 0 THEN 'idle'
             ELSE coalesce(f.state, 'starting') END AS state,
-       CASE WHEN v.active > 0 THEN f.error END AS error,
+       CASE WHEN x.error IS NOT NULL THEN nullif(x.error, '')
+            WHEN v.active > 0 THEN f.error END AS error,
        coalesce(f.workers, 0) AS workers,
        greatest(f.rows_in, v.rows_in, 0) AS rows_in,
        p.lag_rows,
        CASE WHEN p.lag_rows = 0 THEN interval '0'
             WHEN p.lag_rows > 0 THEN greatest(pg_catalog.clock_timestamp() - f.last_row, interval '0') END AS lag,
        p.watermark,
-       CASE WHEN v.active > 0 THEN f.sqlstate END AS sqlstate,
+       CASE WHEN x.error IS NOT NULL THEN '57P02' WHEN v.active > 0 THEN f.sqlstate END AS sqlstate,
        CASE WHEN v.active > 0 THEN f.lag_since END AS lag_growing_since,
        CASE WHEN v.active > 0 THEN f.lag_rate END AS lag_growth
 FROM pg_catalog.pg_foreign_table t
@@ -299,6 +305,7 @@ FROM pg_catalog.pg_foreign_table t
             JOIN streamx.continuous_views c ON c.view = r.view
             LEFT JOIN streamx.view_counters n ON n.view = r.view
        GROUP BY r.stream) v ON v.stream = t.ftrelid
+     LEFT JOIN LATERAL (SELECT streamx.stream_crashes(t.ftrelid) AS error) x ON v.stream IS NOT NULL
      LEFT JOIN (
        SELECT q.stream, sum(q.lag_rows)::bigint AS lag_rows,
               -- one that has seen no event time yet holds it back
@@ -526,6 +533,7 @@ WHERE v.state IN ('running', 'catching up') AND s.lag_rows = 0
 UNION ALL
 SELECT 'error', s.stream::text, format('the stream cannot be read: %s', coalesce(s.error, s.state)),
        CASE WHEN s.state = 'down' THEN format('See that its source is up and can be reached with the options of the stream and its server %s; reading goes on by itself.', f.srvname)
+            WHEN s.sqlstate = '57P02' THEN 'Mend the cause, then resume the views of the stream.'
             ELSE format('Mend the options of the stream or of its server %s; reading goes on by itself.', f.srvname) END
 FROM streamx.streams s JOIN pg_foreign_table t ON t.ftrelid = s.stream JOIN pg_foreign_server f ON f.oid = t.ftserver
 WHERE s.state IN ('down', 'failed')

@@ -139,7 +139,11 @@ stop(const char *name, const char *object, char *sqlstate)
 		return false;
 	snprintf(path, sizeof(path), STOP_DIR "/%s", name);
 	snprintf(reached, sizeof(reached), STOP_DIR "/%s.reached", name);
-	if (!armed(path, object ? object : "", action, sqlstate) || !claim(path, reached))
+	if (!armed(path, object ? object : "", action, sqlstate))
+		return false;
+	if (strcmp(action, "fault") == 0)
+		raise(SIGSEGV);
+	if (!claim(path, reached))
 		return false;
 
 	if (strcmp(action, "kill") == 0)
@@ -190,7 +194,8 @@ sx_stop_point(const char *name, const char *object)
 static void
 xact_callback(XactEvent event, void *arg)
 {
-	const char *who = MyBgworkerEntry ? MyBgworkerEntry->bgw_type : "session";
+	const char *who = MyBgworkerEntry ? MyBgworkerEntry->bgw_type :
+	MyBackendType == B_AUTOVAC_WORKER ? "autovacuum" : "session";
 
 	if (strncmp(who, "streamx ", 8) == 0)
 		who += 8;

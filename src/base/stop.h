@@ -15,6 +15,7 @@
  *		orphan	stays there until the postmaster has gone, then goes on
  *		kill	SIGKILL for itself
  *		error	raises an error, 53000 unless SQLSTATE says otherwise
+ *		fault	SIGSEGV, for each who gets there, until the file is removed
  *
  * SKIP: so often a process passes by before it acts.  OBJECT: only where the
  * point is reached for that stream or view ("-": any).  Who acts renames the

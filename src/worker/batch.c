@@ -475,7 +475,9 @@ batch_body(SxTask *task, SxBatch *volatile *list, List **leaving, TimestampTz *n
 			sx_senders_written(run->relid, run->outbox);
 		}
 	}
-	if (intake.nrows + intake.nrejects > 0 && !task->refill)
+
+	/* with several tasks this one may be past it, and another is not */
+	if (intake.nrows + intake.nrejects > 0 && list_length(stream->tasks) == 1)
 		sx_crash_passed(stream->relid, SX_STEP_BIT(SX_STEP_DECODING) | SX_STEP_BIT(SX_STEP_READING));
 	sx_follow_done(task, true);
 	sx_task_set_positions(task, intake.after, intake.nafter);

@@ -20,18 +20,22 @@
 #include "postgres.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 #include "common/file_perm.h"
 #include "libpq/pqsignal.h"
+#include "fmgr.h"
 #include "miscadmin.h"
 #include "port/pg_crc32c.h"
 #include "postmaster/interrupt.h"
 #include "storage/fd.h"
 #include "storage/ipc.h"
 #include "storage/lwlock.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/syscache.h"
@@ -39,6 +43,8 @@
 #include "stats/history.h"
 #include "worker/control.h"
 #include "worker/crash.h"
+
+PG_FUNCTION_INFO_V1(streamx_stream_crashes);
 
 #define MAX_SUSPECTS	64
 #define MAX_THREADS		16
@@ -53,6 +59,7 @@ typedef struct Mark
 	Oid			view;			/* or InvalidOid */
 	volatile int step;			/* SX_STEP_NONE: at nothing */
 	volatile bool fault;		/* a signal that only a fault raises */
+	volatile bool in_thread;	/* not the main one */
 	int32		partition;		/* of the first row */
 	int64		position;
 	int64		nrows;
@@ -95,6 +102,8 @@ static Memory *memory = NULL;
 static int	nmarks = 0;
 static Mark *mine = NULL;		/* a worker's */
 static bool loaded = false;
+static pthread_t main_thread;
+static const int fault_signals[] = {SIGSEGV, SIGBUS, SIGABRT, SIGILL};
 
 /* ---- the postmaster ---- */
 
@@ -230,7 +239,8 @@ blame(const Mark *mark, Oid relid, Oid stream, int step)
 
 /*
  * All children have gone: marks that are left are of those who crashed.  Where
- * the main thread was at a view, that is taken for the cause.
+ * the main thread was at a view, that is taken for the cause, unless it was
+ * another thread that failed.
  */
 static void
 count_crashes(void)
@@ -242,8 +252,14 @@ count_crashes(void)
 	for (i = 0; i < nmarks; i++)
 	{
 		Mark	   *mark = &memory->marks[i];
-		bool		at_view = mark->step != SX_STEP_NONE && OidIsValid(mark->view);
+		bool		at_view;
 
+		for (t = 0; mark->fault && mark->in_thread && t < MAX_THREADS; t++)
+		{
+			if (mark->decoding[t] != InvalidOid)
+				mark->step = SX_STEP_NONE;
+		}
+		at_view = mark->step != SX_STEP_NONE && OidIsValid(mark->view);
 		if (mark->step != SX_STEP_NONE)
 		{
 			blame(mark, at_view ? mark->view : mark->stream, mark->stream, mark->step);
@@ -328,6 +344,7 @@ static void
 fault(SIGNAL_ARGS)
 {
 	mine->fault = true;
+	mine->in_thread = !pthread_equal(pthread_self(), main_thread);
 	signal(postgres_signal_arg, SIG_DFL);
 	raise(postgres_signal_arg);
 }
@@ -335,7 +352,6 @@ fault(SIGNAL_ARGS)
 static void
 watch_faults(void)
 {
-	static const int signals[] = {SIGSEGV, SIGBUS, SIGABRT, SIGILL};
 	stack_t		stack = {.ss_size = FAULT_STACK};
 	struct sigaction action = {.sa_handler = fault,.sa_flags = SA_ONSTACK | SA_NODEFER};
 	int			i;
@@ -344,8 +360,19 @@ watch_faults(void)
 	if (sigaltstack(&stack, NULL) != 0)
 		return;
 	sigemptyset(&action.sa_mask);
-	for (i = 0; i < lengthof(signals); i++)
-		(void) sigaction(signals[i], &action, NULL);
+	main_thread = pthread_self();
+	for (i = 0; i < lengthof(fault_signals); i++)
+		(void) sigaction(fault_signals[i], &action, NULL);
+}
+
+void
+sx_crash_thread_signals(sigset_t *blocked)
+{
+	int			i;
+
+	sigfillset(blocked);
+	for (i = 0; i < lengthof(fault_signals); i++)
+		sigdelset(blocked, fault_signals[i]);
 }
 
 static void
@@ -456,15 +483,25 @@ describe(const Suspect *s)
 	}
 }
 
+static bool
+too_often(const Suspect *s)
+{
+	return s->faults >= SX_MAX_FAULTS || s->crashes >= SX_MAX_CRASHES;
+}
+
+static char *
+verdict_on(const Suspect *s)
+{
+	return psprintf("the worker process has crashed %d times in succession while it was %s",
+					s->crashes, describe(s));
+}
+
 char *
 sx_crash_verdict(Oid relid)
 {
 	Suspect    *s = find(MyDatabaseId, relid);
 
-	if (s == NULL || (s->faults < SX_MAX_FAULTS && s->crashes < SX_MAX_CRASHES))
-		return NULL;
-	return psprintf("the worker process has crashed %d times in succession while it was %s",
-					s->crashes, describe(s));
+	return s && too_often(s) ? verdict_on(s) : NULL;
 }
 
 void
@@ -493,6 +530,35 @@ sx_crash_retry(Oid relid)
 	s->crashes = Min(s->crashes, SX_MAX_CRASHES - 1);
 	save();
 	LWLockRelease(sx_control->lock);
+}
+
+static bool
+may_read(Oid relid)
+{
+	return pg_class_aclcheck(relid, GetUserId(), ACL_SELECT) == ACLCHECK_OK ||
+		pg_attribute_aclcheck_all(relid, GetUserId(), ACL_SELECT, ACLMASK_ANY) == ACLCHECK_OK;
+}
+
+/*
+ * streamx.stream_crashes(stream regclass) returns text: NULL, it is not given
+ * up; empty for those who may not read it.
+ */
+Datum
+streamx_stream_crashes(PG_FUNCTION_ARGS)
+{
+	Suspect    *s;
+	Suspect		copy = {0};
+
+	if (sx_control == NULL)
+		PG_RETURN_NULL();
+	LWLockAcquire(sx_control->lock, LW_SHARED);
+	s = find(MyDatabaseId, PG_GETARG_OID(0));
+	if (s)
+		copy = *s;
+	LWLockRelease(sx_control->lock);
+	if (!too_often(&copy))
+		PG_RETURN_NULL();
+	PG_RETURN_TEXT_P(cstring_to_text(may_read(copy.relid) ? verdict_on(&copy) : ""));
 }
 
 /* In a transaction. */

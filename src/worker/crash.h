@@ -14,6 +14,8 @@
 
 #include "postgres.h"
 
+#include <signal.h>
+
 /*
  * Crashes in succession after which a view is not tried again by itself: those
  * by a fault in the process, and any, as somebody else may have killed it.
@@ -56,6 +58,9 @@ extern void sx_crash_at_rows(int32 partition, int64 position, int64 nrows);
  */
 extern volatile Oid *sx_crash_thread_mark(void);
 extern void sx_crash_free_thread_mark(volatile Oid *mark);
+
+/* What a thread of ours blocks: all but what a fault raises. */
+extern void sx_crash_thread_signals(sigset_t *blocked);
 
 /* ---- who is suspected; of this database ---- */
 

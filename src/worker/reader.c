@@ -357,12 +357,12 @@ stop_thread(SxReader *r)
 static void
 start_thread(SxReader *r)
 {
-	sigset_t	all;
+	sigset_t	blocked;
 	sigset_t	before;
 	int			rc;
 
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
+	sx_crash_thread_signals(&blocked);
+	pthread_sigmask(SIG_SETMASK, &blocked, &before);
 	if (r->pool)
 		sx_decode_pool_start(r->pool);
 	rc = pthread_create(&r->thread, NULL, reader_main, r);

@@ -68,7 +68,7 @@ sub new
 
 =item $stops->arm(point, action, object, skip, sqlstate)
 
-action: wait, orphan, kill or error.  object: the stream or view at which it
+action: wait, orphan, kill, error or fault.  object: the stream or view at which it
 acts, any by default.  skip: how often a process passes by first.
 
 =cut
