@@ -104,9 +104,9 @@ system_or_bail('pg_dump', '-Fc', '-f', "$dir/paused", $node->connstr('postgres')
 $node->safe_psql('postgres', "SELECT streamx.resume('windows')");
 
 my $at = $next;
-foreach my $way ('whole', 'in sections', 'paused')
+foreach my $way ('whole', 'in sections', 'schema, then data', 'paused')
 {
-	my $dbname = $way =~ s/\W/_/gr;
+	my $dbname = $way =~ s/\W+/_/gr;
 	my $file = $way eq 'paused' ? 'paused' : 'dump';
 
 	$next = $at;
@@ -121,6 +121,13 @@ foreach my $way ('whole', 'in sections', 'paused')
 			$node->wait_until(q(SELECT count(*) > 0 FROM pg_stat_activity WHERE backend_type = 'streamx worker' AND datname = current_database()), 20, $dbname);
 			$node->wait_for_log(qr/has lost its (?:unique )?index/);
 		}
+	}
+	elsif ($way =~ /schema/)
+	{
+		system_or_bail('pg_restore', '--schema-only', '-d', $node->connstr($dbname), "$dir/$file");
+		$node->wait_until(q(SELECT count(*) > 0 FROM pg_stat_activity WHERE backend_type = 'streamx scheduler' AND datname = current_database()), 20, $dbname);
+		is($node->safe_psql($dbname, 'SELECT count(*) FROM streamx.views'), 0, "$way: tables alone are no views");
+		system_or_bail('pg_restore', '--data-only', '-d', $node->connstr($dbname), "$dir/$file");
 	}
 	else
 	{
@@ -145,6 +152,21 @@ foreach my $way ('whole', 'in sections', 'paused')
 	is(parts($dbname), 0, "$way: nothing is left of views that are dropped");
 	$node->safe_psql('postgres', "DROP DATABASE $dbname");
 }
+
+# ---- the schema alone: views are created anew
+
+$node->safe_psql('postgres', 'CREATE DATABASE anew');
+system_or_bail('pg_restore', '--schema-only', '-d', $node->connstr('anew'), "$dir/dump");
+$node->safe_psql('anew', "DROP TABLE $_ CASCADE") foreach @views;
+$node->safe_psql('anew', 'CREATE VIEW kept WITH (streamx.continuous) AS ' . query('kept', s => 's'));
+$node->safe_psql('anew', 'CREATE VIEW windows WITH (streamx.continuous) AS ' . query('windows', s => 's'));
+insert('anew');
+foreach my $view (qw(kept windows))
+{
+	$node->caught_up($view, 60, 'anew');
+	$node->same("TABLE $view", query($view, s => 'rows'), "$view, created anew", 'anew');
+}
+$node->safe_psql('postgres', 'DROP DATABASE anew');
 
 # ---- a copy by CREATE DATABASE, which takes all along
 
