@@ -49,6 +49,7 @@ sub sql
 
 # ---- the streams: Kafka, native, a socket on which lines come; all get the same kind of rows.
 # Of b, which several threads decode, many come at once: batches of several rounds.
+# Of p, with the same rows, several processes read and fold their shares.
 
 $kafka->create_topic('k', 2);
 $kafka->create_topic('b', 2);
@@ -60,6 +61,8 @@ CREATE FOREIGN TABLE k (n int, k int, ts timestamptz) SERVER broker
   OPTIONS (topic 'k', format 'csv', event_time 'ts', watermark '5 s', idle_timeout '0');
 CREATE FOREIGN TABLE b (n int, k int, ts timestamptz) SERVER broker
   OPTIONS (topic 'b', format 'csv', event_time 'ts', watermark '5 s', idle_timeout '0', decode_threads '3');
+CREATE FOREIGN TABLE p (n int, k int, ts timestamptz) SERVER broker
+  OPTIONS (topic 'b', format 'csv', event_time 'ts', watermark '5 s', idle_timeout '0', parallelism '2');
 CREATE FOREIGN TABLE s (n int, k int, ts timestamptz) SERVER streamx
   OPTIONS (event_time 'ts', watermark '5 s', idle_timeout '0', retain '1 day');
 CREATE FOREIGN TABLE short (n int, k int, ts timestamptz) SERVER streamx
@@ -117,11 +120,15 @@ $view{b_some} = ['', 'SELECT n, k FROM b WHERE n % 50 = 0'];
 $view{b_kept} = $per_stream{kept};
 $view{b_final} = [", streamx.emit = 'final'", "SELECT tumble(ts, '1 min') AS w, count(*), sum(n), max(n) FROM b GROUP BY 1", undef, '1 min'];
 $view{b_ks} = ['', 'SELECT k % 10 AS k, count(DISTINCT k) AS ks, count(*) FROM b GROUP BY 1'];
-foreach my $name (qw(b_some b_kept b_final b_ks))
+$view{p_kept} = $per_stream{kept};
+$view{p_tumbled} = ['', "SELECT tumble(ts, '1 min') AS w, count(*), sum(n), max(n) FROM b GROUP BY 1"];
+foreach my $name (qw(b_some b_kept b_final b_ks p_kept p_tumbled))
 {
 	my ($options, $query, undef, $size) = @{ $view{$name} };
 
-	$view{$name} = [ $options, $query =~ s/\{s\}/b/r, $query =~ s/FROM (?:b|\{s\})/FROM bulk/r, $size ];
+	my $stream = substr $name, 0, 1;
+
+	$view{$name} = [ $options, $query =~ s/FROM (?:b|\{s\})/FROM $stream/r, $query =~ s/FROM (?:b|\{s\})/FROM bulk/r, $size ];
 }
 $view{retained} = [", streamx.retention = '60 s'", "SELECT tumble(ts, '5 s') AS w, count(*), sum(n) FROM s GROUP BY 1",
 	"SELECT tumble(ts, '5 s') AS w, count(*), sum(n) FROM rows GROUP BY 1"];
@@ -298,6 +305,7 @@ my %place = (
 		after_poll => ['b'],
 		after_decode => ['b'],
 		next_round => ['b'],
+		folded => ['p'],
 	},
 	start => {
 		launch => ['-'],
@@ -398,7 +406,7 @@ sub kill_while
 sub kill_with_rows
 {
 	my ($point, $object, @how) = @_;
-	my $feed = $object =~ /^b_/ ? sub { feed_bulk(700) } : \&feed;
+	my $feed = $object =~ /^[bp]_/ ? sub { feed_bulk(700) } : \&feed;
 
 	return kill_while($feed, $point, $object, @how);
 }
