@@ -165,7 +165,7 @@ sub crash_and_mend
 	$mend->();
 	sql("SELECT streamx.resume('$_')") foreach @of_stream;
 	exact("$name, mended", sort keys %query);
-	is(sql(q(SELECT state, error FROM streamx.streams WHERE stream = 'a'::regclass)), 'running|', "$name: the stream is read again");
+	ok($node->wait_until(q(SELECT state = 'running' AND error IS NULL FROM streamx.streams WHERE stream = 'a'::regclass)), "$name: the stream is read again");
 	feed();
 	exact("$name, going on", sort keys %query);
 	is(crashes() - $before, 4, "$name: nothing more has crashed");
