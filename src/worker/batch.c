@@ -50,7 +50,7 @@
 #define ROUND_ROWS		16384	/* fewer rows may be all there is */
 #define ROUND_WAIT_MS	100		/* for a round to become worth it */
 #define MAX_CAREFUL		64		/* batches of one round after an error */
-#define FOLD_RETRY_MS	10000	/* when there were no processes to be had */
+#define FOLD_RETRY_MS	60000	/* when there were no processes to be had */
 
 MemoryContext sx_batch_cxt = NULL;
 bool		sx_batch_given_up = false;
@@ -646,7 +646,14 @@ sx_batch_run(SxTask *task)
 				sx_refill_bound(task);
 			task->seek = false;
 			if (sx_reader_fold_refused(task->reader))
+			{
 				task->fold_after_ms = sx_now_ms() + FOLD_RETRY_MS;
+				ereport(LOG,
+						(errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+						 errmsg("streamx could not start %d fold processes for stream \"%s\"",
+								sx_fold_processes(task->stream->def), task->stream->def->name),
+						 errhint("You might need to increase max_worker_processes.")));
+			}
 		}
 		if (sx_reader_has_intake(task->reader))
 		{

@@ -91,8 +91,6 @@ static SxReader *reader = NULL;
 static FoldView *views;
 static List *relations = NIL;	/* Oids: what all this depends on */
 static bool stale = false;
-static SxPosition *known;		/* where its partitions stand */
-static int	nknown = 0;
 static Kept kept[SX_FOLD_MAX_OPEN];
 static Size kept_bytes = 0;
 static uint64 sent = 0;
@@ -171,13 +169,6 @@ open_all(const Oid *oids, const SxPosition *positions, int ready_fd)
 	reader = sx_reader_open(stream, ready_fd);
 	before_shmem_exit(close_at_exit, (Datum) 0);
 	sx_reader_share(reader, order->index, order->count);
-	nknown = 0;
-	known = palloc(sizeof(SxPosition) * Max(order->npositions, 1));
-	for (i = 0; i < order->npositions; i++)
-	{
-		if (positions[i].partition % order->count == order->index)
-			known[nknown++] = positions[i];
-	}
 	MemoryContextSwitchTo(old);
 	PopActiveSnapshot();
 	CommitTransactionCommand();
