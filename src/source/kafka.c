@@ -42,6 +42,8 @@ take_event(SxKafkaSource *src, const rd_kafka_message_t *event)
 	switch (event->err)
 	{
 		case RD_KAFKA_RESP_ERR__PARTITION_EOF:
+			if (!part->at_end)
+				src->source.changes++;
 			pthread_mutex_lock(&src->lock);
 			part->at_end = true;
 			part->ours = false;
@@ -63,6 +65,31 @@ take_event(SxKafkaSource *src, const rd_kafka_message_t *event)
 					sizeof(src->trouble.text));
 			sx_kafka_source_down(src, event->err);
 	}
+}
+
+/* Is there something to be done before waiting? */
+static bool
+is_called(SxKafkaSource *src)
+{
+	return __atomic_load_n(&src->woken, __ATOMIC_ACQUIRE) ||
+		__atomic_load_n(&src->watched.news, __ATOMIC_ACQUIRE) != 0;
+}
+
+/* What the client's watching thread has to say. */
+static void
+take_news(SxKafkaSource *src)
+{
+	int			news = __atomic_exchange_n(&src->watched.news, 0, __ATOMIC_ACQ_REL);
+
+	if (news & SX_KAFKA_NEWS_TOPIC)
+		src->next_look_ms = 0;
+
+	/* trouble with a connection: see what it means for us */
+	if ((news & SX_KAFKA_NEWS_TROUBLE) != 0 &&
+		sx_kafka_shared_trouble(src->shared, &src->troubles_seen, &src->trouble) &&
+		src->trouble.err != RD_KAFKA_RESP_ERR_NO_ERROR &&
+		src->conn == SX_CONN_UP)
+		src->next_look_ms = Min(src->next_look_ms, sx_kafka_clock_ms() + SX_KAFKA_RETRY_MIN_MS);
 }
 
 static void
@@ -119,9 +146,12 @@ take_chunk(SxKafkaSource *src, SxMessage *msgs, int max, int timeout_ms,
 	}
 	chunk = src->held + src->nheld;
 
-	/* librdkafka waits until it has all: so wait for one only */
+	/*
+	 * librdkafka waits until it has all: so wait for one only.  The first try
+	 * may have taken the call that would end the wait.
+	 */
 	n = rd_kafka_consume_batch_queue(src->queue, 0, chunk, max);
-	if (n == 0 && timeout_ms > 0)
+	if (n == 0 && timeout_ms > 0 && !is_called(src))
 		n = rd_kafka_consume_batch_queue(src->queue, timeout_ms, chunk, 1);
 	if (n <= 0)
 		return 0;
@@ -253,28 +283,24 @@ kafka_poll(SxSource *source, SxMessage *msgs, int max_msgs, int timeout_ms,
 {
 	SxKafkaSource *src = (SxKafkaSource *) source;
 	int64		until_ms = sx_kafka_clock_ms() + timeout_ms;
+	uint32		changes = src->source.changes;
 	int64		bytes = 0;
 	int			n = 0;
 
 	*moved = NULL;
 	*nmoved = 0;
-
-	/* trouble with a connection: see what it means for us */
-	if (sx_kafka_shared_trouble(src->shared, &src->troubles_seen, &src->trouble) &&
-		src->trouble.err != RD_KAFKA_RESP_ERR_NO_ERROR &&
-		src->conn == SX_CONN_UP)
-		src->next_look_ms = Min(src->next_look_ms, sx_kafka_clock_ms() + SX_KAFKA_RETRY_MIN_MS);
-
 	for (;;)
 	{
 		int64		now = sx_kafka_clock_ms();
 		int			wait_ms;
 		int			came;
 
+		take_news(src);
 		if (src->failed)
 		{
 			/* offsets are lost: nothing comes any more, so sit it out */
-			if (n == 0 && now < until_ms)
+			if (n == 0 && now < until_ms && src->source.changes == changes &&
+				!__atomic_load_n(&src->woken, __ATOMIC_ACQUIRE))
 				throw_away(src, until_ms - now);
 			break;
 		}
@@ -283,7 +309,7 @@ kafka_poll(SxSource *source, SxMessage *msgs, int max_msgs, int timeout_ms,
 			sx_kafka_source_look(src);
 			now = sx_kafka_clock_ms();
 		}
-		if (any_moved(src))
+		if (any_moved(src) || src->source.changes != changes)
 			wait_ms = 0;
 		else
 			wait_ms = Max(Min(until_ms, src->next_look_ms) - now, 0);
@@ -292,6 +318,7 @@ kafka_poll(SxSource *source, SxMessage *msgs, int max_msgs, int timeout_ms,
 						  &n, &bytes);
 		if (came < CHUNK_MSGS &&
 			(n > 0 || any_moved(src) || sx_kafka_clock_ms() >= until_ms ||
+			 src->source.changes != changes ||
 			 __atomic_load_n(&src->woken, __ATOMIC_ACQUIRE)))
 			break;
 		if (n >= max_msgs || bytes >= MAX_POLL_BYTES)
@@ -389,6 +416,8 @@ kafka_close(SxSource *source)
 	SxKafkaSource *src = (SxKafkaSource *) source;
 
 	kafka_release(source);
+	if (src->is_watched)
+		sx_kafka_unwatch(src->shared, &src->watched);
 	for (int p = 0; p < src->nparts; p++)
 		sx_kafka_source_stop_partition(src, p);
 	if (src->queue != NULL)
@@ -503,12 +532,18 @@ kafka_seek(SxSource *source, const SxPosition *positions, int npositions,
 	}
 
 	kafka_release(source);
+	if (src->is_watched)
+		sx_kafka_unwatch(src->shared, &src->watched);
 	for (int p = 0; p < src->nparts; p++)
 		sx_kafka_source_stop_partition(src, p);
 
 	/* a queue of its own, so that nothing of before is left in it */
 	rd_kafka_queue_destroy(src->queue);
 	src->queue = rd_kafka_queue_new(src->rk);
+	src->watched.topic = src->topic;
+	src->watched.queue = src->queue;
+	sx_kafka_watch(src->shared, &src->watched);
+	src->is_watched = true;
 
 	pthread_mutex_lock(&src->lock);
 	src->nparts = 0;

@@ -2,12 +2,13 @@
  * kafka_shared.c
  *		One client of librdkafka for several streams of this process.
  *
- * Only sx_kafka_share() calls PostgreSQL.
+ * Only sx_kafka_share() and what it calls calls PostgreSQL.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
 
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 
 #include "commands/defrem.h"
@@ -24,6 +25,11 @@
 #define ANSWER_MS	2000
 #define FAILURE_MS	200
 
+/* how often the watching thread asks, and for how long */
+#define WATCH_FEW_MS		5000
+#define WATCH_CROWD_MS		10000
+#define WATCH_TIMEOUT_MS	1500
+
 struct SxKafkaShared
 {
 	SxKafkaShared *next;
@@ -33,6 +39,9 @@ struct SxKafkaShared
 	rd_kafka_queue_t *mainq;
 	char	  **topics;			/* its sources', main thread only */
 	int			maxtopics;
+	pthread_t	watcher;
+	bool		watching;		/* there is that thread */
+	bool		stop;			/* it is to end; atomic */
 
 	pthread_mutex_t lock;		/* for what follows */
 	int			ntopics;		/* changed by the main thread */
@@ -42,6 +51,7 @@ struct SxKafkaShared
 	rd_kafka_resp_err_t err;	/* why there is none */
 	int64		asked_ms;		/* 0: never */
 	bool		asking;
+	SxKafkaWatched *watched;
 };
 
 static SxKafkaShared *clients = NULL;
@@ -118,6 +128,22 @@ add_topic(SxKafkaShared *shared, const char *topic)
 	return true;
 }
 
+static void *watch_main(void *arg);
+
+static bool
+start_watcher(SxKafkaShared *shared)
+{
+	sigset_t	all;
+	sigset_t	before;
+
+	/* signals are for the main thread */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	shared->watching = pthread_create(&shared->watcher, NULL, watch_main, shared) == 0;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	return shared->watching;
+}
+
 static void
 close_shared(SxKafkaShared *shared, int timeout_ms)
 {
@@ -127,6 +153,12 @@ close_shared(SxKafkaShared *shared, int timeout_ms)
 		link = &(*link)->next;
 	if (*link != NULL)
 		*link = shared->next;
+	if (shared->watching)
+	{
+		__atomic_store_n(&shared->stop, true, __ATOMIC_RELEASE);
+		rd_kafka_queue_yield(shared->mainq);
+		pthread_join(shared->watcher, NULL);
+	}
 	if (shared->metadata != NULL)
 		rd_kafka_metadata_destroy(shared->metadata);
 	if (shared->mainq != NULL)
@@ -175,7 +207,8 @@ sx_kafka_share(const SxStream *stream, const char *topic)
 			clients = shared;
 		}
 	}
-	if (shared == NULL || shared->settings == NULL || !add_topic(shared, topic))
+	if (shared == NULL || shared->settings == NULL ||
+		!(shared->watching || start_watcher(shared)) || !add_topic(shared, topic))
 	{
 		if (shared != NULL && shared->ntopics == 0)
 			close_shared(shared, 0);
@@ -204,6 +237,30 @@ sx_kafka_unshare(SxKafkaShared *shared, const char *topic, int timeout_ms)
 	}
 	if (shared->ntopics == 0)
 		close_shared(shared, timeout_ms);
+}
+
+void
+sx_kafka_watch(SxKafkaShared *shared, SxKafkaWatched *watched)
+{
+	__atomic_store_n(&watched->npartitions, -1, __ATOMIC_RELEASE);
+	__atomic_store_n(&watched->news, 0, __ATOMIC_RELEASE);
+	pthread_mutex_lock(&shared->lock);
+	watched->next = shared->watched;
+	shared->watched = watched;
+	pthread_mutex_unlock(&shared->lock);
+}
+
+void
+sx_kafka_unwatch(SxKafkaShared *shared, SxKafkaWatched *watched)
+{
+	SxKafkaWatched **link = &shared->watched;
+
+	pthread_mutex_lock(&shared->lock);
+	while (*link != NULL && *link != watched)
+		link = &(*link)->next;
+	if (*link != NULL)
+		*link = watched->next;
+	pthread_mutex_unlock(&shared->lock);
 }
 
 rd_kafka_t *
@@ -261,6 +318,26 @@ find_topic(const struct rd_kafka_metadata *metadata, const char *name,
 	return false;
 }
 
+/* Of all that the client reads, in one question.  Nobody else is asking. */
+static rd_kafka_resp_err_t
+ask_for_all(SxKafkaShared *shared, int timeout_ms)
+{
+	const struct rd_kafka_metadata *metadata = NULL;
+	rd_kafka_resp_err_t err;
+
+	err = rd_kafka_metadata(shared->rk, 0, NULL, &metadata, timeout_ms);
+
+	pthread_mutex_lock(&shared->lock);
+	if (shared->metadata != NULL)
+		rd_kafka_metadata_destroy(shared->metadata);
+	shared->metadata = err == RD_KAFKA_RESP_ERR_NO_ERROR ? metadata : NULL;
+	shared->err = err;
+	shared->asked_ms = sx_kafka_clock_ms();
+	shared->asking = false;
+	pthread_mutex_unlock(&shared->lock);
+	return err;
+}
+
 /* The first look at a topic: nothing is known of it. */
 static void
 ask_for_topic(SxKafkaShared *shared, rd_kafka_topic_t *topic, int timeout_ms,
@@ -281,8 +358,6 @@ sx_kafka_shared_partitions(SxKafkaShared *shared, rd_kafka_topic_t *topic,
 						   bool first, int timeout_ms,
 						   rd_kafka_resp_err_t *err, int *npartitions)
 {
-	const struct rd_kafka_metadata *metadata = NULL;
-	rd_kafka_resp_err_t asked;
 	int64		age;
 
 	*npartitions = 0;
@@ -314,20 +389,96 @@ sx_kafka_shared_partitions(SxKafkaShared *shared, rd_kafka_topic_t *topic,
 	shared->asking = true;
 	pthread_mutex_unlock(&shared->lock);
 
-	/* of all that the client reads, in one question */
-	asked = rd_kafka_metadata(shared->rk, 0, NULL, &metadata, timeout_ms);
-
+	*err = ask_for_all(shared, timeout_ms);
+	if (*err != RD_KAFKA_RESP_ERR_NO_ERROR)
+		return true;
 	pthread_mutex_lock(&shared->lock);
-	if (shared->metadata != NULL)
-		rd_kafka_metadata_destroy(shared->metadata);
-	shared->metadata = asked == RD_KAFKA_RESP_ERR_NO_ERROR ? metadata : NULL;
-	shared->err = asked;
-	shared->asked_ms = sx_kafka_clock_ms();
-	shared->asking = false;
-	*err = asked;
-	if (asked == RD_KAFKA_RESP_ERR_NO_ERROR &&
-		!find_topic(shared->metadata, rd_kafka_topic_name(topic), err, npartitions))
+	if (!find_topic(shared->metadata, rd_kafka_topic_name(topic), err, npartitions))
 		*err = RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART;
 	pthread_mutex_unlock(&shared->lock);
 	return true;
+}
+
+/* ---- the watching thread ------------------------------------------------------- */
+
+/* The lock is held, so that it does not go meanwhile. */
+static void
+tell(SxKafkaWatched *watched, int news)
+{
+	__atomic_fetch_or(&watched->news, news, __ATOMIC_ACQ_REL);
+	rd_kafka_queue_yield(watched->queue);
+}
+
+static void
+take_complaint(SxKafkaShared *shared, rd_kafka_event_t *event)
+{
+	pthread_mutex_lock(&shared->lock);
+	sx_kafka_take_event(event, &shared->trouble);
+	sx_kafka_drain(shared->mainq, 0, &shared->trouble);
+	if (shared->trouble.err != RD_KAFKA_RESP_ERR_NO_ERROR)
+	{
+		shared->ntroubles++;
+		for (SxKafkaWatched *w = shared->watched; w != NULL; w = w->next)
+			tell(w, SX_KAFKA_NEWS_TROUBLE);
+	}
+	pthread_mutex_unlock(&shared->lock);
+}
+
+/* Are the topics as their sources know them? */
+static void
+look_at_topics(SxKafkaShared *shared)
+{
+	bool		wanted = false;
+
+	pthread_mutex_lock(&shared->lock);
+	for (SxKafkaWatched *w = shared->watched; w != NULL && !wanted; w = w->next)
+		wanted = __atomic_load_n(&w->npartitions, __ATOMIC_ACQUIRE) >= 0;
+	wanted &= !shared->asking;
+	if (wanted)
+		shared->asking = true;
+	pthread_mutex_unlock(&shared->lock);
+	if (!wanted)
+		return;
+
+	(void) ask_for_all(shared, WATCH_TIMEOUT_MS);
+
+	pthread_mutex_lock(&shared->lock);
+	for (SxKafkaWatched *w = shared->watched; w != NULL; w = w->next)
+	{
+		int			known = __atomic_load_n(&w->npartitions, __ATOMIC_ACQUIRE);
+		rd_kafka_resp_err_t err;
+		int			n;
+
+		if (known >= 0 &&
+			(!find_topic(shared->metadata, w->topic, &err, &n) ||
+			 err != RD_KAFKA_RESP_ERR_NO_ERROR || n != known))
+			tell(w, SX_KAFKA_NEWS_TOPIC);
+	}
+	pthread_mutex_unlock(&shared->lock);
+}
+
+static void *
+watch_main(void *arg)
+{
+	SxKafkaShared *shared = arg;
+	int			interval_ms = shared->role == SX_KAFKA_CROWD ? WATCH_CROWD_MS : WATCH_FEW_MS;
+	int64		next_ms = sx_kafka_clock_ms() + interval_ms;
+
+	while (!__atomic_load_n(&shared->stop, __ATOMIC_ACQUIRE))
+	{
+		int64		wait_ms = Max(next_ms - sx_kafka_clock_ms(), 0);
+		rd_kafka_event_t *event = rd_kafka_queue_poll(shared->mainq, (int) wait_ms);
+
+		if (event != NULL)
+		{
+			take_complaint(shared, event);
+			rd_kafka_event_destroy(event);
+		}
+		if (sx_kafka_clock_ms() >= next_ms)
+		{
+			look_at_topics(shared);
+			next_ms = sx_kafka_clock_ms() + interval_ms;
+		}
+	}
+	return NULL;
 }

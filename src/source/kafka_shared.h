@@ -12,6 +12,10 @@
  * Shared and given back in the main thread.  What a client complains about and
  * what it knows of topics is told to all its sources: their polling threads
  * ask here, under the client's lock, never holding it across a wait.
+ *
+ * A thread of the client watches for them: it takes complaints, asks the
+ * broker about all topics from time to time, and wakes those sources whom that
+ * concerns.  So the polling thread of a quiet stream sleeps.
  *-------------------------------------------------------------------------
  */
 #ifndef SX_SOURCE_KAFKA_SHARED_H
@@ -34,6 +38,24 @@ extern void sx_kafka_unshare(SxKafkaShared *shared, const char *topic,
 							 int timeout_ms);
 
 extern rd_kafka_t *sx_kafka_shared_handle(SxKafkaShared *shared);
+
+/* A source whose polling thread is woken when there is news. */
+typedef struct SxKafkaWatched
+{
+	struct SxKafkaWatched *next;
+	const char *topic;
+	rd_kafka_queue_t *queue;	/* what it waits on */
+	int			npartitions;	/* that it knows of; -1: it looks by itself;
+								 * atomic */
+	int			news;			/* SX_KAFKA_NEWS bits, atomic */
+} SxKafkaWatched;
+
+#define SX_KAFKA_NEWS_TOPIC		1	/* the topic is not as it knows it */
+#define SX_KAFKA_NEWS_TROUBLE	2	/* see sx_kafka_shared_trouble() */
+
+/* Main thread, before polling starts, and after it has stopped. */
+extern void sx_kafka_watch(SxKafkaShared *shared, SxKafkaWatched *watched);
+extern void sx_kafka_unwatch(SxKafkaShared *shared, SxKafkaWatched *watched);
 
 /*
  * Has the client complained since *seen?  Then *trouble is what it said, and

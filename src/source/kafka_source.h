@@ -12,6 +12,8 @@
  *	 CONNECTING -> UP		the broker told the topic's partitions
  *	 any -> DOWN			no answer, no such topic, login refused; looked at
  *							again, by librdkafka and by sx_kafka_source_look()
+ *							(while UP, the client's watching thread looks and
+ *							wakes this one when there is something to see)
  *	 DOWN -> UP				an answer, a message
  *	 any -> FAILED			offsets lost and on_data_loss is stop; until close
  *							or seek
@@ -33,6 +35,8 @@
 #include <pthread.h>
 
 #include "source/kafka_shared.h"
+
+#define SX_KAFKA_NEVER_MS		PG_INT64_MAX
 
 /* how soon a topic that gave trouble is looked at again, at first */
 #define SX_KAFKA_RETRY_MIN_MS	100
@@ -69,6 +73,8 @@ typedef struct SxKafkaSource
 	rd_kafka_topic_t *rkt;
 	rd_kafka_queue_t *queue;
 	bool		woken;			/* poll is to return; atomic */
+	SxKafkaWatched watched;
+	bool		is_watched;
 
 	/* partitions p with p modulo "nshares" = share are read */
 	int			share;

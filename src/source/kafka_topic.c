@@ -15,8 +15,7 @@
 #include "base/stop.h"
 #include "source/kafka_source.h"
 
-/* how often the topic is looked at, and how long one question may take */
-#define LOOK_INTERVAL_MS	5000
+/* how long one question may take */
 #define LOOK_TIMEOUT_MS		1500
 #define RETRY_MAX_MS		2000
 
@@ -39,14 +38,18 @@ void
 sx_kafka_source_state(SxKafkaSource *src, SxConnState conn, const char *sqlstate,
 					  const char *fmt,...)
 {
+	char		error[SX_ERROR_LEN];
 	va_list		args;
 
+	va_start(args, fmt);
+	vsnprintf(error, sizeof(error), fmt, args);
+	va_end(args);
+	if (src->conn != conn || strcmp(src->error, error) != 0)
+		src->source.changes++;
 	pthread_mutex_lock(&src->lock);
 	src->conn = conn;
 	strlcpy(src->sqlstate, sqlstate, sizeof(src->sqlstate));
-	va_start(args, fmt);
-	vsnprintf(src->error, sizeof(src->error), fmt, args);
-	va_end(args);
+	strlcpy(src->error, error, sizeof(src->error));
 	pthread_mutex_unlock(&src->lock);
 	if (conn == SX_CONN_FAILED)
 		src->failed = true;
@@ -55,6 +58,8 @@ sx_kafka_source_state(SxKafkaSource *src, SxConnState conn, const char *sqlstate
 void
 sx_kafka_source_up(SxKafkaSource *src)
 {
+	if (src->conn != SX_CONN_UP || strcmp(src->error, src->note) != 0)
+		src->source.changes++;
 	pthread_mutex_lock(&src->lock);
 	src->conn = SX_CONN_UP;
 	strlcpy(src->sqlstate, src->note[0] != '\0' ? "01000" : "",
@@ -93,6 +98,7 @@ sx_kafka_source_down(SxKafkaSource *src, rd_kafka_resp_err_t err)
 									  "no answer from \"%s\": %s", src->servers,
 									  rd_kafka_err2str(err));
 	}
+	__atomic_store_n(&src->watched.npartitions, -1, __ATOMIC_RELEASE);
 	src->retry_ms = Min(Max(src->retry_ms * 2, SX_KAFKA_RETRY_MIN_MS), RETRY_MAX_MS);
 	src->next_look_ms = sx_kafka_clock_ms() + src->retry_ms;
 }
@@ -422,7 +428,8 @@ sx_kafka_source_look(SxKafkaSource *src)
 	int			n = 0;
 	int			known = src->nparts;
 
-	src->next_look_ms = sx_kafka_clock_ms() + LOOK_INTERVAL_MS;
+	/* when all is well, the client watches */
+	src->next_look_ms = SX_KAFKA_NEVER_MS;
 	if (!sx_kafka_shared_partitions(src->shared, src->rkt, !src->settled,
 									LOOK_TIMEOUT_MS, &err, &n))
 	{
@@ -466,5 +473,7 @@ sx_kafka_source_look(SxKafkaSource *src)
 		if (!src->parts[p].started)
 			start_partition(src, p);
 	}
+	if (src->next_look_ms == SX_KAFKA_NEVER_MS)
+		__atomic_store_n(&src->watched.npartitions, src->nparts, __ATOMIC_RELEASE);
 	sx_kafka_source_up(src);
 }

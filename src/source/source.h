@@ -84,15 +84,16 @@ typedef struct SxSourceOps
 	 * not at all).  Returns their number, 0: none.  Messages live until
 	 * release().  A position that moves without a message (transaction
 	 * markers up to a partition's end) is reported in *moved (array owned by
-	 * the source, valid until the next poll).
+	 * the source, valid until the next poll).  It also returns when "changes"
+	 * was raised.
 	 */
 	int			(*poll) (SxSource *source, SxMessage *msgs, int max_msgs,
 						 int timeout_ms, const SxPosition **moved, int *nmoved);
 	void		(*release) (SxSource *source);
 
 	/*
-	 * Optional, any thread: a poll that waits, and every one until the next
-	 * seek, returns at once.
+	 * Threaded sources, any thread: a poll that waits, and every one until
+	 * the next seek, returns at once.
 	 */
 	void		(*wake) (SxSource *source);
 
@@ -127,6 +128,8 @@ typedef struct SxSourceOps
 struct SxSource
 {
 	const SxSourceOps *ops;
+	uint32		changes;		/* threaded: raised by poll when status() has
+								 * something new to say */
 	/* kinds embed this as their first member */
 };
 

@@ -43,7 +43,8 @@
 #define CHUNK_MS		10		/* after its first row it waits no longer */
 #define POLL_MSGS		4096
 #define SHARED_MSGS		1024	/* fewer are not worth a thread */
-#define IDLE_MS			1000	/* longest wait for the first message */
+#define IDLE_MS			600000	/* longest wait for the first message: who
+								 * wants the thread wakes it */
 #define QUEUE_BYTES		(32 * 1024 * 1024)	/* read ahead at most */
 #define FREE_BATCHES	16		/* kept for use again */
 
@@ -56,6 +57,7 @@ struct SxReader
 	int			nthreads;		/* that decode */
 	volatile Oid *mark;			/* set while decoding; NULL: none */
 	int			ready_fd;
+	bool	   *news;			/* raised with it; atomic, NULL: nobody asks */
 	bool		threaded;
 
 	pthread_t	thread;
@@ -243,11 +245,25 @@ batch_full(const SxBatch *batch)
 		batch->nrejects >= batch->maxrows;
 }
 
+/* There is something to take, or the status has changed. */
+static void
+tell_main_thread(SxReader *r)
+{
+	const uint64 one = 1;
+
+	if (r->news)
+		__atomic_store_n(r->news, true, __ATOMIC_RELEASE);
+	if (write(r->ready_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
+	{
+		/* the main thread looks by itself from time to time */
+	}
+}
+
 static void *
 reader_main(void *arg)
 {
 	SxReader   *r = arg;
-	const uint64 one = 1;
+	uint32		told = r->source->changes;
 
 	for (;;)
 	{
@@ -287,7 +303,7 @@ reader_main(void *arg)
 					first = now_ms();
 			}
 			else
-				break;			/* look whether to stop */
+				break;			/* tell what has changed, look whether to stop */
 		}
 
 		pthread_mutex_lock(&r->mutex);
@@ -314,12 +330,11 @@ reader_main(void *arg)
 			}
 		}
 		pthread_mutex_unlock(&r->mutex);
+		if (batch == NULL || oom || told != r->source->changes)
+			tell_main_thread(r);
+		told = r->source->changes;
 		if (batch)
 			free_batches(r, batch);
-		else if (write(r->ready_fd, &one, sizeof(one)) < 0 && errno != EAGAIN)
-		{
-			/* the main thread looks by itself from time to time */
-		}
 	}
 	return NULL;
 }
@@ -338,8 +353,7 @@ stop_thread(SxReader *r)
 		r->stop = true;
 		pthread_cond_broadcast(&r->room);
 		pthread_mutex_unlock(&r->mutex);
-		if (r->source->ops->wake)
-			r->source->ops->wake(r->source);
+		r->source->ops->wake(r->source);
 		pthread_join(r->thread, NULL);
 		r->running = false;
 	}
@@ -432,6 +446,12 @@ sx_reader_open(const SxStream *stream, int ready_fd)
 	if (r->threaded)
 		r->mark = sx_crash_thread_mark();
 	return r;
+}
+
+void
+sx_reader_announce(SxReader *r, bool *news)
+{
+	r->news = news;
 }
 
 void

@@ -26,6 +26,13 @@ typedef struct SxReader SxReader;
 extern SxReader *sx_reader_open(const SxStream *stream, int ready_fd);
 
 /*
+ * Of a threaded source, before the first seek: this flag is raised when there
+ * are batches or the status has changed.  Atomic; it stays as long as the
+ * reader.
+ */
+extern void sx_reader_announce(SxReader *reader, bool *news);
+
+/*
  * (Re)start at these positions; what was read ahead is thrown away.  start:
  * the view's own option, or NULL.
  */

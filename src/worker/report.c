@@ -21,6 +21,7 @@
 #define SMOOTH_S 10.0			/* time constant of rows_per_second */
 #define LAG_SMOOTH_S 5.0		/* and of how fast a lag changes */
 #define LAG_MS 400				/* between looks at it */
+#define NO_RATE 0.01			/* rows per second that are as good as none */
 #define BEHIND_ROWS 10000		/* or as many as come in ten seconds */
 
 /* A stream's watermark: the least of its partitions'. */
@@ -141,6 +142,8 @@ look_at_lag(SxTask *task)
 		double		now = (lag - task->lag_rows) / seconds;
 
 		task->lag_rate += (now - task->lag_rate) * (1 - exp(-seconds / LAG_SMOOTH_S));
+		if (lag == 0 && fabs(task->lag_rate) < NO_RATE)
+			task->lag_rate = 0;
 	}
 	task->lag_rows = lag;
 	task->lag_ms = now_ms;
@@ -156,6 +159,22 @@ look_at_lag(SxTask *task)
 		task->behind_since = GetCurrentTimestamp();
 		task->behind_from = sum_of_offsets(task);
 	}
+}
+
+/* Will the figures stay as they are until a row comes, or the source says something? */
+static bool
+is_quiet(const SxStreamRun *stream, const SxSourceStatus *status)
+{
+	const SxTask *task = stream->tasks ? linitial(stream->tasks) : NULL;
+
+	if (list_length(stream->tasks) != 1 || stream->error || task->refill || task->limits ||
+		status->conn != SX_CONN_UP || task->failures > 0 ||
+		!(sx_reader_threaded(task->reader) || strcmp(stream->def->kind, "native") == 0))
+		return false;
+	if (task->lag_ms == 0 || task->lag_rows != 0 || task->lag_rate != 0 || task->behind_since != 0)
+		return false;
+	return task->idle_since_ms == 0 || stream->def->idle_timeout_us == 0 ||
+		(sx_now_ms() - task->idle_since_ms) * 1000 >= stream->def->idle_timeout_us;
 }
 
 /* Over all streams of the view; the lock is held. */
@@ -416,6 +435,7 @@ sx_report_stream(SxStreamRun *stream)
 	}
 	sx_stats_unlock();
 	stream->lag_rows = lag;
+	stream->quiet = is_quiet(stream, &status);
 	free(status.partitions);
 }
 

@@ -48,7 +48,7 @@
 #define LOCKED_MS		100		/* somebody has locked the view */
 #define STANDBY_MIN_MS	10
 #define STANDBY_MAX_MS	1000
-#define NEVER_MS		1000	/* the worker looks as often anyway */
+#define LOOK_MS			1000	/* one with which all is well */
 
 typedef struct Sender
 {
@@ -477,7 +477,7 @@ run_sender(Sender *s)
 	bool		moving = true;
 
 	if (s->stopped)
-		return NEVER_MS;
+		return LOOK_MS;
 	if (s->retry_ms > now)
 		return s->retry_ms - now;
 	s->retry_ms = 0;
@@ -505,7 +505,7 @@ run_sender(Sender *s)
 		return s->retry_ms - now;
 	}
 	if (!status.known)
-		return NEVER_MS;
+		return LOOK_MS;
 	if (!s->settled && !settle(s, status.sent))
 		return LOCKED_MS;
 	if (status.sent > s->sent)
@@ -533,13 +533,13 @@ run_sender(Sender *s)
 		sx_sender_look(s->thread, &status);
 		moving = s->standby_ms == 0;
 	}
-	return s->standby_ms ? s->standby_ms : NEVER_MS;
+	return s->standby_ms ? s->standby_ms : LOOK_MS;
 }
 
 int64
 sx_senders_run(void)
 {
-	int64		wait = NEVER_MS;
+	int64		wait = SX_NEVER_MS;
 	ListCell   *lc;
 
 	foreach(lc, senders)

@@ -259,6 +259,7 @@ open_task(SxStreamRun *stream, SxPosition *positions, int n, const char *start,
 	task->start = start ? pstrdup(start) : NULL;
 	sx_task_set_positions(task, positions, n);
 	task->reader = sx_reader_open(stream->def, ready_fd);
+	sx_reader_announce(task->reader, &stream->news);
 	task->seek = true;
 	MemoryContextSetParent(cxt, stream->cxt);
 	MemoryContextSwitchTo(stream->cxt);

@@ -130,6 +130,8 @@ typedef struct SxTask
 	int64		silent_ms;		/* all partitions are idle since; 0: not */
 	int64		silent_from_us; /* watermark of the task then */
 	int64		tick_ms;		/* when idleness was looked at last */
+	bool		settled;		/* silent, and the clock closes nothing until
+								 * the next round of looks */
 	bool		close_due;		/* run a batch even if nothing came */
 	bool		rounds;			/* the batch at hand may have, or has, several */
 	int			careful;		/* so many batches may not */
@@ -165,15 +167,23 @@ typedef struct SxStreamRun
 	char	   *error;			/* why it cannot be opened; NULL: it is */
 	int64		retry_ms;
 	int64		status_ms;		/* figures were reported last */
+	bool		quiet;			/* as they were then they stay until a reader
+								 * or a batch has something new */
+	int64		look_ms;		/* nothing to be done here before (monotonic) */
+	bool		news;			/* of a reader, see reader.h */
 	int64		rows_in;
 	TimestampTz last_row;
 	int64		lag_rows;
 	TimestampTz lag_since;		/* it has been growing since; 0: it does not */
 	char		told_error[SX_ERROR_LEN];	/* last one in the history */
-	uint32		news;			/* as of the last look at it, see stats.h */
+	uint32		seen_news;		/* as of the last look at it, see stats.h */
 } SxStreamRun;
 
 extern int64 sx_now_ms(void);	/* monotonic clock */
+
+/* Where nothing happens, streams are looked at together, so often. */
+#define SX_ROUND_MS		10000
+#define SX_NEVER_MS		PG_INT64_MAX
 
 /* ---- stream.c: which streams, tasks and views there are ---- */
 
@@ -312,7 +322,7 @@ extern void sx_watermark_active(SxTask *task, const SxBatch *list);
 /* Look which partitions are idle.  True: a window may close by it. */
 extern bool sx_watermark_tick(SxTask *task);
 
-/* Milliseconds until the clock is worth another look; 1000: or later. */
+/* Milliseconds until the clock is worth another look; SX_NEVER_MS: the next round. */
 extern int64 sx_watermark_next_tick(const SxTask *task, int64 now_ms);
 
 /*

@@ -23,6 +23,7 @@
 #include "worker/task.h"
 
 #define TICK_MS 500
+#define PACE_MS 1000			/* while it is worth it */
 
 typedef struct SxActivity
 {
@@ -125,8 +126,8 @@ has_windows(const SxTask *task)
 	return false;
 }
 
-/* Which partitions are idle, and are all of them? */
-static void
+/* Which partitions are idle?  True: all, and will be until a row comes. */
+static bool
 look_for_silence(SxTask *task, int64 now, int64 timeout_ms)
 {
 	SxSourceStatus status = {0};
@@ -161,13 +162,14 @@ look_for_silence(SxTask *task, int64 now, int64 timeout_ms)
 		task->silent_ms = now;
 		task->silent_from_us = least(task, task->positions, task->npositions, true);
 		if (task->silent_from_us == PG_INT64_MIN)
-			return;
+			return true;
 
 		/* where an earlier silence has brought it: no view is further */
 		foreach(lc, task->views)
 			task->silent_from_us = Max(task->silent_from_us,
 									   ((SxViewRun *) lfirst(lc))->watermark_us);
 	}
+	return all_idle || task->npositions == 0;
 }
 
 bool
@@ -175,13 +177,14 @@ sx_watermark_tick(SxTask *task)
 {
 	int64		now = sx_now_ms();
 	int64		timeout_ms = task->stream->def->idle_timeout_us / 1000;
+	bool		settled;
 	ListCell   *lc;
 
 	if (task->refill || now - task->tick_ms < TICK_MS || !has_windows(task))
 		return false;
 	task->tick_ms = now;
-	if (timeout_ms > 0)
-		look_for_silence(task, now, timeout_ms);
+	task->settled = false;
+	settled = timeout_ms == 0 || look_for_silence(task, now, timeout_ms);
 	foreach(lc, task->views)
 	{
 		SxViewRun  *run = lfirst(lc);
@@ -196,7 +199,13 @@ sx_watermark_tick(SxTask *task)
 		watermark = sx_watermark_after(task, run, task->positions, task->npositions);
 		if (sx_view_due(run, watermark))
 			return true;
+
+		/* where streams are read together, another one may bring news */
+		settled &= run->nmembers == 1 &&
+			(watermark == PG_INT64_MIN ||
+			 !sx_view_due(run, watermark + SX_ROUND_MS * INT64CONST(1000) + USECS_PER_SEC));
 	}
+	task->settled = settled;
 	return false;
 }
 
@@ -204,18 +213,22 @@ int64
 sx_watermark_next_tick(const SxTask *task, int64 now_ms)
 {
 	TimestampTz now = GetCurrentTimestamp();
-	int64		next_ms = 1000;
+	int64		next_ms = SX_NEVER_MS;
 	ListCell   *lc;
 
+	if (!task->refill && !task->settled && has_windows(task))
+		next_ms = PACE_MS;
 	foreach(lc, task->views)
 	{
 		const SxViewRun *run = lfirst(lc);
 		int64		leaves = run->result ? sx_result_leaves_at(run->result) : PG_INT64_MAX;
 
-		if (leaves < now + next_ms * 1000)
-			next_ms = leaves <= now ? 0 : (leaves - now) / 1000 + 1;
+		if (leaves != PG_INT64_MAX)
+			next_ms = Min(next_ms, leaves <= now ? 0 : (leaves - now) / 1000 + 1);
 	}
-	return Max(next_ms, Min(task->tick_ms + TICK_MS - now_ms, 1000));
+	if (next_ms == SX_NEVER_MS)
+		return next_ms;
+	return Max(next_ms, Min(task->tick_ms + TICK_MS - now_ms, PACE_MS));
 }
 
 /* A stream's watermark when its task stands at these positions. */

@@ -3,8 +3,13 @@
  *		A worker process: reads the streams assigned to it, batch by batch.
  *
  *		init -> { sync with the catalog when something changed
- *				  -> run each task that is due -> join tasks -> report
+ *				  -> of each stream that has news or whose time has come:
+ *					 run each task that is due -> join tasks -> report
  *				  -> wait for rows, a wake-up, or the next time } ...
+ *
+ * Quiet streams have no time of their own: news of them is told, by their
+ * reader's thread or by who commits rows; besides, all are looked at together
+ * once in a while.
  *
  * Stock signal handlers; a FATAL on SIGTERM aborts the batch at hand, and the
  * threads are joined on the way out.
@@ -42,6 +47,8 @@
 #define SYNC_MS			10000	/* look at the catalog at least this often */
 #define SYNC_SHARE		500		/* and more seldom where looking takes long */
 #define BACKLOG_MS		200		/* batches gather this long while behind */
+#define LOOK_MS			1000	/* a stream that is not quiet */
+#define SEEK_AGAIN_MS	1000	/* after a reader has failed */
 #define MIN_PAUSE_MS	20		/* between looks at a source we are woken for */
 #define UNSETTLED_MS	1000	/* the same while it is to reach some position */
 #define MIN_GATHER_MS	5		/* rows gather at least this long */
@@ -49,6 +56,9 @@
 #define BUSY_MS			100		/* it is measured over such stretches */
 
 static int	ready_fd = -1;
+
+/* views over views hang together with many a stream: none is quiet then */
+static bool any_follow = false;
 
 /* share of our time that batches take, smoothed */
 static double busy = 0;
@@ -109,14 +119,17 @@ gather_ms(SxTask *task)
 			   Min(MIN_GATHER_MS, interval / 2));
 }
 
-/* Milliseconds until the task has to be looked at; 0: now. */
+/*
+ * Milliseconds until the task has to be looked at; 0: now, SX_NEVER_MS: when
+ * there is news.
+ */
 static int64
 task_due(SxTask *task, int64 now)
 {
 	if (task->retry_ms > now)
 		return task->retry_ms - now;
 	if (task->views == NIL || sx_join_holds(task))
-		return 1000;
+		return LOOK_MS;
 	if (list_length(task->views) == 1)
 	{
 		SxViewRun  *run = linitial(task->views);
@@ -145,11 +158,13 @@ task_due(SxTask *task, int64 now)
 		if (sx_reader_failure(task->reader))
 		{
 			task->seek = true;
-			task->retry_ms = now + 1000;
-			return 1000;
+			task->retry_ms = now + SEEK_AGAIN_MS;
+			return SEEK_AGAIN_MS;
 		}
+		if (since == 0 && task->refill)
+			return sx_refill_failed(task) ? 0 : LOOK_MS;
 		if (since == 0)
-			return task->refill && sx_refill_failed(task) ? 0 : 1000;
+			return task->limits || task->hold_until_ms != 0 ? LOOK_MS : SX_NEVER_MS;
 		gather = gather_ms(task);
 		if (full || rows >= sx_max_batch_rows || now - since >= gather)
 			return 0;
@@ -163,6 +178,7 @@ static void
 hurry(SxTask *task, int64 now)
 {
 	task->due_ms = Min(task->due_ms, Max(now, task->last_look_ms + MIN_PAUSE_MS));
+	task->stream->look_ms = 0;
 }
 
 /*
@@ -181,11 +197,11 @@ look_for_news(bool all)
 	{
 		SxStreamRun *stream = lfirst(ls);
 		SxStreamFigures *f = sx_stats_stream(stream->relid, false);
-		uint32		news = f ? pg_atomic_read_u32(&f->news) : stream->news;
+		uint32		news = f ? pg_atomic_read_u32(&f->news) : stream->seen_news;
 
-		if (!all && news == stream->news)
+		if (!all && news == stream->seen_news)
 			continue;
-		stream->news = news;
+		stream->seen_news = news;
 		foreach(lt, stream->tasks)
 			hurry(lfirst(lt), now);
 	}
@@ -243,6 +259,11 @@ run_task(SxTask *task)
 	else if (task->refill || task->limits || task->hold_until_ms != 0)
 		pause = Min(pause, UNSETTLED_MS);
 	task->due_ms = task->last_look_ms + pause;
+
+	/* looks that nothing asks for go together */
+	if (pause >= SX_ROUND_MS)
+		task->due_ms -= task->due_ms % SX_ROUND_MS;
+	task->stream->quiet = false;
 	if (refill && task->refill == NULL)
 		task->due_ms = task->last_look_ms;
 
@@ -250,6 +271,118 @@ run_task(SxTask *task)
 	if (outcome != SX_BATCH_FAILED && !sx_streams_stale() && !refill &&
 		sx_reader_exhausted(task->reader))
 		sx_report_round_done(task, round);
+}
+
+/*
+ * Is there something to be done for the stream?  What a reader's thread has
+ * to say makes it worth looking at its clock and its figures again.
+ */
+static bool
+is_due(SxStreamRun *stream, int64 now)
+{
+	ListCell   *lc;
+
+	if (!__atomic_load_n(&stream->news, __ATOMIC_RELAXED))
+		return stream->look_ms <= now;
+	__atomic_store_n(&stream->news, false, __ATOMIC_SEQ_CST);
+	stream->quiet = false;
+	foreach(lc, stream->tasks)
+		((SxTask *) lfirst(lc))->settled = false;
+	return true;
+}
+
+/*
+ * Do what is due, join, report; when to come again is in look_ms.  *fds: the
+ * stream has descriptors to wait for, or had.
+ */
+static void
+look_at_stream(SxStreamRun *stream, bool *fds)
+{
+	int64		now = sx_now_ms();
+	int64		wait = any_follow || list_length(stream->tasks) != 1 ? LOOK_MS : SX_NEVER_MS;
+	ListCell   *lc;
+
+	foreach(lc, stream->tasks)
+	{
+		SxTask	   *task = lfirst(lc);
+		int64		due = task_due(task, now);
+
+		if (due == 0)
+		{
+			run_task(task);
+			if (sx_streams_stale())
+				return;
+			now = sx_now_ms();
+			due = task_due(task, now);
+		}
+		wait = Min(wait, due);
+		if (task->retry_ms <= now)
+			wait = Min(wait, Max(sx_watermark_next_tick(task, now), MIN_PAUSE_MS));
+		*fds |= sx_reader_wait_fd(task->reader) >= 0;
+	}
+	sx_join_tasks(stream);
+	if (now - stream->status_ms >= REPORT_MS)
+	{
+		sx_report_stream(stream);
+		stream->status_ms = now;
+	}
+	if (!stream->quiet)
+		wait = Min(wait, LOOK_MS);
+	stream->look_ms = wait == SX_NEVER_MS ? SX_NEVER_MS : now + wait;
+}
+
+/*
+ * What to wait for.  The descriptors are those of sources that the main thread
+ * reads itself; *set is made anew if it is NULL or has others.
+ */
+static void
+make_wait_set(WaitEventSet **set, List **set_fds, int64 now)
+{
+	List	   *fds = NIL;
+	ListCell   *ls;
+	ListCell   *lt;
+
+	foreach(ls, sx_streams)
+	{
+		foreach(lt, ((SxStreamRun *) lfirst(ls))->tasks)
+		{
+			SxTask	   *task = lfirst(lt);
+			int			fd = sx_reader_wait_fd(task->reader);
+
+			/* what waits for its back-off would wake us all the time */
+			if (fd >= 0 && task->retry_ms <= now)
+				fds = lappend_int(fds, fd);
+		}
+	}
+	if (*set && equal(fds, *set_fds))
+	{
+		list_free(fds);
+		return;
+	}
+	if (*set)
+		FreeWaitEventSet(*set);
+	*set = sx_create_wait_event_set(4 + list_length(fds));
+	AddWaitEventToSet(*set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+	AddWaitEventToSet(*set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
+	AddWaitEventToSet(*set, WL_SOCKET_READABLE, ready_fd, NULL, NULL);
+	foreach(lt, fds)
+		AddWaitEventToSet(*set, WL_SOCKET_READABLE, lfirst_int(lt), NULL, set);
+	list_free(*set_fds);
+	*set_fds = fds;
+}
+
+/* Are there views over views? */
+static bool
+follows(void)
+{
+	ListCell   *lc;
+
+	foreach(lc, sx_views)
+	{
+		if (((SxViewRun *) lfirst(lc))->view->sources)
+			return true;
+	}
+	return false;
 }
 
 static uint64
@@ -309,7 +442,9 @@ sx_worker_main(Datum arg)
 	uint64		seen = 0;
 	int64		synced = 0;
 	int64		sync_pause = SYNC_MS;
+	int64		round = 0;
 	bool		woken = false;
+	bool		fds_looked_at = false;
 	List	   *set_fds = NIL;
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
@@ -331,14 +466,14 @@ sx_worker_main(Datum arg)
 	for (;;)
 	{
 		int64		now;
-		int64		wait = 1000;
+		int64		next = SX_NEVER_MS;
+		int64		wait;
 		bool		changed;
+		bool		all = false;
 		ListCell   *ls;
-		ListCell   *lt;
 		WaitEvent	events[8];
 		int			nevents;
 		int			i;
-		List	   *fds = NIL;
 
 		CHECK_FOR_INTERRUPTS();
 		if (ConfigReloadPending)
@@ -360,6 +495,8 @@ sx_worker_main(Datum arg)
 			synced = sx_now_ms();
 			sync_pause = pause_after_sync(synced - now);
 			now = synced;
+			any_follow = follows();
+			all = true;
 
 			/* a descriptor may have been closed, and its number used again */
 			if (set)
@@ -372,75 +509,40 @@ sx_worker_main(Datum arg)
 			look_for_news(changed);
 		woken = false;
 
+		if (now >= round)
+		{
+			all = true;
+			round = now - now % SX_ROUND_MS + SX_ROUND_MS;
+		}
 		foreach(ls, sx_streams)
 		{
 			SxStreamRun *stream = lfirst(ls);
 
-			foreach(lt, stream->tasks)
+			if (is_due(stream, now) || all)
 			{
-				SxTask	   *task = lfirst(lt);
-				int64		due = task_due(task, now);
-
-				if (due == 0)
-				{
-					run_task(task);
-					if (sx_streams_stale())
-						break;
-					now = sx_now_ms();
-					due = task_due(task, now);
-				}
-				wait = Min(wait, due);
-				if (task->retry_ms <= now)
-					wait = Min(wait, Max(sx_watermark_next_tick(task, now), MIN_PAUSE_MS));
+				look_at_stream(stream, &fds_looked_at);
+				if (sx_streams_stale())
+					break;
 			}
-			if (sx_streams_stale())
-				break;
-			sx_join_tasks(stream);
-			if (now - stream->status_ms >= REPORT_MS)
-			{
-				sx_report_stream(stream);
-				stream->status_ms = now;
-			}
+			next = Min(next, stream->look_ms);
 		}
 		if (sx_streams_stale())
 			continue;
+		now = sx_now_ms();
+		wait = Max(Min(Min(next, round), synced + sync_pause + 1) - now, 0);
 		wait = Min(wait, sx_senders_run());
 		if (sx_streams_stale())
 			continue;
 
-		/* descriptors of sources that the main thread reads itself */
-		foreach(ls, sx_streams)
-		{
-			foreach(lt, ((SxStreamRun *) lfirst(ls))->tasks)
-			{
-				SxTask	   *task = lfirst(lt);
-				int			fd = sx_reader_wait_fd(task->reader);
-
-				/* what waits for its back-off would wake us all the time */
-				if (fd >= 0 && task->retry_ms <= now)
-					fds = lappend_int(fds, fd);
-			}
-		}
-		if (set == NULL || !equal(fds, set_fds))
-		{
-			if (set)
-				FreeWaitEventSet(set);
-			set = sx_create_wait_event_set(4 + list_length(fds));
-			AddWaitEventToSet(set, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
-			AddWaitEventToSet(set, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
-			AddWaitEventToSet(set, WL_SOCKET_READABLE, ready_fd, NULL, NULL);
-			foreach(lt, fds)
-				AddWaitEventToSet(set, WL_SOCKET_READABLE, lfirst_int(lt), NULL, set);
-			list_free(set_fds);
-			set_fds = fds;
-		}
-		else
-			list_free(fds);
+		if (set == NULL || fds_looked_at)
+			make_wait_set(&set, &set_fds, now);
+		fds_looked_at = false;
 
 		sx_report_waiting();
 
-		/* autovacuum goes by them */
-		(void) pgstat_report_stat(false);
+		/* autovacuum goes by them; what came too soon after others waits */
+		if (pgstat_report_stat(false) > 0)
+			wait = Min(wait, LOOK_MS);
 		nevents = WaitEventSetWait(set, wait, events, lengthof(events), sx_wait_event(SX_WAIT_WORKER));
 		for (i = 0; i < nevents; i++)
 		{
