@@ -49,9 +49,25 @@
 #define LOOK_MS		5000
 #define TRIM_MS		10000
 #define RETRY_MS	1000
-#define LOOK_SHARE	100			/* of the time that looking took */
+
+/*
+ * Of our time, looking at all that rarely changes may take one part in so
+ * many; but it is looked at this often.
+ */
+#define LOOK_SHARE	1000
+#define LOOK_MAX_S	120
 #define REMOVE_ROWS	10000		/* dead letters and the like, at a time and
 								 * stream */
+
+/* A journal as it was looked at last: what has changed since is worth it. */
+typedef struct Journal
+{
+	Oid			stream;
+	uint32		news;
+	int64		rows_in;
+} Journal;
+
+static HTAB *journals = NULL;
 
 /* Views whose parts are known to depend on them: a dump does not say so. */
 static List *attached = NIL;
@@ -163,12 +179,55 @@ list_streams(MemoryContext cxt, List **groups)
 	return exists;
 }
 
+/* When to do again what took us from begun until now. */
+static TimestampTz
+next_time(TimestampTz begun, int64 least_ms)
+{
+	TimestampTz now = GetCurrentTimestamp();
+
+	return now + Max(least_ms * INT64CONST(1000),
+					 Min((now - begun) * LOOK_SHARE, LOOK_MAX_S * USECS_PER_SEC));
+}
+
+/* Have rows come, or been read, since this was asked last? */
+static bool
+is_active(Oid stream)
+{
+	SxStreamFigures *f;
+	Journal    *j;
+	bool		found;
+	bool		result = true;
+
+	if (journals == NULL)
+	{
+		HASHCTL		ctl = {0};
+
+		ctl.keysize = sizeof(Oid);
+		ctl.entrysize = sizeof(Journal);
+		journals = hash_create("streamx journals", 64, &ctl, HASH_ELEM | HASH_BLOBS);
+	}
+	j = hash_search(journals, &stream, HASH_ENTER, &found);
+	sx_stats_lock(false);
+	f = sx_stats_stream(stream, false);
+	if (f)
+	{
+		uint32		news = pg_atomic_read_u32(&f->news);
+
+		result = !found || j->news != news || j->rows_in != f->rows_in;
+		j->news = news;
+		j->rows_in = f->rows_in;
+	}
+	sx_stats_unlock();
+	return result;
+}
+
 /*
- * Empty what every view has read of the journals.  Each in a transaction of
- * its own, as it keeps locks until the end.
+ * Empty what every view has read of the journals: of all, or of those that
+ * are used.  Each in a transaction of its own, as it keeps locks until the
+ * end.
  */
 static void
-trim_journals(MemoryContext cxt)
+trim_journals(MemoryContext cxt, bool all)
 {
 	List	   *streams;
 	ListCell   *lc;
@@ -180,8 +239,18 @@ trim_journals(MemoryContext cxt)
 	PopActiveSnapshot();
 	CommitTransactionCommand();
 
+	/* of those that are gone nothing is remembered */
+	if (all && journals && hash_get_num_entries(journals) > 2 * list_length(streams) + 64)
+	{
+		hash_destroy(journals);
+		journals = NULL;
+	}
 	foreach(lc, streams)
 	{
+		bool		active = is_active(lfirst_oid(lc));
+
+		if (!active && !all)
+			continue;
 		PG_TRY();
 		{
 			StartTransactionCommand();
@@ -205,7 +274,7 @@ trim_journals(MemoryContext cxt)
 }
 
 /* So many of the rows of a stream that arrived this long ago; in a transaction. */
-static void
+static int64
 remove_arrived(const char *table, Oid stream, const char *option)
 {
 	const char *value = sx_option_get(GetForeignTable(stream)->options, option);
@@ -214,7 +283,7 @@ remove_arrived(const char *table, Oid stream, const char *option)
 	char	   *sql;
 
 	if (value == NULL)
-		return;
+		return 0;
 	args[0] = ObjectIdGetDatum(stream);
 	args[1] = TimestampTzGetDatum(GetCurrentTimestamp() - sx_option_interval_us(option, value));
 	sql = psprintf("DELETE FROM %s WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY("
@@ -223,15 +292,19 @@ remove_arrived(const char *table, Oid stream, const char *option)
 				   table, table, REMOVE_ROWS);
 	if (SPI_execute_with_args(sql, 2, types, args, NULL, false, 0) != SPI_OK_DELETE)
 		elog(ERROR, "could not remove old rows: %s", sql);
+	return SPI_processed;
 }
 
 /*
  * Remove dead letters and late rows that are older than their streams say, some
- * at a time.  In a transaction of its own, as it is no batch's affair.
+ * at a time.  In a transaction of its own, as it is no batch's affair.  False:
+ * there were none.
  */
-static void
+static bool
 remove_old_rows(MemoryContext cxt)
 {
+	volatile int64 removed = 0;
+
 	PG_TRY();
 	{
 		ListCell   *lc;
@@ -242,8 +315,8 @@ remove_old_rows(MemoryContext cxt)
 		SPI_connect();
 		foreach(lc, sx_stream_list())
 		{
-			remove_arrived("streamx.dead_letters", lfirst_oid(lc), "dead_letter_retention");
-			remove_arrived("streamx.late_rows", lfirst_oid(lc), "late_row_retention");
+			removed += remove_arrived("streamx.dead_letters", lfirst_oid(lc), "dead_letter_retention");
+			removed += remove_arrived("streamx.late_rows", lfirst_oid(lc), "late_row_retention");
 		}
 		SPI_finish();
 		PopActiveSnapshot();
@@ -260,6 +333,7 @@ remove_old_rows(MemoryContext cxt)
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(cxt);
+	return removed > 0;
 }
 
 /*
@@ -292,13 +366,36 @@ worker_of(List *group, const int *load, int *votes, int needed)
 	return votes[most] > 0 ? most : least;
 }
 
+/* Is it in this list, which is sorted? */
+static bool
+is_listed(const List *streams, Oid stream)
+{
+	int			from = 0;
+	int			to = list_length(streams);
+
+	while (from < to)
+	{
+		int			middle = (from + to) / 2;
+		Oid			other = list_nth_oid(streams, middle);
+
+		if (other == stream)
+			return true;
+		if (other < stream)
+			from = middle + 1;
+		else
+			to = middle;
+	}
+	return false;
+}
+
 /*
  * Assign each group of streams to one of n workers; returns how many workers
  * it takes.  *moved: whether a worker has to look at the catalog again because
- * of it.
+ * of it.  *all_are: whether each is assigned, else there is no room for its
+ * figures.
  */
 static int
-assign(List *groups, int n, bool *moved)
+assign(List *groups, int n, bool *moved, bool *all_are)
 {
 	int		   *load = palloc0(sizeof(int) * n);
 	int		   *votes = palloc(sizeof(int) * n);
@@ -311,8 +408,10 @@ assign(List *groups, int n, bool *moved)
 	ListCell   *ls;
 
 	*moved = false;
+	*all_are = true;
 	foreach(lc, groups)
 		streams = list_concat(streams, lfirst(lc));
+	list_sort(streams, list_oid_cmp);
 	all = sx_stats_all_streams(&count);
 	sx_stats_lock(true);
 	for (i = 0; i < count; i++)
@@ -321,7 +420,7 @@ assign(List *groups, int n, bool *moved)
 
 		if (f == NULL)
 			continue;
-		if (!list_member_oid(streams, f->key.relid) || f->assigned >= needed)
+		if (!is_listed(streams, f->key.relid) || f->assigned >= needed)
 			f->assigned = -1;
 		else if (f->assigned >= 0)
 			load[f->assigned]++;
@@ -334,6 +433,7 @@ assign(List *groups, int n, bool *moved)
 		{
 			SxStreamFigures *f = sx_stats_stream(lfirst_oid(ls), true);
 
+			*all_are &= f != NULL;
 			if (f == NULL || f->assigned == worker)
 				continue;
 			if (f->assigned >= 0)
@@ -418,7 +518,11 @@ sx_scheduler_main(Datum arg)
 	List	   *groups = NIL;
 	TimestampTz next_list = 0;
 	TimestampTz last_start[64] = {0};
-	TimestampTz last_trim = 0;
+	TimestampTz next_trim = 0;
+	TimestampTz next_trim_all = 0;
+	TimestampTz next_remove = 0;
+	bool		assigned = false;	/* nothing has changed since */
+	int			needed = 0;
 
 	pqsignal(SIGHUP, SignalHandlerForConfigReload);
 	pqsignal(SIGTERM, die);
@@ -435,7 +539,6 @@ sx_scheduler_main(Datum arg)
 	for (;;)
 	{
 		TimestampTz now;
-		int			needed;
 		int			i;
 		uint64		changes;
 		bool		running;
@@ -448,6 +551,7 @@ sx_scheduler_main(Datum arg)
 			ConfigReloadPending = false;
 			ProcessConfigFile(PGC_SIGHUP);
 			sx_control_session("0");
+			assigned = false;
 		}
 		LWLockAcquire(sx_control->lock, LW_SHARED);
 		changes = sx_control->changes;
@@ -462,10 +566,10 @@ sx_scheduler_main(Datum arg)
 			MemoryContextReset(list_cxt);
 			exists = list_streams(list_cxt, &groups);
 			listed = changes;
+			assigned = false;
 
 			/* with many views it takes its time, though they rarely change */
-			next_list = GetCurrentTimestamp();
-			next_list += Min((next_list - now) * LOOK_SHARE, 10 * USECS_PER_SEC);
+			next_list = next_time(now, 0);
 			MemoryContextSwitchTo(cxt);
 		}
 		if (!exists)
@@ -479,18 +583,33 @@ sx_scheduler_main(Datum arg)
 			LWLockRelease(sx_control->lock);
 			proc_exit(0);
 		}
-		if (TimestampDifferenceExceeds(last_trim, GetCurrentTimestamp(), TRIM_MS))
+		now = GetCurrentTimestamp();
+		if (now >= next_trim)
 		{
+			bool		all = now >= next_trim_all;
+
 			pgstat_report_activity(STATE_RUNNING, "emptying journals");
-			trim_journals(cxt);
-			pgstat_report_activity(STATE_RUNNING, "removing old dead letters and late rows");
-			remove_old_rows(cxt);
-			pgstat_report_activity(STATE_RUNNING, "sharing out streams");
-			last_trim = GetCurrentTimestamp();
+			trim_journals(cxt, all);
+			next_trim = GetCurrentTimestamp() + TRIM_MS * INT64CONST(1000);
+			if (all)
+				next_trim_all = next_time(now, TRIM_MS);
 		}
+		now = GetCurrentTimestamp();
+		if (now >= next_remove)
+		{
+			pgstat_report_activity(STATE_RUNNING, "removing old dead letters and late rows");
+			if (remove_old_rows(cxt))
+				next_remove = GetCurrentTimestamp() + TRIM_MS * INT64CONST(1000);
+			else
+				next_remove = next_time(now, TRIM_MS);
+		}
+		pgstat_report_activity(STATE_RUNNING, "sharing out streams");
 		moved = false;
 		complete = true;
-		needed = sx_enabled ? assign(groups, sx_workers, &moved) : 0;
+		if (!sx_enabled)
+			needed = 0;
+		else if (!assigned)
+			needed = assign(groups, sx_workers, &moved, &assigned);
 		SX_STOP("assign", "");
 		stop_workers(needed);
 		for (i = 0; i < needed; i++)
