@@ -23,6 +23,13 @@ extern const SxSourceOps sx_source_kafka;
 #define MAX_POLL_BYTES		(32 * 1024 * 1024)
 #define CLOSE_TIMEOUT_MS	5000
 
+/* busy: so many polls bring messages within this time */
+#define BUSY_POLLS			50
+#define BUSY_MS				10000
+
+/* quiet: nothing came for this long */
+#define QUIET_MS			10000
+
 /* ---- reading ------------------------------------------------------------------- */
 
 /* Something else than a message: a partition's end, or trouble with it. */
@@ -90,6 +97,53 @@ take_news(SxKafkaSource *src)
 		src->trouble.err != RD_KAFKA_RESP_ERR_NO_ERROR &&
 		src->conn == SX_CONN_UP)
 		src->next_look_ms = Min(src->next_look_ms, sx_kafka_clock_ms() + SX_KAFKA_RETRY_MIN_MS);
+}
+
+/* The source should have a client of another kind; a seek brings it there. */
+static void
+want_to_move(SxKafkaSource *src, SxKafkaPace pace)
+{
+	if (src->pace == pace || sx_kafka_shared_suits(src->shared, pace))
+		return;
+	src->pace = pace;
+	src->source.changes++;
+	__atomic_store_n(&src->source.wants_seek, true, __ATOMIC_RELEASE);
+}
+
+/* A poll has brought messages. */
+static void
+note_messages(SxKafkaSource *src)
+{
+	src->last_ms = sx_kafka_clock_ms();
+	if (src->last_ms - src->polls_since_ms > BUSY_MS)
+	{
+		src->polls_since_ms = src->last_ms;
+		src->polls = 0;
+	}
+	if (++src->polls >= BUSY_POLLS)
+		want_to_move(src, SX_KAFKA_BUSY);
+}
+
+/* When to see whether nothing has come for long. */
+static int64
+quiet_ms(SxKafkaSource *src)
+{
+	return sx_kafka_shared_suits(src->shared, SX_KAFKA_QUIET) || src->pace == SX_KAFKA_QUIET ?
+		SX_KAFKA_NEVER_MS : src->last_ms + QUIET_MS;
+}
+
+/* Nothing has come for long: is that because there is nothing? */
+static void
+note_quiet(SxKafkaSource *src)
+{
+	bool		quiet = src->conn == SX_CONN_UP && src->settled;
+
+	for (int p = 0; p < src->nparts; p++)
+		quiet &= src->parts[p].at_end;
+	if (quiet)
+		want_to_move(src, SX_KAFKA_QUIET);
+	else
+		src->last_ms = sx_kafka_clock_ms();
 }
 
 static void
@@ -309,10 +363,12 @@ kafka_poll(SxSource *source, SxMessage *msgs, int max_msgs, int timeout_ms,
 			sx_kafka_source_look(src);
 			now = sx_kafka_clock_ms();
 		}
+		if (now >= quiet_ms(src))
+			note_quiet(src);
 		if (any_moved(src) || src->source.changes != changes)
 			wait_ms = 0;
 		else
-			wait_ms = Max(Min(until_ms, src->next_look_ms) - now, 0);
+			wait_ms = Max(Min(Min(until_ms, src->next_look_ms), quiet_ms(src)) - now, 0);
 
 		came = take_chunk(src, msgs, max_msgs - n, n > 0 ? 0 : wait_ms,
 						  &n, &bytes);
@@ -324,6 +380,8 @@ kafka_poll(SxSource *source, SxMessage *msgs, int max_msgs, int timeout_ms,
 		if (n >= max_msgs || bytes >= MAX_POLL_BYTES)
 			break;
 	}
+	if (n > 0)
+		note_messages(src);
 	if (!src->failed && sx_kafka_waker_due(&src->waker, src->queue, bytes, n))
 		wake_brokers(src);
 	*nmoved = collect_moved(src, moved);
@@ -447,6 +505,65 @@ copy_option(const List *options, const char *name, const char *otherwise)
 	return strdup(value != NULL ? value : otherwise);
 }
 
+static rd_kafka_topic_t *
+new_topic(SxKafkaSource *src, SxKafkaShared *shared)
+{
+	rd_kafka_topic_t *rkt = rd_kafka_topic_new(sx_kafka_shared_handle(shared), src->topic, NULL);
+
+	if (rkt == NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
+				 errmsg("cannot use topic \"%s\" of stream %s: %s",
+						src->topic, src->stream->name,
+						rd_kafka_err2str(rd_kafka_last_error())),
+				 errhint("Correct the option topic of the stream.")));
+	return rkt;
+}
+
+static void
+use_client(SxKafkaSource *src, SxKafkaShared *shared, rd_kafka_topic_t *rkt)
+{
+	src->shared = shared;
+	src->rk = sx_kafka_shared_handle(shared);
+	src->rkt = rkt;
+	sx_kafka_waker_init(&src->waker, src->rk);
+	src->troubles_seen = 0;
+}
+
+/* A client for what the source has to do; on ERROR "saved" is freed. */
+static SxKafkaShared *
+find_other(SxKafkaSource *src, SxKafkaPace pace, SxPosition *saved, rd_kafka_topic_t **rkt)
+{
+	SxKafkaShared *volatile other = NULL;
+
+	PG_TRY();
+	{
+		other = sx_kafka_share(src->stream, src->topic, pace);
+		*rkt = new_topic(src, other);
+	}
+	PG_CATCH();
+	{
+		if (other != NULL)
+			sx_kafka_unshare(other, src->topic, 0);
+		free(saved);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	return other;
+}
+
+/*
+ * To that client, from the one it has; the source has stopped its partitions
+ * and has no queue.
+ */
+static void
+move(SxKafkaSource *src, SxKafkaShared *shared, rd_kafka_topic_t *rkt)
+{
+	rd_kafka_topic_destroy(src->rkt);
+	sx_kafka_unshare(src->shared, src->topic, 0);
+	use_client(src, shared, rkt);
+}
+
 static SxSource *
 kafka_open(const SxStream *stream)
 {
@@ -475,17 +592,9 @@ kafka_open(const SxStream *stream)
 			strcmp(on_data_loss, "continue") == 0;
 		src->wants_headers = stream->schema->wants_headers;
 
-		src->shared = sx_kafka_share(stream, src->topic);
-		src->rk = sx_kafka_shared_handle(src->shared);
-		sx_kafka_waker_init(&src->waker, src->rk);
-		src->rkt = rd_kafka_topic_new(src->rk, src->topic, NULL);
-		if (src->rkt == NULL)
-			ereport(ERROR,
-					(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
-					 errmsg("cannot use topic \"%s\" of stream %s: %s",
-							src->topic, stream->name,
-							rd_kafka_err2str(rd_kafka_last_error())),
-					 errhint("Correct the option topic of the stream.")));
+		src->stream = stream;
+		src->shared = sx_kafka_share(stream, src->topic, SX_KAFKA_NEW);
+		use_client(src, src->shared, new_topic(src, src->shared));
 		src->queue = rd_kafka_queue_new(src->rk);
 	}
 	PG_CATCH();
@@ -505,6 +614,13 @@ kafka_seek(SxSource *source, const SxPosition *positions, int npositions,
 	SxPosition *saved = NULL;
 	SxKafkaStart kind;
 	int64		start_us = 0;
+	SxKafkaPace pace = src->pace;
+	SxKafkaShared *other = NULL;
+	rd_kafka_topic_t *other_rkt = NULL;
+
+	/* if it cannot move, it stays */
+	src->pace = SX_KAFKA_NEW;
+	__atomic_store_n(&source->wants_seek, false, __ATOMIC_RELEASE);
 
 	/* first what may ERROR */
 	if (start == NULL)
@@ -530,6 +646,8 @@ kafka_seek(SxSource *source, const SxPosition *positions, int npositions,
 					 errmsg("out of memory")));
 		memcpy(saved, positions, npositions * sizeof(SxPosition));
 	}
+	if (pace != SX_KAFKA_NEW)
+		other = find_other(src, pace, saved, &other_rkt);
 
 	kafka_release(source);
 	if (src->is_watched)
@@ -539,7 +657,11 @@ kafka_seek(SxSource *source, const SxPosition *positions, int npositions,
 
 	/* a queue of its own, so that nothing of before is left in it */
 	rd_kafka_queue_destroy(src->queue);
+	if (other != NULL)
+		move(src, other, other_rkt);
 	src->queue = rd_kafka_queue_new(src->rk);
+	src->last_ms = sx_kafka_clock_ms();
+	src->polls = 0;
 	src->watched.topic = src->topic;
 	src->watched.queue = src->queue;
 	sx_kafka_watch(src->shared, &src->watched);

@@ -53,11 +53,14 @@ extern char *sx_kafka_option_nearest(const char *name);
 typedef enum SxKafkaRole
 {
 	SX_KAFKA_READER,			/* fetches without end */
-	SX_KAFKA_CROWD,				/* the same, of many topics */
+	SX_KAFKA_CROWD,				/* the same, of many topics, seldom */
 	SX_KAFKA_SCANNER,			/* fetches up to an end; asks for offsets */
 	SX_KAFKA_PRODUCER,
 	SX_KAFKA_SENDER,			/* a producer with transactions */
 } SxKafkaRole;
+
+/* An answer to one that fetches seldom comes after this when nothing else does. */
+#define SX_KAFKA_CROWD_WAIT_MS	3000
 
 /*
  * Settings of the stream's server and user mapping over those of streamx.

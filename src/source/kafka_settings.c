@@ -62,7 +62,7 @@ static const Setting reader_settings[] = {
  * waits is a partition that is started meanwhile, and the news of an end.
  */
 static const Setting crowd_settings[] = {
-	{"fetch.wait.max.ms", "500"},
+	{"fetch.wait.max.ms", CppAsString2(SX_KAFKA_CROWD_WAIT_MS)},
 };
 
 static const Setting scanner_settings[] = {

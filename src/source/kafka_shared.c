@@ -7,9 +7,11 @@
  */
 #include "postgres.h"
 
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <time.h>
 
 #include "commands/defrem.h"
 #include "lib/stringinfo.h"
@@ -17,9 +19,12 @@
 #include "source/kafka_shared.h"
 #include "source/kafka_source.h"
 
-/* topics of the first client, and of each further one */
+/* topics of a client that asks often, and of one that does not */
 #define FEW_TOPICS		16
 #define CROWD_TOPICS	250
+
+/* so many of the former may be of sources that need not be busy */
+#define NEW_TOPICS		(2 * FEW_TOPICS)
 
 /* how long what a client knows of all its topics is good */
 #define ANSWER_MS	2000
@@ -27,23 +32,32 @@
 
 /* how often the watching thread asks, and for how long */
 #define WATCH_FEW_MS		5000
-#define WATCH_CROWD_MS		10000
-#define WATCH_TIMEOUT_MS	1500
+#define WATCH_CROWD_MS		20000
+
+/* who closes a client waits no longer when it is asking */
+#define CLOSE_ASKING_MS		100
+
+/* how long a question may take, over what one to fetch does */
+#define TIMEOUT_MS			1500
 
 struct SxKafkaShared
 {
 	SxKafkaShared *next;
 	char	   *settings;		/* what the client was made of */
 	SxKafkaRole role;
+	bool		may_stay;		/* who is quiet, whatever the role; atomic */
 	rd_kafka_t *rk;
 	rd_kafka_queue_t *mainq;
 	char	  **topics;			/* its sources', main thread only */
 	int			maxtopics;
 	pthread_t	watcher;
 	bool		watching;		/* there is that thread */
-	bool		stop;			/* it is to end; atomic */
+	bool		stop;			/* it is to close the client; atomic */
 
 	pthread_mutex_t lock;		/* for what follows */
+	pthread_cond_t closed_cond;
+	bool		closed;
+	bool		abandoned;		/* nobody waits for that */
 	int			ntopics;		/* changed by the main thread */
 	SxKafkaTrouble trouble;		/* the last one */
 	uint64		ntroubles;
@@ -145,6 +159,54 @@ start_watcher(SxKafkaShared *shared)
 }
 
 static void
+free_shared(SxKafkaShared *shared)
+{
+	pthread_cond_destroy(&shared->closed_cond);
+	pthread_mutex_destroy(&shared->lock);
+	if (shared->settings != NULL)
+		explicit_bzero(shared->settings, strlen(shared->settings));
+	free(shared->settings);
+	free(shared->topics);
+	free(shared);
+}
+
+static void
+forget_metadata(SxKafkaShared *shared)
+{
+	if (shared->metadata != NULL)
+		rd_kafka_metadata_destroy(shared->metadata);
+	if (shared->mainq != NULL)
+		rd_kafka_queue_destroy(shared->mainq);
+}
+
+/* Wait for the watching thread to close the client; a question takes its time. */
+static bool
+wait_closed(SxKafkaShared *shared, int timeout_ms)
+{
+	struct timespec until;
+	bool		closed;
+
+	clock_gettime(CLOCK_REALTIME, &until);
+	pthread_mutex_lock(&shared->lock);
+	if (shared->asking)
+		timeout_ms = Min(timeout_ms, CLOSE_ASKING_MS);
+	until.tv_sec += timeout_ms / 1000;
+	until.tv_nsec += (timeout_ms % 1000) * 1000000L;
+	if (until.tv_nsec >= 1000000000L)
+	{
+		until.tv_sec++;
+		until.tv_nsec -= 1000000000L;
+	}
+	while (!shared->closed &&
+		   pthread_cond_timedwait(&shared->closed_cond, &shared->lock, &until) != ETIMEDOUT)
+		;
+	closed = shared->closed;
+	shared->abandoned = !closed;
+	pthread_mutex_unlock(&shared->lock);
+	return closed;
+}
+
+static void
 close_shared(SxKafkaShared *shared, int timeout_ms)
 {
 	SxKafkaShared **link = &clients;
@@ -155,38 +217,81 @@ close_shared(SxKafkaShared *shared, int timeout_ms)
 		*link = shared->next;
 	if (shared->watching)
 	{
+		pthread_t	watcher = shared->watcher;
+
 		__atomic_store_n(&shared->stop, true, __ATOMIC_RELEASE);
 		rd_kafka_queue_yield(shared->mainq);
-		pthread_join(shared->watcher, NULL);
+		if (!wait_closed(shared, timeout_ms))
+		{
+			pthread_detach(watcher);
+			return;
+		}
+		pthread_join(watcher, NULL);
 	}
-	if (shared->metadata != NULL)
-		rd_kafka_metadata_destroy(shared->metadata);
-	if (shared->mainq != NULL)
-		rd_kafka_queue_destroy(shared->mainq);
-	if (shared->rk != NULL)
-		sx_kafka_destroy(shared->rk, timeout_ms);
-	pthread_mutex_destroy(&shared->lock);
-	if (shared->settings != NULL)
-		explicit_bzero(shared->settings, strlen(shared->settings));
-	free(shared->settings);
-	free(shared->topics);
-	free(shared);
+	else
+	{
+		forget_metadata(shared);
+		if (shared->rk != NULL)
+			sx_kafka_destroy(shared->rk, timeout_ms);
+	}
+	free_shared(shared);
+}
+
+/* The lock is held, so that it does not go meanwhile. */
+static void
+tell(SxKafkaWatched *watched, int news)
+{
+	__atomic_fetch_or(&watched->news, news, __ATOMIC_ACQ_REL);
+	rd_kafka_queue_yield(watched->queue);
+}
+
+/* There is a crowd now: quiet sources of the others belong there. */
+static void
+send_to(const SxKafkaShared *crowd)
+{
+	for (SxKafkaShared *shared = clients; shared != NULL; shared = shared->next)
+	{
+		if (shared->role == SX_KAFKA_CROWD || strcmp(shared->settings, crowd->settings) != 0)
+			continue;
+		pthread_mutex_lock(&shared->lock);
+		__atomic_store_n(&shared->may_stay, false, __ATOMIC_RELEASE);
+		for (SxKafkaWatched *w = shared->watched; w != NULL; w = w->next)
+			tell(w, SX_KAFKA_NEWS_CROWD);
+		pthread_mutex_unlock(&shared->lock);
+	}
 }
 
 SxKafkaShared *
-sx_kafka_share(const SxStream *stream, const char *topic)
+sx_kafka_share(const SxStream *stream, const char *topic, SxKafkaPace pace)
 {
 	char	   *settings = settings_of(stream);
-	SxKafkaRole role = SX_KAFKA_READER;
+	SxKafkaRole role = pace == SX_KAFKA_QUIET ? SX_KAFKA_CROWD : SX_KAFKA_READER;
+	int			ntopics = 0;
+	int			often = 0;
+	bool		crowded = false;
 	SxKafkaShared *shared;
+	SxKafkaShared *crowd = NULL;
 
 	for (shared = clients; shared != NULL; shared = shared->next)
 	{
-		if (strcmp(shared->settings, settings) != 0 || reads(shared, topic))
+		if (strcmp(shared->settings, settings) != 0)
 			continue;
-		if (has_room(shared))
+		ntopics += shared->ntopics;
+		if (shared->role == SX_KAFKA_READER)
+			often += shared->ntopics;
+		else
+			crowded = true;
+		if (reads(shared, topic) || !has_room(shared))
+			continue;
+		if (shared->role == role)
 			break;
+		if (shared->role == SX_KAFKA_CROWD)
+			crowd = shared;
+	}
+	if (shared == NULL && pace == SX_KAFKA_NEW && often >= NEW_TOPICS)
+	{
 		role = SX_KAFKA_CROWD;
+		shared = crowd;
 	}
 	if (shared == NULL)
 	{
@@ -200,11 +305,15 @@ sx_kafka_share(const SxStream *stream, const char *topic)
 		{
 			shared->rk = rk;
 			shared->role = role;
+			shared->may_stay = role == SX_KAFKA_CROWD || (!crowded && ntopics < FEW_TOPICS);
 			shared->mainq = rd_kafka_queue_get_main(rk);
 			shared->settings = strdup(settings);
 			pthread_mutex_init(&shared->lock, NULL);
+			pthread_cond_init(&shared->closed_cond, NULL);
 			shared->next = clients;
 			clients = shared;
+			if (role == SX_KAFKA_CROWD && shared->settings != NULL)
+				send_to(shared);
 		}
 	}
 	if (shared == NULL || shared->settings == NULL ||
@@ -261,6 +370,20 @@ sx_kafka_unwatch(SxKafkaShared *shared, SxKafkaWatched *watched)
 	if (*link != NULL)
 		*link = watched->next;
 	pthread_mutex_unlock(&shared->lock);
+}
+
+bool
+sx_kafka_shared_suits(const SxKafkaShared *shared, SxKafkaPace pace)
+{
+	if (pace == SX_KAFKA_BUSY)
+		return shared->role == SX_KAFKA_READER;
+	return __atomic_load_n(&shared->may_stay, __ATOMIC_ACQUIRE);
+}
+
+int
+sx_kafka_shared_timeout_ms(const SxKafkaShared *shared)
+{
+	return TIMEOUT_MS + (shared->role == SX_KAFKA_CROWD ? SX_KAFKA_CROWD_WAIT_MS : 0);
 }
 
 rd_kafka_t *
@@ -401,14 +524,6 @@ sx_kafka_shared_partitions(SxKafkaShared *shared, rd_kafka_topic_t *topic,
 
 /* ---- the watching thread ------------------------------------------------------- */
 
-/* The lock is held, so that it does not go meanwhile. */
-static void
-tell(SxKafkaWatched *watched, int news)
-{
-	__atomic_fetch_or(&watched->news, news, __ATOMIC_ACQ_REL);
-	rd_kafka_queue_yield(watched->queue);
-}
-
 static void
 take_complaint(SxKafkaShared *shared, rd_kafka_event_t *event)
 {
@@ -440,7 +555,7 @@ look_at_topics(SxKafkaShared *shared)
 	if (!wanted)
 		return;
 
-	(void) ask_for_all(shared, WATCH_TIMEOUT_MS);
+	(void) ask_for_all(shared, sx_kafka_shared_timeout_ms(shared));
 
 	pthread_mutex_lock(&shared->lock);
 	for (SxKafkaWatched *w = shared->watched; w != NULL; w = w->next)
@@ -457,12 +572,14 @@ look_at_topics(SxKafkaShared *shared)
 	pthread_mutex_unlock(&shared->lock);
 }
 
+/* When it is to stop, nobody else uses the client any more. */
 static void *
 watch_main(void *arg)
 {
 	SxKafkaShared *shared = arg;
 	int			interval_ms = shared->role == SX_KAFKA_CROWD ? WATCH_CROWD_MS : WATCH_FEW_MS;
 	int64		next_ms = sx_kafka_clock_ms() + interval_ms;
+	bool		abandoned;
 
 	while (!__atomic_load_n(&shared->stop, __ATOMIC_ACQUIRE))
 	{
@@ -480,5 +597,14 @@ watch_main(void *arg)
 			next_ms = sx_kafka_clock_ms() + interval_ms;
 		}
 	}
+	forget_metadata(shared);
+	rd_kafka_destroy_flags(shared->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+	pthread_mutex_lock(&shared->lock);
+	shared->closed = true;
+	abandoned = shared->abandoned;
+	pthread_cond_signal(&shared->closed_cond);
+	pthread_mutex_unlock(&shared->lock);
+	if (abandoned)
+		free_shared(shared);
 	return NULL;
 }

@@ -6,8 +6,15 @@
  * each of them ten times a second when nothing comes: with hundreds of idle
  * streams that is all that a server does.  So sources with the same settings
  * share one.  A client reads a partition only once: a second source over the
- * same topic gets another client.  The first one asks often and has few
- * topics; what exceeds these shares clients that ask less often.
+ * same topic gets another client.
+ *
+ * There are clients of few topics, which ask often, and of many, which ask
+ * seldom.  A broker answers at once when there is something in any partition
+ * that it was asked for; but one that is started meanwhile, or whose queue was
+ * full, has to wait until the next question, and each question names them
+ * all.  So the latter are for topics where little happens: a source that has
+ * more to do moves to the former, and goes when it has been quiet for a while.
+ * Where there are only a few sources, they stay.
  *
  * Shared and given back in the main thread.  What a client complains about and
  * what it knows of topics is told to all its sources: their polling threads
@@ -27,8 +34,23 @@
 
 typedef struct SxKafkaShared SxKafkaShared;
 
-/* Main thread; ERROR as sx_kafka_conf() and sx_kafka_new(). */
-extern SxKafkaShared *sx_kafka_share(const SxStream *stream, const char *topic);
+/* What is known of a source that looks for a client. */
+typedef enum SxKafkaPace
+{
+	SX_KAFKA_NEW,				/* nothing */
+	SX_KAFKA_BUSY,
+	SX_KAFKA_QUIET,
+} SxKafkaPace;
+
+/*
+ * Main thread; ERROR as sx_kafka_conf() and sx_kafka_new().  Never a client
+ * that reads the topic already.
+ */
+extern SxKafkaShared *sx_kafka_share(const SxStream *stream, const char *topic,
+									 SxKafkaPace pace);
+
+/* Is the client one for busy sources, or for quiet ones?  Any thread. */
+extern bool sx_kafka_shared_suits(const SxKafkaShared *shared, SxKafkaPace pace);
 
 /*
  * The source of this topic has stopped its partitions and destroyed its
@@ -52,6 +74,7 @@ typedef struct SxKafkaWatched
 
 #define SX_KAFKA_NEWS_TOPIC		1	/* the topic is not as it knows it */
 #define SX_KAFKA_NEWS_TROUBLE	2	/* see sx_kafka_shared_trouble() */
+#define SX_KAFKA_NEWS_CROWD		4	/* see sx_kafka_shared_suits() */
 
 /* Main thread, before polling starts, and after it has stopped. */
 extern void sx_kafka_watch(SxKafkaShared *shared, SxKafkaWatched *watched);
@@ -66,6 +89,9 @@ extern bool sx_kafka_shared_trouble(SxKafkaShared *shared, uint64 *seen,
 
 /* A broker has answered: what was complained about is over.  Any thread. */
 extern void sx_kafka_shared_answered(SxKafkaShared *shared);
+
+/* How long a question may take: it may have to wait for an answer before. */
+extern int	sx_kafka_shared_timeout_ms(const SxKafkaShared *shared);
 
 /*
  * How many partitions has the topic?  first: the caller has not heard of it

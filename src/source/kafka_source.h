@@ -75,6 +75,13 @@ typedef struct SxKafkaSource
 	bool		woken;			/* poll is to return; atomic */
 	SxKafkaWatched watched;
 	bool		is_watched;
+	const SxStream *stream;
+
+	/* how much there is to do, see kafka_shared.h */
+	SxKafkaPace pace;			/* it should move because of; NEW: it need not */
+	int64		last_ms;		/* a message came */
+	int64		polls_since_ms;
+	int			polls;			/* that brought messages since then */
 
 	/* partitions p with p modulo "nshares" = share are read */
 	int			share;

@@ -15,8 +15,6 @@
 #include "base/stop.h"
 #include "source/kafka_source.h"
 
-/* how long one question may take */
-#define LOOK_TIMEOUT_MS		1500
 #define RETRY_MAX_MS		2000
 
 /* unknown for less, it is a broker that does not know yet */
@@ -159,7 +157,7 @@ ask_starts(SxKafkaSource *src, bool *wanted, int64 *offsets, int n)
 {
 	rd_kafka_resp_err_t err;
 
-	err = ask_offsets(src, wanted, offsets, n, LOOK_TIMEOUT_MS);
+	err = ask_offsets(src, wanted, offsets, n, sx_kafka_shared_timeout_ms(src->shared));
 	if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
 		return err;
 	for (int p = 0; p < n; p++)
@@ -168,7 +166,7 @@ ask_starts(SxKafkaSource *src, bool *wanted, int64 *offsets, int n)
 		if (wanted[p])
 			offsets[p] = RD_KAFKA_OFFSET_END;
 	}
-	return ask_offsets(src, wanted, offsets, n, LOOK_TIMEOUT_MS);
+	return ask_offsets(src, wanted, offsets, n, sx_kafka_shared_timeout_ms(src->shared));
 }
 
 /*
@@ -380,9 +378,9 @@ sx_kafka_source_offset_lost(SxKafkaSource *src, int p)
 	wanted[p] = true;
 	low[p] = RD_KAFKA_OFFSET_BEGINNING;
 	end[p] = RD_KAFKA_OFFSET_END;
-	err = ask_offsets(src, wanted, low, src->nparts, LOOK_TIMEOUT_MS);
+	err = ask_offsets(src, wanted, low, src->nparts, sx_kafka_shared_timeout_ms(src->shared));
 	if (err == RD_KAFKA_RESP_ERR_NO_ERROR)
-		err = ask_offsets(src, wanted, end, src->nparts, LOOK_TIMEOUT_MS);
+		err = ask_offsets(src, wanted, end, src->nparts, sx_kafka_shared_timeout_ms(src->shared));
 
 	if (err != RD_KAFKA_RESP_ERR_NO_ERROR)
 		sx_kafka_source_down(src, err); /* the next look starts it where it
@@ -431,7 +429,7 @@ sx_kafka_source_look(SxKafkaSource *src)
 	/* when all is well, the client watches */
 	src->next_look_ms = SX_KAFKA_NEVER_MS;
 	if (!sx_kafka_shared_partitions(src->shared, src->rkt, !src->settled,
-									LOOK_TIMEOUT_MS, &err, &n))
+									sx_kafka_shared_timeout_ms(src->shared), &err, &n))
 	{
 		src->next_look_ms = sx_kafka_clock_ms() + SX_KAFKA_RETRY_MIN_MS;
 		return;

@@ -130,6 +130,8 @@ struct SxSource
 	const SxSourceOps *ops;
 	uint32		changes;		/* threaded: raised by poll when status() has
 								 * something new to say */
+	bool		wants_seek;		/* threaded: set by poll: it would go on
+								 * elsewhere after a seek; until that, atomic */
 	/* kinds embed this as their first member */
 };
 

@@ -466,6 +466,12 @@ sx_reader_seek(SxReader *r, const SxPosition *positions, int npositions,
 		start_thread(r);
 }
 
+bool
+sx_reader_wants_seek(const SxReader *r)
+{
+	return __atomic_load_n(&r->source->wants_seek, __ATOMIC_ACQUIRE);
+}
+
 void
 sx_reader_share(SxReader *r, int index, int count)
 {

@@ -52,6 +52,9 @@ extern void sx_reader_fold(SxReader *reader, List *views);
 extern SxFold *sx_reader_folding(const SxReader *reader);
 extern bool sx_reader_fold_refused(const SxReader *reader);
 
+/* Would the source like one, to the positions where it stands? */
+extern bool sx_reader_wants_seek(const SxReader *reader);
+
 /* Of a native stream, after a seek: no further than this; NULL: no bound. */
 extern void sx_reader_bound(SxReader *reader, const char *snapshot);
 

@@ -45,7 +45,8 @@
 
 #define REPORT_MS		500
 #define SYNC_MS			10000	/* look at the catalog at least this often */
-#define SYNC_SHARE		500		/* and more seldom where looking takes long */
+#define SYNC_MAX_MS		300000
+#define SYNC_SHARE		5000/* and more seldom where looking takes long */
 #define BACKLOG_MS		200		/* batches gather this long while behind */
 #define LOOK_MS			1000	/* a stream that is not quiet */
 #define SEEK_AGAIN_MS	1000	/* after a reader has failed */
@@ -137,6 +138,9 @@ task_due(SxTask *task, int64 now)
 		if (run->retry_ms > now)
 			return run->retry_ms - now;
 	}
+	if (sx_reader_wants_seek(task->reader) && task->refill == NULL &&
+		task->limits == NULL && task->failures == 0)
+		task->seek = true;
 	if (task->seek)
 		return 0;
 	if (task->close_due || sx_watermark_tick(task) || sx_follow_due(task))
@@ -408,7 +412,7 @@ pause_after_sync(int64 took_ms)
 		if (((SxStreamRun *) lfirst(lc))->error)
 			return SYNC_MS;
 	}
-	return Max(SYNC_MS, took_ms * SYNC_SHARE);
+	return Max(SYNC_MS, Min(took_ms * SYNC_SHARE, SYNC_MAX_MS));
 }
 
 /* What a worker's session is like, whatever the configuration says. */

@@ -111,8 +111,8 @@ holds($_, 'a1 d1 e1', "stream $_ goes on after the outage") foreach 2, 5 .. STRE
 ok( $node->poll_query_until(
 		'postgres', "SELECT count(*) FROM streamx.streams WHERE state = 'running'", STREAMS - 1), 'all streams run again');
 
-# the first few have a client that asks often, the rest one that asks less often
-my @more = (20 .. 29);
+# what exceeds the first clients, which ask often, shares one that does not
+my @more = (20 .. 49);
 $kafka->create_topic("shared$_", 1) foreach @more;
 $node->safe_psql('postgres', join '', map { <<"SQL" } @more);
 CREATE FOREIGN TABLE s$_ (word text) SERVER broker OPTIONS (topic 'shared$_', format 'text');
@@ -123,7 +123,72 @@ foreach my $word ('a', 'b')
 	$kafka->produce("shared$_", 0, $word) foreach @more;
 	holds($_, $word eq 'a' ? 'a1' : 'a1 b1', "stream $_ is read beside many others") foreach @more;
 }
-is(threads('rdk:main'), 3, 'more streams share another client');
+is(threads('rdk:main'), 4, 'by three clients of one server, and one of another');
+
+# quiet ones go there
+sub comes_to
+{
+	my ($clients, $name) = @_;
+
+	for (1 .. 600)
+	{
+		last if threads('rdk:main') == $clients;
+		usleep(100_000);
+	}
+	is(threads('rdk:main'), $clients, $name);
+	return;
+}
+comes_to(2, 'quiet streams share one client');
+
+# how often the worker's threads of this name have waited, the main one apart
+sub waits
+{
+	my ($name) = @_;
+	my $pid = $node->worker;
+	my $n = 0;
+
+	foreach my $task (grep { !/\/$pid$/ } glob "/proc/$pid/task/*")
+	{
+		my $status = slurp_file("$task/status");
+		my ($comm) = $status =~ /^Name:\s+(.*)$/m;
+		my ($switches) = $status =~ /^voluntary_ctxt_switches:\s+(\d+)/m;
+		$n += $switches if $comm eq $name;
+	}
+	return $n;
+}
+
+my $slept;
+for (1 .. 20)
+{
+	my $before = waits('postgres');
+
+	sleep 2;
+	$slept = waits('postgres') - $before;
+	last if $slept < 10;
+}
+cmp_ok($slept, '<', 10, 'and have threads that sleep');
+
+# news comes at once nevertheless; who has much of it moves, and loses nothing
+$kafka->produce("shared$_", 0, 'c') foreach 49, 20, 2;
+holds($_, 'a1 b1 c1', "a message of quiet stream $_ is seen") foreach 49, 20;
+holds(2, 'a1 c1 d1 e1', 'and one of stream 2');
+my $producer = $kafka->producer('shared30');
+my $sent = 0;
+for (1 .. 600)
+{
+	$producer->send(0, ('m') x 10);
+	$sent += 10;
+	last if threads('rdk:main') == 3;
+	usleep(50_000);
+}
+is(threads('rdk:main'), 3, 'a stream that has become busy gets a client that asks often');
+$producer->send(0, ('m') x 1000);
+$sent += 1000;
+$producer->finish;
+holds(30, "a1 b1 m$sent", 'none of its messages is lost or read twice');
+comes_to(2, 'when it is quiet it goes back');
+$kafka->produce('shared30', 0, 'z');
+holds(30, "a1 b1 m$sent z1", 'and is read there');
 
 $node->stop;
 done_testing();
