@@ -533,7 +533,8 @@ native_wait_fd(SxSource *base)
 static int
 native_poll_interval_ms(SxSource *base)
 {
-	return 10000;
+	/* commits are told */
+	return 60000;
 }
 
 static void
