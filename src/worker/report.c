@@ -435,6 +435,7 @@ sx_report_stream(SxStreamRun *stream)
 	}
 	sx_stats_unlock();
 	stream->lag_rows = lag;
+	stream->conn = status.conn;
 	stream->quiet = is_quiet(stream, &status);
 	free(status.partitions);
 }

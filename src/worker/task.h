@@ -167,6 +167,7 @@ typedef struct SxStreamRun
 	char	   *error;			/* why it cannot be opened; NULL: it is */
 	int64		retry_ms;
 	int64		status_ms;		/* figures were reported last */
+	SxConnState conn;			/* as reported */
 	bool		quiet;			/* as they were then they stay until a reader
 								 * or a batch has something new */
 	int64		look_ms;		/* nothing to be done here before (monotonic) */

@@ -292,6 +292,10 @@ is_due(SxStreamRun *stream, int64 now)
 	stream->quiet = false;
 	foreach(lc, stream->tasks)
 		((SxTask *) lfirst(lc))->settled = false;
+
+	/* a connection that stands now is told before its rows are there */
+	if (stream->conn != SX_CONN_UP)
+		stream->status_ms = 0;
 	return true;
 }
 
@@ -331,7 +335,7 @@ look_at_stream(SxStreamRun *stream, bool *fds)
 		stream->status_ms = now;
 	}
 	if (!stream->quiet)
-		wait = Min(wait, LOOK_MS);
+		wait = Min(wait, Max(stream->status_ms + REPORT_MS - now, MIN_PAUSE_MS));
 	stream->look_ms = wait == SX_NEVER_MS ? SX_NEVER_MS : now + wait;
 }
 
