@@ -172,6 +172,7 @@ typedef struct SxStreamRun
 								 * or a batch has something new */
 	int64		look_ms;		/* nothing to be done here before (monotonic) */
 	bool		news;			/* of a reader, see reader.h */
+	bool		folding;		/* fold processes read it, and set our latch */
 	int64		rows_in;
 	TimestampTz last_row;
 	int64		lag_rows;

@@ -282,12 +282,12 @@ run_task(SxTask *task)
  * to say makes it worth looking at its clock and its figures again.
  */
 static bool
-is_due(SxStreamRun *stream, int64 now)
+is_due(SxStreamRun *stream, int64 now, bool woken)
 {
 	ListCell   *lc;
 
 	if (!__atomic_load_n(&stream->news, __ATOMIC_RELAXED))
-		return stream->look_ms <= now;
+		return stream->look_ms <= now || (woken && stream->folding);
 	__atomic_store_n(&stream->news, false, __ATOMIC_SEQ_CST);
 	stream->quiet = false;
 	foreach(lc, stream->tasks)
@@ -310,6 +310,7 @@ look_at_stream(SxStreamRun *stream, bool *fds)
 	int64		wait = any_follow || list_length(stream->tasks) != 1 ? LOOK_MS : SX_NEVER_MS;
 	ListCell   *lc;
 
+	stream->folding = false;
 	foreach(lc, stream->tasks)
 	{
 		SxTask	   *task = lfirst(lc);
@@ -327,6 +328,7 @@ look_at_stream(SxStreamRun *stream, bool *fds)
 		if (task->retry_ms <= now)
 			wait = Min(wait, Max(sx_watermark_next_tick(task, now), MIN_PAUSE_MS));
 		*fds |= sx_reader_wait_fd(task->reader) >= 0;
+		stream->folding |= sx_reader_folding(task->reader) != NULL;
 	}
 	sx_join_tasks(stream);
 	if (now - stream->status_ms >= REPORT_MS)
@@ -334,6 +336,8 @@ look_at_stream(SxStreamRun *stream, bool *fds)
 		sx_report_stream(stream);
 		stream->status_ms = now;
 	}
+	if (stream->folding)
+		wait = Min(wait, LOOK_MS);
 	if (!stream->quiet)
 		wait = Min(wait, Max(stream->status_ms + REPORT_MS - now, MIN_PAUSE_MS));
 	stream->look_ms = wait == SX_NEVER_MS ? SX_NEVER_MS : now + wait;
@@ -478,6 +482,7 @@ sx_worker_main(Datum arg)
 		int64		wait;
 		bool		changed;
 		bool		all = false;
+		bool		was_woken = woken;
 		ListCell   *ls;
 		WaitEvent	events[8];
 		int			nevents;
@@ -526,7 +531,7 @@ sx_worker_main(Datum arg)
 		{
 			SxStreamRun *stream = lfirst(ls);
 
-			if (is_due(stream, now) || all)
+			if (is_due(stream, now, was_woken) || all)
 			{
 				look_at_stream(stream, &fds_looked_at);
 				if (sx_streams_stale())
