@@ -46,7 +46,7 @@
 #define REPORT_MS		500
 #define SYNC_MS			10000	/* look at the catalog at least this often */
 #define SYNC_MAX_MS		300000
-#define SYNC_SHARE		5000/* and more seldom where looking takes long */
+#define SYNC_SHARE		5000	/* and more seldom where looking takes long */
 #define BACKLOG_MS		200		/* batches gather this long while behind */
 #define LOOK_MS			1000	/* a stream that is not quiet */
 #define SEEK_AGAIN_MS	1000	/* after a reader has failed */
