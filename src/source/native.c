@@ -533,8 +533,8 @@ native_wait_fd(SxSource *base)
 static int
 native_poll_interval_ms(SxSource *base)
 {
-	/* commits are told */
-	return 60000;
+	/* commits are told; but a segment that was locked is tried again soon */
+	return ((NativeSource *) base)->at_end ? 60000 : 100;
 }
 
 static void

@@ -267,6 +267,10 @@ run_task(SxTask *task)
 	/* looks that nothing asks for go together */
 	if (pause >= SX_ROUND_MS)
 		task->due_ms -= task->due_ms % SX_ROUND_MS;
+
+	/* nothing may have been read because of it */
+	if (sx_streams_stale())
+		task->due_ms = task->last_look_ms;
 	task->stream->quiet = false;
 	if (refill && task->refill == NULL)
 		task->due_ms = task->last_look_ms;
@@ -301,10 +305,10 @@ is_due(SxStreamRun *stream, int64 now, bool woken)
 
 /*
  * Do what is due, join, report; when to come again is in look_ms.  *fds: the
- * stream has descriptors to wait for, or had.
+ * stream has descriptors to wait for, or had; *ran: so did a batch.
  */
 static void
-look_at_stream(SxStreamRun *stream, bool *fds)
+look_at_stream(SxStreamRun *stream, bool *fds, bool *ran)
 {
 	int64		now = sx_now_ms();
 	int64		wait = any_follow || list_length(stream->tasks) != 1 ? LOOK_MS : SX_NEVER_MS;
@@ -318,6 +322,7 @@ look_at_stream(SxStreamRun *stream, bool *fds)
 
 		if (due == 0)
 		{
+			*ran = true;
 			run_task(task);
 			if (sx_streams_stale())
 				return;
@@ -483,6 +488,7 @@ sx_worker_main(Datum arg)
 		bool		changed;
 		bool		all = false;
 		bool		was_woken = woken;
+		bool		ran = false;
 		ListCell   *ls;
 		WaitEvent	events[8];
 		int			nevents;
@@ -533,7 +539,7 @@ sx_worker_main(Datum arg)
 
 			if (is_due(stream, now, was_woken) || all)
 			{
-				look_at_stream(stream, &fds_looked_at);
+				look_at_stream(stream, &fds_looked_at, &ran);
 				if (sx_streams_stale())
 					break;
 			}
@@ -551,6 +557,12 @@ sx_worker_main(Datum arg)
 			make_wait_set(&set, &set_fds, now);
 		fds_looked_at = false;
 
+		/* waiting for a lock takes what the latch was set for */
+		if (ran || all)
+		{
+			woken = true;
+			wait = 0;
+		}
 		sx_report_waiting();
 
 		/* autovacuum goes by them; what came too soon after others waits */
