@@ -533,8 +533,11 @@ native_wait_fd(SxSource *base)
 static int
 native_poll_interval_ms(SxSource *base)
 {
-	/* commits are told; but a segment that was locked is tried again soon */
-	return ((NativeSource *) base)->at_end ? 60000 : 100;
+	/*
+	 * Commits are told, this is for what was missed; but a segment that was
+	 * locked is tried again soon.
+	 */
+	return ((NativeSource *) base)->at_end ? 10000 : 100;
 }
 
 static void
