@@ -502,23 +502,6 @@ append_rows(CoreRun *core, const SxCore *def, const SxRows *rows, int64 closed_u
 	sx_writer_end(w);
 }
 
-/* A plan over the input, in which windows up to closed_us are closed. */
-static void
-run_over_batch(PlannedStmt *plan, const SxShape *shape, const SxScanInput *input,
-			   DestReceiver *dest, int64 closed_us)
-{
-	sx_window_set_late(shape->window, closed_us);
-	PG_TRY();
-	{
-		sx_exec_run(plan, input, dest);
-	}
-	PG_FINALLY();
-	{
-		sx_window_set_late(NULL, PG_INT64_MIN);
-	}
-	PG_END_TRY();
-}
-
 static int
 by_number(const void *pa, const void *pb)
 {
@@ -550,7 +533,7 @@ add_late(SxDerived *v, CoreRun *core, const SxScanInput *input, int64 closed_us,
 		MemoryContextSwitchTo(old);
 	}
 	dest = sx_exec_collector(&rows, CurrentMemoryContext);
-	run_over_batch(core->plan_late, shape, input, dest, closed_us);
+	sx_exec_run_closed(core->plan_late, input, dest, shape->window, closed_us);
 	dest->rDestroy(dest);
 
 	/* one of several cores may leave out what another takes */
@@ -582,7 +565,7 @@ run_into_core(SxDerived *v, CoreRun *core, PlannedStmt *plan, const SxScanInput 
 
 	in.streams = shape->streams;
 	dest = sx_exec_collector(&rows, CurrentMemoryContext);
-	run_over_batch(plan, shape, &in, dest, closed_us);
+	sx_exec_run_closed(plan, &in, dest, shape->window, closed_us);
 	dest->rDestroy(dest);
 	CommandCounterIncrement();
 	UpdateActiveSnapshotCommandId();

@@ -305,7 +305,7 @@ sx_view_write(SxViewRun *run, SxTask *task, PlannedStmt *plan,
 		int64		dropped = 0;
 
 		dest = sx_exec_collector(&rows, CurrentMemoryContext);
-		sx_late_run_plan(run, plan, input, dest, closed_us);
+		sx_exec_run_closed(plan, input, dest, run->shape->window, closed_us);
 		CommandCounterIncrement();
 		UpdateActiveSnapshotCommandId();
 		SX_STOP("before_merge", run->view->name);

@@ -276,11 +276,6 @@ extern void sx_follow_sync(void);
 
 /* ---- late.c: rows that came when all their windows were closed ---- */
 
-/* Run a plan in which windows that end at or before closed_us are closed. */
-extern void sx_late_run_plan(SxViewRun *run, PlannedStmt *plan,
-							 const SxScanInput *input, DestReceiver *dest,
-							 int64 closed_us);
-
 /*
  * The number of late rows of the input; kept if the view says so.  In the
  * batch's transaction, as the view's owner.

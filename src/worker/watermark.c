@@ -20,6 +20,7 @@
 
 #include "utils/memutils.h"
 
+#include "worker/intake.h"
 #include "worker/task.h"
 
 #define TICK_MS 500
@@ -73,20 +74,12 @@ sx_watermark_active(SxTask *task, const SxBatch *list)
 
 	for (; list; list = list->next)
 	{
-		int32		last = -1;
 		int			i;
 
-		for (i = 0; list->folded && i < list->npositions; i++)
+		for (i = 0; i < list->npositions; i++)
 		{
-			if (list->folded->came[i])
+			if (sx_batch_came(list, i))
 				partition_active(task, list->positions[i].partition, now);
-		}
-		for (i = 0; i < list->nrows; i++)
-		{
-			if (list->partition[i] == last)
-				continue;
-			last = list->partition[i];
-			partition_active(task, last, now);
 		}
 	}
 }
