@@ -854,6 +854,19 @@ sx_journal_create(Oid stream)
 }
 
 void
+sx_journal_arrive(Oid stream)
+{
+	SxJournal  *journal = sx_journal_read_latest(stream);
+	Relation	rel;
+
+	if (journal == NULL || sx_journal_era_now(journal) == journal->era)
+		return;
+	rel = relation_open(stream, AccessShareLock);
+	(void) sx_journal_prepare(rel);
+	relation_close(rel, NoLock);
+}
+
+void
 sx_journal_sync(Oid stream)
 {
 	SxJournal  *journal = sx_journal_read_latest(stream);

@@ -15,6 +15,7 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "storage/proc.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
@@ -24,7 +25,10 @@
 #include "base/stop.h"
 #include "checkpoint/checkpoint.h"
 #include "compat.h"
+#include "exec/owner.h"
 #include "result/key_index.h"
+#include "result/state_table.h"
+#include "source/journal.h"
 #include "stats/stats.h"
 #include "worker/crash.h"
 #include "worker/refill.h"
@@ -649,6 +653,43 @@ all_mine(const SxView *view, const List *mine)
 	return true;
 }
 
+/*
+ * States that another major of PostgreSQL left.  Why a view cannot be planned
+ * is told when a batch tries to.
+ */
+static void
+renew_state(Oid relid)
+{
+	MemoryContext old = CurrentMemoryContext;
+	ResourceOwner resowner = CurrentResourceOwner;
+	SxOwnerScope scope;
+	SxView	   *view = sx_view_get(relid);
+
+	if (view == NULL || !sx_state_table_is_old(view))
+		return;
+	BeginInternalSubTransaction(NULL);
+	PG_TRY();
+	{
+		/* the view before its parts, as whoever drops it does */
+		LockRelationOid(relid, RowExclusiveLock);
+		sx_owner_enter(view, &scope);
+		sx_state_table_renew(view);
+		sx_owner_leave(&scope);
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(old);
+		CurrentResourceOwner = resowner;
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(old);
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(old);
+		CurrentResourceOwner = resowner;
+	}
+	PG_END_TRY();
+}
+
 /* Definition and views of one stream, in a transaction. */
 static void
 sync_stream(SxStreamRun *stream, const List *mine, int ready_fd)
@@ -657,8 +698,13 @@ sync_stream(SxStreamRun *stream, const List *mine, int ready_fd)
 	List	   *members = NIL;
 	ListCell   *lc;
 
-	if ((stream->stale || stream->def == NULL) && !refresh_definition(stream))
-		return;
+	if (stream->stale || stream->def == NULL)
+	{
+		/* a batch that did it would find the stream changed, and begin anew */
+		sx_journal_arrive(stream->relid);
+		if (!refresh_definition(stream))
+			return;
+	}
 
 	foreach(lc, sx_view_list_of_stream(stream->relid))
 	{
@@ -683,7 +729,12 @@ sync_stream(SxStreamRun *stream, const List *mine, int ready_fd)
 		Oid			relid = lfirst_oid(lc);
 		SxViewRun  *run = sx_view_find(relid);
 
-		if (run == NULL && (run = sx_view_open(relid)) == NULL)
+		if (run == NULL)
+		{
+			renew_state(relid);
+			run = sx_view_open(relid);
+		}
+		if (run == NULL)
 			continue;
 		if (find_member(run, stream->relid)->task == NULL)
 			add_view(stream, run, ready_fd);

@@ -181,6 +181,24 @@ $next = $at;
 insert('other');
 exact('other', 'the template goes on');
 
+# ---- to another server, with rows that no view has read yet
+
+$next = $at;
+$node->safe_psql('postgres', 'CREATE DATABASE unread');
+system_or_bail('pg_restore', '-d', $node->connstr('unread'), "$dir/dump");
+$node->caught_up($_, 60, 'unread') foreach @views;
+$node->set_conf('streamx.enabled' => 'off');
+insert('unread');
+system_or_bail('pg_dump', '-Fc', '-f', "$dir/unread", $node->connstr('unread'));
+$node->log_is_clean;
+$node->stop;
+$node = StreamxCluster->started('second', "timezone = 'UTC'", 'max_worker_processes = 40');
+$node->safe_psql('postgres', 'CREATE DATABASE unread');
+system_or_bail('pg_restore', '-d', $node->connstr('unread'), "$dir/unread");
+exact('unread', 'another server reads them');
+insert('unread');
+exact('unread', 'another server goes on');
+
 $node->log_is_clean;
 $node->stop;
 done_testing();
