@@ -52,6 +52,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "catalog/extension.h"
 #include "catalog/view.h"
 
 /* Tables of the extension; the order is that of relation_names. */
@@ -159,6 +160,7 @@ static void
 forget_extension(void)
 {
 	extension_state = EXTENSION_UNKNOWN;
+	sx_extension_forget();
 	if (view_is_cache != NULL)
 	{
 		hash_destroy(view_is_cache);
@@ -557,6 +559,7 @@ sx_view_get(Oid relid)
 
 	if (!sx_extension_exists())
 		return NULL;
+	sx_extension_check();
 
 	rel = open_table(TABLE_VIEWS, AccessShareLock);
 	begin_scan(&scan, rel, VIEWS_VIEW, relid);
@@ -769,6 +772,7 @@ sx_view_next_id(void)
 
 	if (!OidIsValid(relid))
 		elog(ERROR, "extension \"streamx\" is not installed in this database");
+	sx_extension_check();
 
 	/* a dump of the schema alone brings objects, and not the sequence's value */
 	do

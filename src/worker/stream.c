@@ -23,6 +23,7 @@
 #include "utils/syscache.h"
 
 #include "base/stop.h"
+#include "catalog/extension.h"
 #include "checkpoint/checkpoint.h"
 #include "compat.h"
 #include "exec/owner.h"
@@ -798,7 +799,7 @@ sx_streams_sync(int worker_index, int ready_fd)
 	my_index = worker_index;
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	mine = sx_extension_exists() ? claim_streams(worker_index) : NIL;
+	mine = sx_extension_exists() && sx_extension_fits(NULL) ? claim_streams(worker_index) : NIL;
 
 	/*
 	 * Views to be set up anew, and those that somebody else is to have: out
