@@ -335,6 +335,9 @@ sx_view_open(Oid relid)
 	sx_view_counters(relid, &counters);
 	run->watermark_us = counters.watermark_us;
 	run->outbox = counters.outbox;
+	PushActiveSnapshot(GetTransactionSnapshot());
+	run->final_before_us = sx_view_final_before(relid);
+	PopActiveSnapshot();
 	run->relations = list_make2_oid(relid, run->view->query);
 	run->relations = list_concat(run->relations, run->view->streams);
 	run->relations = list_concat(run->relations, run->view->sources);

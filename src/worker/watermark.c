@@ -165,6 +165,13 @@ look_for_silence(SxTask *task, int64 now, int64 timeout_ms)
 	return all_idle || task->npositions == 0;
 }
 
+/* Has the view, or one over it, something to do at this watermark? */
+static bool
+is_due(const SxViewRun *run, int64 watermark_us)
+{
+	return sx_view_due(run, watermark_us) || sx_follow_closes(run, watermark_us);
+}
+
 bool
 sx_watermark_tick(SxTask *task)
 {
@@ -190,13 +197,13 @@ sx_watermark_tick(SxTask *task)
 		if (timeout_ms == 0 && run->nmembers == 1)
 			continue;
 		watermark = sx_watermark_after(task, run, task->positions, task->npositions);
-		if (sx_view_due(run, watermark))
+		if (is_due(run, watermark))
 			return true;
 
 		/* where streams are read together, another one may bring news */
 		settled &= run->nmembers == 1 &&
 			(watermark == PG_INT64_MIN ||
-			 !sx_view_due(run, watermark + SX_ROUND_MS * INT64CONST(1000) + USECS_PER_SEC));
+			 !is_due(run, watermark + SX_ROUND_MS * INT64CONST(1000) + USECS_PER_SEC));
 	}
 	task->settled = settled;
 	return false;
