@@ -37,7 +37,8 @@ typedef struct SxWindowCall
 /* The column of a view's result that is a window, and how it closes. */
 typedef struct SxClosing
 {
-	Oid			view;			/* InvalidOid: of the view that was asked about */
+	Oid			view;			/* InvalidOid: of the view that was asked
+								 * about */
 	AttrNumber	column;
 	Oid			typid;			/* timestamptz or timestamp */
 	SxWindow   *window;
