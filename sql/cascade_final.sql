@@ -266,6 +266,17 @@ DO $$ BEGIN
 END $$;
 SELECT * FROM c_over_both ORDER BY n;
 
+-- who may read the view that is read need not see what is below it
+CREATE ROLE regress_streamx_reader;
+GRANT CREATE ON SCHEMA public TO regress_streamx_reader;
+GRANT SELECT ON m_final, f_five_final TO regress_streamx_reader;
+SET ROLE regress_streamx_reader;
+CREATE VIEW theirs WITH (streamx.continuous, streamx.emit = 'final') AS SELECT date_trunc('hour', w) AS hour, sum(n) AS n FROM f_five_final GROUP BY hour;
+SELECT streamx.wait('theirs');
+SELECT count(*) > 0 AS rows, (SELECT count(*) FROM streamx.verify('theirs')) AS verified FROM theirs;
+SELECT streamx.explain('theirs') ~ 'cascade' AS explained;
+RESET ROLE;
+
 -- what an explanation says
 SELECT substring(streamx.explain('f_lateness') FROM 'Strategy.*?(?=\nState)') AS explanation;
 
@@ -289,4 +300,6 @@ CREATE VIEW bad WITH (streamx.continuous, streamx.emit = 'final') AS SELECT minu
 SET client_min_messages = warning;
 DROP FOREIGN TABLE s, s2, c, rows_out CASCADE;
 SELECT count(*) FROM streamx.continuous_views;
+DROP OWNED BY regress_streamx_reader;
+DROP ROLE regress_streamx_reader;
 \i test/lib/clean.sql

@@ -293,7 +293,9 @@ sx_plan_describe(StringInfo text, const SxView *view, const SxShape *shape)
 	describe_joins(text, sx_plan_joined(shape));
 	if (shape->nkeys > 0)
 		sx_describe(text, "Key", "%s", key_names(view, shape->keys, shape->nkeys));
-	if (d && d->nparts > 0)
+	if (d && d->closing)
+		;						/* its windows are */
+	else if (d && d->nparts > 0)
 		sx_describe(text, "Partitions", "by %s: those that a batch touches are derived again",
 					key_names(view, d->parts, d->nparts));
 	else if (d)

@@ -13,7 +13,10 @@
  */
 #include "postgres.h"
 
+#include "executor/spi.h"
 #include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 #include "base/stop.h"
 #include "exec/owner.h"
@@ -177,10 +180,48 @@ sx_result_take_windows(SxResult *r, int64 from_us, int64 before_us)
 	return written;
 }
 
+/* The last window that the source has, from this one on; PG_INT64_MIN: none. */
+static int64
+last_window(const SxClosing *source, int64 from_us)
+{
+	const char *column = quote_identifier(get_attname(source->view, source->column, false));
+	Oid			type = source->typid;
+	Datum		from = Int64GetDatum(from_us);
+	Datum		last;
+	bool		null;
+	char	   *sql;
+
+	sql = psprintf("SELECT pg_catalog.max(%s) FROM %s WHERE %s OPERATOR(pg_catalog.>=) $1", column,
+				   quote_qualified_identifier(get_namespace_name(get_rel_namespace(source->view)),
+											  get_rel_name(source->view)),
+				   column);
+	if (SPI_connect() != SPI_OK_CONNECT)
+		elog(ERROR, "SPI_connect failed");
+	if (SPI_execute_with_args(sql, 1, &type, &from, NULL, true, 0) != SPI_OK_SELECT ||
+		SPI_processed != 1)
+		elog(ERROR, "could not look for windows: %s", sql);
+	last = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null);
+	SPI_finish();
+	return null ? PG_INT64_MIN : DatumGetInt64(last);
+}
+
+void
+sx_result_look_for_windows(SxResult *r, int64 from_us)
+{
+	int64		last = PG_INT64_MIN;
+	ListCell   *lc;
+
+	if (sx_derived_last_window(r) != PG_INT64_MAX)
+		return;
+	foreach(lc, r->shape->derivation->closing->uses)
+		last = Max(last, last_window(((SxClosingUse *) lfirst(lc))->source, from_us));
+	sx_derived_set_last_window(r, last);
+}
+
 bool
 sx_result_waits_for_windows(const SxResult *r, int64 from_us)
 {
-	return sx_derived_waits(r, from_us);
+	return sx_derived_last_window(r) >= from_us;
 }
 
 void

@@ -57,6 +57,9 @@ extern int64 sx_cascade_lost(const SxView *view, const SxClosing *closing,
  */
 extern int64 sx_result_take_windows(SxResult *result, int64 from_us, int64 before_us);
 
+/* Look for the last one, if it is not known, as the view's owner. */
+extern void sx_result_look_for_windows(SxResult *result, int64 from_us);
+
 /* Are there, for all that is known, windows from this one on? */
 extern bool sx_result_waits_for_windows(const SxResult *result, int64 from_us);
 
@@ -65,6 +68,9 @@ extern void sx_result_retain(SxResult *result, int64 watermark_us);
 
 /* derive.c's part */
 extern int64 sx_derived_windows(SxResult *result, int64 from_us, int64 before_us);
-extern bool sx_derived_waits(const SxResult *result, int64 from_us);
+
+/* The last window that the sources may have; PG_INT64_MAX: not known. */
+extern int64 sx_derived_last_window(const SxResult *result);
+extern void sx_derived_set_last_window(SxResult *result, int64 last_us);
 
 #endif							/* SX_RESULT_CASCADE_H */

@@ -1256,8 +1256,14 @@ sx_derived_windows(SxResult *r, int64 from_us, int64 before_us)
 	return sx_difference_write(&changes, &old, &new);
 }
 
-bool
-sx_derived_waits(const SxResult *r, int64 from_us)
+int64
+sx_derived_last_window(const SxResult *r)
 {
-	return r->derived->last_us >= from_us;
+	return r->derived->last_us;
+}
+
+void
+sx_derived_set_last_window(SxResult *r, int64 last_us)
+{
+	r->derived->last_us = last_us;
 }

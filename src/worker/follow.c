@@ -170,6 +170,7 @@ sx_follow_windows(SxViewRun *run)
 														run->next_final_before_us);
 		sx_result_emit_part(run->result);
 	}
+	sx_result_look_for_windows(run->result, run->next_final_before_us);
 	sx_result_retain(run->result, run->next_watermark_us);
 	PopActiveSnapshot();
 	sx_owner_leave(&scope);
