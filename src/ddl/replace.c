@@ -534,8 +534,9 @@ keep(SxRedefinition *r)
  * does not go to its sink.
  */
 static void
-begin_windows(const SxView *view, const SxShape *shape)
+begin_windows(const SxRedefinition *r, const SxShape *shape)
 {
+	const SxView *view = r->next;
 	SxComplete	complete = {.before_us = PG_INT64_MIN};
 	SxOwnerScope scope;
 
@@ -547,6 +548,10 @@ begin_windows(const SxView *view, const SxShape *shape)
 		PushActiveSnapshot(GetLatestSnapshot());
 		sx_plan_find_closing(shape, view->name);
 		sx_cascade_complete(view, shape->derivation->closing, sx_cascade_standing, &complete);
+
+		/* the same windows: those that have come have come */
+		if (r->query == NULL && r->view->sources && r->view->final)
+			complete.before_us = Max(complete.before_us, sx_view_final_before(view->relid));
 		PopActiveSnapshot();
 	}
 	sx_view_set_final_before(view->relid, complete.before_us);
@@ -576,7 +581,7 @@ in_place(SxRedefinition *r, const char *start)
 	CommandCounterIncrement();
 	sx_replace_take_over(r);
 	if (next->sources)
-		begin_windows(next, shape);
+		begin_windows(r, shape);
 	sx_ddl_rebuild(view->relid, start, false);
 }
 

@@ -220,7 +220,7 @@ describe_window(StringInfo text, const SxView *view, const SxShape *shape)
 					column_name(view, d->closing->column),
 					window->kind == SX_WINDOW_CUMULATE ? "end" : "start");
 		sx_describe(text, "", "closes when all windows in it of the views that are read have closed%s%s",
-					view->lateness_us > 0 ? ", their watermark has passed its end by " : "",
+					view->lateness_us > 0 ? ", and the watermark has passed its end by " : "",
 					view->lateness_us > 0 ? sx_describe_interval(view->lateness_us) : "");
 		return;
 	}
