@@ -27,3 +27,6 @@ SELECT s.library,
 FROM streamx.server_state() s;
 END;
 COMMENT ON FUNCTION streamx.version() IS 'versions: of the library that the server has loaded, of the extension in this database, of what is installed on disk';
+
+-- of a final view over other views: windows that begin before it have come
+ALTER TABLE streamx.view_counters ADD COLUMN final_before timestamptz;

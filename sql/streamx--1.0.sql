@@ -105,8 +105,7 @@ CREATE TABLE streamx.view_counters (
   dead_letters   bigint NOT NULL DEFAULT 0,
   batches        bigint NOT NULL DEFAULT 0,
   watermark      timestamptz,            -- of the view; windows that end before it (and lateness) are closed
-  outbox         bigint NOT NULL DEFAULT 0, -- number of the last row written to its outbox
-  final_before   timestamptz             -- of a final view over other views: windows that begin before have come
+  outbox         bigint NOT NULL DEFAULT 0  -- number of the last row written to its outbox
 ) WITH (fillfactor = 50);
 REVOKE ALL ON streamx.view_counters FROM PUBLIC;
 COMMENT ON TABLE streamx.view_counters IS 'per view: rows taken in, rows written, late rows, dead letters, batches';

@@ -125,7 +125,7 @@ enum
 	COUNTERS_BATCHES,
 	COUNTERS_WATERMARK,
 	COUNTERS_OUTBOX,
-	COUNTERS_FINAL_BEFORE,
+	COUNTERS_FINAL_BEFORE,		/* since 1.1 */
 	COUNTERS_NATTS = COUNTERS_FINAL_BEFORE
 };
 
@@ -871,6 +871,7 @@ sx_view_insert(const SxView *view)
 	for (int i = 0; i < COUNTERS_NATTS; i++)
 		counters[i] = Int64GetDatum(0);
 	counters_nulls[COUNTERS_WATERMARK - 1] = true;
+	counters_nulls[COUNTERS_FINAL_BEFORE - 1] = true;
 	counters[COUNTERS_VIEW - 1] = ObjectIdGetDatum(view->relid);
 	insert_row(TABLE_COUNTERS, counters, counters_nulls);
 	CacheInvalidateRelcacheByRelid(view->relid);
@@ -1085,7 +1086,7 @@ counters_time(Oid relid, AttrNumber attno)
 	scan = systable_beginscan(rel, find_index(rel, COUNTERS_VIEW), true,
 							  GetActiveSnapshot(), 1, &key);
 	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
+	if (HeapTupleIsValid(tuple) && attno <= RelationGetNumberOfAttributes(rel))
 	{
 		bool		isnull;
 		Datum		value = heap_getattr(tuple, attno, RelationGetDescr(rel), &isnull);
@@ -1111,12 +1112,33 @@ sx_view_final_before(Oid relid)
 }
 
 void
+sx_view_check_final_before(void)
+{
+	Relation	rel = open_table(TABLE_COUNTERS, AccessShareLock);
+
+	if (RelationGetNumberOfAttributes(rel) < COUNTERS_FINAL_BEFORE)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("views over other views with emit = 'final' need a newer version of extension \"streamx\""),
+				 errhint("Run ALTER EXTENSION streamx UPDATE.")));
+	table_close(rel, AccessShareLock);
+}
+
+void
 sx_view_set_final_before(Oid relid, int64 before_us)
 {
-	Relation	rel = open_table(TABLE_COUNTERS, RowExclusiveLock);
+	Relation	rel;
 	TableScan	scan;
 	HeapTuple	tuple;
 
+	if (before_us != PG_INT64_MIN)
+		sx_view_check_final_before();
+	rel = open_table(TABLE_COUNTERS, RowExclusiveLock);
+	if (RelationGetNumberOfAttributes(rel) < COUNTERS_FINAL_BEFORE)
+	{
+		table_close(rel, RowExclusiveLock);
+		return;
+	}
 	begin_scan(&scan, rel, COUNTERS_VIEW, relid);
 	tuple = systable_getnext(scan.sysscan);
 	if (HeapTupleIsValid(tuple))

@@ -143,6 +143,9 @@ extern int64 sx_view_watermark(Oid relid);
 extern int64 sx_view_final_before(Oid relid);
 extern void sx_view_set_final_before(Oid relid, int64 before_us);
 
+/* ERROR, with the cure, if the extension's SQL has no place for it. */
+extern void sx_view_check_final_before(void);
+
 /*
  * Rows of windows from this on may still be needed by such views, through
  * whatever lies between; PG_INT64_MAX: none is.

@@ -822,6 +822,7 @@ sx_ddl_check_closing(const SxView *view, const SxShape *shape, const char *name)
 				 errhint("Leave the option out: late rows are dropped then.")));
 	if (view->final && d && d->nkept == 0)
 	{
+		sx_view_check_final_before();
 		sx_plan_find_closing(shape, name);
 		return;
 	}

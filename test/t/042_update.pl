@@ -86,6 +86,11 @@ insert(200);
 exact("the library of $newest with the SQL of $oldest");
 like(sql(q(SELECT string_agg(problem || ': ' || cure, ' ') FROM streamx.health())), qr/\Q$oldest\E.*ALTER EXTENSION streamx UPDATE/, 'streamx.health() says so');
 
+# what needs a place that the old SQL has not
+my $over = q(CREATE VIEW over WITH (streamx.continuous, streamx.emit = 'final') AS SELECT tumble(w, '10 s') AS w, sum(count) AS n FROM windows GROUP BY 1);
+like($node->error($over), qr/need a newer version.*ALTER EXTENSION streamx UPDATE/s, 'a final view over others waits for the update');
+sql(q(CREATE VIEW sums WITH (streamx.continuous) AS SELECT sum(count) AS n FROM windows));
+
 # inserts go on while it is updated
 my $values = "i, i * 37 % 41, timestamptz '2026-01-01Z' + i * interval '100 ms'";
 my $upto = $next + 3000;
@@ -98,6 +103,10 @@ sql('ALTER EXTENSION streamx UPDATE');
 is(sql('SELECT extension = library AND installed = extension FROM streamx.version()'), 't', 'all are of one version');
 ok($writer->finish, 'all are in') or diag($err);
 exact('updated while views ran');
+sql($over);
+$node->caught_up($_) foreach qw(over sums);
+$node->same('TABLE over', "SELECT * FROM (SELECT tumble(ts, '10 s') AS w, count(*)::numeric AS n FROM rows GROUP BY 1) AS x WHERE w + interval '10 s' <= (SELECT max(ts) - interval '2 s' FROM rows)", 'a final view over others');
+$node->same('TABLE sums', 'SELECT count(*)::numeric FROM rows', 'one that was there before');
 is(sql($members), $fresh, 'an update gives what a fresh installation has');
 is(sql($config), $fresh_config, 'the same goes with dumps');
 insert(300);
