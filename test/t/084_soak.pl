@@ -93,6 +93,7 @@ SQL
 my @retained = qw(pages users sliding);
 my %peak_memory = (first => 0, later => 0);
 my %peak_size;
+my $most_behind = 0;
 
 sub look
 {
@@ -105,6 +106,12 @@ sub look
 		my $kb = eval { $node->rss_kb($pid) };
 		$peak_memory{$phase} = max($peak_memory{$phase}, $kb) if defined $kb;
 	}
+	# A machine that does not keep up at this rate falls behind what the broker keeps:
+	# better told at once than after an hour.
+	my ($behind, $stopped) = split /\|/, $node->rows(q(SELECT max(lag_rows), (SELECT string_agg(view || ': ' || error, chr(10)) FROM streamx.views WHERE state = 'stopped')
+		FROM streamx.streams)) // '';
+	$most_behind = max($most_behind, $behind || 0);
+	return "a view has stopped, $most_behind rows behind: $stopped\n" if $stopped;
 	my $sizes = $node->rows(<<'SQL') // return;
 SELECT c.oid::regclass || ' ' || pg_total_relation_size(c.oid)
 FROM pg_class AS c
@@ -137,7 +144,11 @@ while (time - $start < $seconds)
 		$node->interrupt($node->interruptions % 2 ? 'worker' : 'postmaster');
 		$next_kill = max($calm, $next_kill + $often);
 	}
-	look($now < $seconds / 3 ? 'first' : 'later');
+	if (my $why = look($now < $seconds / 3 ? 'first' : 'later'))
+	{
+		$producer->kill_kill;
+		die $why;
+	}
 	sleep($long ? 2 : 0.5);
 }
 ok($producer->finish, 'the producer was done');
@@ -148,6 +159,7 @@ look('later');
 
 # ---- memory and disk
 
+note "at most $most_behind rows behind";
 note "memory of workers: at most $peak_memory{first} kB in the first third, $peak_memory{later} kB later";
 cmp_ok($peak_memory{later}, '<', $memory_kb, 'the worker is not large');
 cmp_ok($peak_memory{later}, '<', $peak_memory{first} * 1.1 + 24_000, 'and does not grow') if $long;
