@@ -188,7 +188,7 @@ False, with what it said last, when that takes longer.
 sub wait_until
 {
 	my ($self, $sql, $seconds, $dbname) = @_;
-	my $end = time + ($seconds // 60);
+	my $end = time + ($seconds // $PostgreSQL::Test::Utils::timeout_default);
 	my $last;
 
 	while (1)
@@ -217,7 +217,7 @@ sub caught_up
 	my ($self, $view, $seconds, $dbname) = @_;
 	my $done;
 
-	$seconds //= 60;
+	$seconds //= $PostgreSQL::Test::Utils::timeout_default;
 	$done = $self->rows("SELECT streamx.wait('$view', '$seconds s')", $dbname);
 	return if defined $done && $done eq 't';
 	diag(defined $done ? "view $view has not caught up in $seconds s" :
@@ -273,6 +273,28 @@ sub same
 
 =pod
 
+=item $node->views_same(views, stream, table, when)
+
+Each of the views (name => query) has caught up, and is what its query says of
+the table in the stream's place; a test for each.
+
+=cut
+
+sub views_same
+{
+	my ($self, $views, $stream, $table, $when) = @_;
+
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	foreach my $view (sort keys %$views)
+	{
+		$self->caught_up($view);
+		$self->same("TABLE $view", $views->{$view} =~ s/\b$stream\b/$table AS $stream/r, "$when: $view");
+	}
+	return;
+}
+
+=pod
+
 =item $node->pids(backend_type, dbname)
 
 Of the running processes, in ascending order.
@@ -300,7 +322,7 @@ The process id of the first worker, once there is one.
 sub worker
 {
 	my ($self, $dbname) = @_;
-	my $end = time + 30;
+	my $end = time + $PostgreSQL::Test::Utils::timeout_default;
 	my @pids;
 
 	while (time < $end)
@@ -392,7 +414,7 @@ sub crash
 		local (@ARGV, $/) = ("/proc/$postmaster/task/$postmaster/children");
 		<>;
 	};
-	my $end = time + 60;
+	my $end = time + $PostgreSQL::Test::Utils::timeout_default;
 
 	$self->kill9;
 	while (time < $end)

@@ -76,8 +76,6 @@ SQL
 
 foreach my $topic (qw(events late))
 {
-	
-
 	$kafka->create_topic($topic, PARTITIONS);
 	sql(<<"SQL");
 CREATE SERVER IF NOT EXISTS broker TYPE 'kafka' FOREIGN DATA WRAPPER streamx OPTIONS (bootstrap_servers '$bootstrap');
@@ -101,14 +99,7 @@ sub all_equal
 {
 	my ($when) = @_;
 
-	foreach my $view (sort keys %queries)
-	{
-		my $query = $queries{$view};
-
-		$query =~ s/\bevents\b/events_rows AS events/;
-		$node->caught_up($view, 180);
-		$node->same("TABLE $view", $query, "$when: $view");
-	}
+	$node->views_same(\%queries, 'events', 'events_rows', $when);
 	is(sql('SELECT count(*) FROM streamx.dead_letters WHERE view IS NULL'), $dead, "$when: what does not decode is a dead letter, once");
 	return;
 }
@@ -122,14 +113,16 @@ sub folding
 sub await_folding
 {
 	my ($topic, $n, $what) = @_;
-	my $end = time + 60;
+	my $folding;
 
-	while (folding() != $n && time < $end)
+	for (1 .. 200)
 	{
+		$folding = folding();
+		last if $folding == $n;
 		produce($topic, 100);
 		usleep(300_000);
 	}
-	is(folding(), $n, $what);
+	is($folding, $n, $what);
 	return;
 }
 
@@ -174,10 +167,9 @@ while_reading('after kills', sub {
 while_reading('after kills of fold processes', sub {
 	foreach my $kill (1 .. 4)
 	{
-		my $end = time + 5;
 		my ($pid) = $node->pids('streamx fold process');
 
-		while (!$pid && time < $end)
+		for (my $try = 0; !$pid && $try < 200; $try++)
 		{
 			produce('events', 100);
 			($pid) = $node->pids('streamx fold process');
