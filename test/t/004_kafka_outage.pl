@@ -37,7 +37,7 @@ sub shows
 	my ($stream, $condition, $name) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 
-	ok( $node->wait_until("SELECT $condition FROM streamx.streams WHERE stream = '$stream'::regclass", 40), $name)
+	ok( $node->wait_until("SELECT $condition FROM streamx.streams WHERE stream = '$stream'::regclass"), $name)
 	  or diag(sql("SELECT * FROM streamx.streams WHERE stream = '$stream'::regclass"));
 	return;
 }
@@ -77,7 +77,7 @@ sub exact
 {
 	my ($when) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	ok($node->wait_until("SELECT count = $sent FROM total", 60), "$when: all events count");
+	ok($node->wait_until("SELECT count = $sent FROM total"), "$when: all events count");
 	is(sql('TABLE total'), join('|', $sent, $sent * ($sent - 1) / 2), '... once');
 	return;
 }
@@ -153,7 +153,7 @@ events(10);
 exact('an unknown topic beside it');
 $kafka->create_topic('later', 1);
 $kafka->produce('later', 0, '{"n": 5}');
-ok($node->wait_until(q(SELECT (count, sum) = (1, 5) FROM later_total), 60), 'created later, it is read');
+ok($node->wait_until(q(SELECT (count, sum) = (1, 5) FROM later_total)), 'created later, it is read');
 shows('later', "state = 'running' AND error IS NULL", '... and the error is gone');
 
 # ---- options that are wrong
@@ -205,7 +205,7 @@ events(10);
 exact('three brokers that are not there');
 # mended, it goes on by itself
 sql("ALTER SERVER nobody OPTIONS (SET bootstrap_servers '$bootstrap')");
-ok($node->wait_until("SELECT count = $sent FROM nobody_total", 60), 'ALTER SERVER cures it');
+ok($node->wait_until("SELECT count = $sent FROM nobody_total"), 'ALTER SERVER cures it');
 
 is( sql(q(SELECT count(*) FROM streamx.views WHERE state = 'stopped')),
 	0, 'no outage has stopped a view');

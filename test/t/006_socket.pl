@@ -69,7 +69,7 @@ sub holds
 	my ($query, $expected, $name) = @_;
 
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	$node->wait_until("SELECT ($query)::text = \$\$$expected\$\$", 20);
+	$node->wait_until("SELECT ($query)::text = \$\$$expected\$\$");
 	return is(sql($query), $expected, $name);
 }
 
@@ -128,7 +128,7 @@ sub send_lines
 
 	print $client map { "line $_\n" } 1 .. $n;
 	$lines += $n;
-	ok($node->wait_until("SELECT count = $lines FROM all_lines", 30), "$n lines arrive");
+	ok($node->wait_until("SELECT count = $lines FROM all_lines"), "$n lines arrive");
 	return;
 }
 

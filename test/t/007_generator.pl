@@ -77,7 +77,7 @@ foreach (1 .. 2)
 	$node->interrupt('worker');
 	$node->interrupt('postmaster');
 }
-ok($node->wait_until("SELECT count >= $total FROM r_total", 60), 'it comes to its end');
+ok($node->wait_until("SELECT count >= $total FROM r_total"), 'it comes to its end');
 $node->caught_up($_) foreach qw(r_total r_pages r_rows);
 is(sql('TABLE r_total'), join('|', $total, $total * ($total - 1) / 2), 'each row counts once');
 is(sql('SELECT count(*), min(count), max(count) FROM r_pages'), join('|', 10, $total / 10, $total / 10), '... in groups');

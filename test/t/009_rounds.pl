@@ -129,7 +129,7 @@ CREATE VIEW e_none WITH (streamx.continuous) AS SELECT page % 3 AS page, count(*
 SQL
 $node->caught_up($_, 180) foreach qw(a_row b_minute c_page d_native e_none);
 $node->caught_up('from_native', 180);
-ok($node->wait_until(q(SELECT bool_and(sink_lag = 0) FROM streamx.views WHERE view::text ~ '^[abc]_'), 60), 'all is sent');
+ok($node->wait_until(q(SELECT bool_and(sink_lag = 0) FROM streamx.views WHERE view::text ~ '^[abc]_')), 'all is sent');
 $node->same('TABLE a_row', 'SELECT n, amount FROM rows_out', 'rows, each sent once');
 is(sql('SELECT count(*) FROM a_row'), EVENTS / 2, 'all of them');
 $node->same('TABLE b_minute', 'TABLE minutes_out', 'rows of closed windows, each sent once');

@@ -184,7 +184,7 @@ sql(q{CREATE FOREIGN TABLE inside (a int) SERVER streamx;
 ok($node->wait_until("SELECT rows_out = 1 AND sink_lag = 0 FROM streamx.views WHERE view = 'sent'::regclass"), 'a sink');
 $kafka->stop;
 sql('INSERT INTO inside SELECT generate_series(1, 10)');
-ok($node->wait_until("SELECT count(*) > 0 FROM streamx.health() WHERE object = 'public.sent'", 90), 'rows wait to be sent');
+ok($node->wait_until("SELECT count(*) > 0 FROM streamx.health() WHERE object = 'public.sent'"), 'rows wait to be sent');
 like(
 	sql("SELECT severity, problem, cure FROM streamx.health() WHERE object = 'public.sent'"),
 	qr/^error\|10 rows wait to be sent to sink public\.outside: .+\|See that the topic's broker is up/, 'health says so');

@@ -94,7 +94,7 @@ $in .= "COMMIT; \\q\n";
 $locker->finish;
 $node->caught_up('locked');
 is(sql("SELECT state FROM streamx.views WHERE view = 'locked'::regclass"), 'running', 'and goes on');
-ok($node->wait_until("SELECT count(*) = 0 FROM streamx.health()", 60), 'after a while nobody speaks of it any more');
+ok($node->wait_until("SELECT count(*) = 0 FROM streamx.health()"), 'after a while nobody speaks of it any more');
 
 # ---- behind: how far, and until when ----
 

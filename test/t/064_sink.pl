@@ -45,7 +45,7 @@ sub sent
 	foreach my $view (@views)
 	{
 		$node->caught_up($view);
-		ok( $node->wait_until("SELECT sink_lag = 0 FROM streamx.views WHERE view = '$view'::regclass", 40),
+		ok( $node->wait_until("SELECT sink_lag = 0 FROM streamx.views WHERE view = '$view'::regclass"),
 			"$view: all is sent")
 		  or diag(sql("SELECT state, error, sink_lag, sink_error FROM streamx.views WHERE view = '$view'::regclass"));
 	}

@@ -40,7 +40,7 @@ sub shows
 	my ($node, $condition, $name) = @_;
 
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	ok($node->wait_until("SELECT $condition FROM streamx.views", 40), $name)
+	ok($node->wait_until("SELECT $condition FROM streamx.views"), $name)
 	  or diag($node->safe_psql('postgres', 'SELECT state, error, sink_lag, sink_error FROM streamx.views'));
 	return;
 }

@@ -51,7 +51,7 @@ sub feed
 
 	$next += 50;
 	$kafka->produce($_, 0, @lines) foreach qw(a b);
-	$node->wait_until("SELECT insert_once($next, \$\$$values\$\$)", 60) or die 'no row can be inserted';
+	$node->wait_until("SELECT insert_once($next, \$\$$values\$\$)") or die 'no row can be inserted';
 	return;
 }
 
@@ -124,7 +124,7 @@ sub stopped
 	my $because = "the worker process has crashed $times times in succession while it was $while";
 
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	ok($node->wait_until("SELECT count(*) = 3 FROM streamx.views WHERE state = 'stopped' AND sqlstate = '57P02' AND error = '$because'", 60),
+	ok($node->wait_until("SELECT count(*) = 3 FROM streamx.views WHERE state = 'stopped' AND sqlstate = '57P02' AND error = '$because'"),
 		"$name: the views of the stream are stopped")
 	  || diag($node->situation);
 	is(sql(q(SELECT string_agg(view::text, ' ' ORDER BY view::text) FROM streamx.views WHERE state = 'stopped')), "@of_stream", "$name: no others");
@@ -157,7 +157,7 @@ sub crash_and_mend
 
 	# one of the views: one more try
 	sql(q(SELECT streamx.resume('a_each')));
-	ok($node->wait_until("SELECT state = 'stopped' AND error ~ 'crashed 4 times' FROM streamx.views WHERE view = 'a_each'::regclass", 60), "$name: resume tries once more")
+	ok($node->wait_until("SELECT state = 'stopped' AND error ~ 'crashed 4 times' FROM streamx.views WHERE view = 'a_each'::regclass"), "$name: resume tries once more")
 	  || diag($node->situation);
 	like(sql(q(SELECT state, error FROM streamx.streams WHERE stream = 'a'::regclass)), qr/^failed\|.*crashed 4 times/, "$name: its stream says so");
 	is(crashes() - $before, 4, "$name: which is one crash");

@@ -57,7 +57,7 @@ sub exact
 	my ($name) = @_;
 
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	ok($node->wait_until("SELECT (SELECT count FROM total) = $sent", 60), "$name: all have come")
+	ok($node->wait_until("SELECT (SELECT count FROM total) = $sent"), "$name: all have come")
 	  or diag(sql('TABLE total'), "\n", $node->situation);
 	$node->same('TABLE total', "SELECT ${sent}::bigint, ${sent}::bigint * ($sent + 1) / 2", "$name: each once");
 	$node->same('SELECT count(*), count(DISTINCT n), max(n) FROM each', "SELECT ${sent}::bigint, ${sent}::bigint, $sent", "$name: rows");

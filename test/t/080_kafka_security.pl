@@ -66,7 +66,7 @@ sub shows
 	my ($stream, $condition, $name) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 
-	return ok($node->wait_until("SELECT $condition FROM streamx.streams WHERE stream = 'app.$stream'::regclass", 40), $name)
+	return ok($node->wait_until("SELECT $condition FROM streamx.streams WHERE stream = 'app.$stream'::regclass"), $name)
 	  || diag(sql("SELECT stream, state, sqlstate, error FROM streamx.streams"));
 }
 
@@ -107,9 +107,9 @@ SQL
 
 stream('good', 'secure', 'ca', 'app', $password);
 $kafka->produce('events', $_ % 2, qq({"n": $_, "k": "a"})) foreach 1 .. 10;
-ok($node->wait_until(q(SELECT sum = 55 FROM app.good_total), 40), 'SCRAM-SHA-512 over TLS');
+ok($node->wait_until(q(SELECT sum = 55 FROM app.good_total)), 'SCRAM-SHA-512 over TLS');
 sql(q(SET ROLE app; INSERT INTO app.good SELECT n, 'b' FROM generate_series(11, 20) n));
-ok($node->wait_until(q(SELECT sum = 210 FROM app.good_total), 40), '... INSERT');
+ok($node->wait_until(q(SELECT sum = 210 FROM app.good_total)), '... INSERT');
 is(sql(q(SET ROLE app; SELECT count(*), sum(n) FROM app.good)), '20|210', '... SELECT');
 sql(<<'SQL');
 SET ROLE app;
@@ -117,13 +117,13 @@ SET search_path = app, public;
 CREATE FOREIGN TABLE out (n int) SERVER good OPTIONS (topic 'out');
 CREATE VIEW sunk WITH (streamx.continuous, streamx.sink = 'app.out') AS SELECT n FROM good;
 SQL
-ok($node->wait_until(q(SET ROLE app; SELECT count(*) = 20 FROM app.out), 60), '... and a sink');
+ok($node->wait_until(q(SET ROLE app; SELECT count(*) = 20 FROM app.out)), '... and a sink');
 is(sql(q(SET ROLE app; SELECT streamx.wait('app.good_total'))), 't', '... and streamx.wait');
 
 # PLAIN, too
 stream('plain', 'secure', 'ca', 'app', $password);
 sql(q(ALTER SERVER plain OPTIONS (SET "sasl.mechanism" 'PLAIN')));
-ok($node->wait_until(q(SELECT sum = 210 FROM app.plain_total), 40), 'PLAIN over TLS');
+ok($node->wait_until(q(SELECT sum = 210 FROM app.plain_total)), 'PLAIN over TLS');
 
 # ---- what does not let us in: visible, with its reason
 
@@ -148,7 +148,7 @@ sleep 5;
 my $after = worked();
 cmp_ok($after - $before, '<', 1.5, sprintf 'six streams that are not let in cost little (%.2f s in 5 s)', $after - $before);
 $kafka->produce('events', 0, '{"n": 1000}');
-ok($node->wait_until(q(SELECT sum = 1210 FROM app.good_total), 20), '... and others go on');
+ok($node->wait_until(q(SELECT sum = 1210 FROM app.good_total)), '... and others go on');
 my $errors = sql('SELECT string_agg(error, chr(10)) FROM streamx.streams');
 shows($_, q(error <> ''), "$_ still says so") foreach qw(wrong unknown_ca expired guest);
 
@@ -166,7 +166,7 @@ foreach my $case ([ wrong => qr/refuses the login.*HINT.*sasl_password/s ], [ gu
 sql("SET ROLE app; ALTER USER MAPPING FOR app SERVER wrong OPTIONS (SET sasl_password '$password')");
 sql("SET ROLE app; ALTER SERVER unknown_ca OPTIONS (SET \"ssl.ca.pem\" '$pem{ca}')");
 sql("SET ROLE app; ALTER USER MAPPING FOR app SERVER guest OPTIONS (SET sasl_username 'app')");
-ok($node->wait_until("SELECT sum = 1210 FROM app.${_}_total", 60), "$_: mended, it goes on") foreach qw(wrong unknown_ca guest);
+ok($node->wait_until("SELECT sum = 1210 FROM app.${_}_total"), "$_: mended, it goes on") foreach qw(wrong unknown_ca guest);
 
 # the password is changed on the server only: what is connected stays, what connects anew says so
 sql("SET ROLE app; ALTER USER MAPPING FOR app SERVER wrong OPTIONS (SET sasl_password '$wrong')");
@@ -176,7 +176,7 @@ shows('wrong', q(state = 'down' AND sqlstate = '28000'), 'changed to a wrong one
 
 stream('talkative', 'secure', 'ca', 'app', $password);
 sql(q(ALTER SERVER talkative OPTIONS (ADD debug 'all')));
-ok($node->wait_until(q(SELECT sum = 1210 FROM app.talkative_total), 60), 'a stream with librdkafka\'s debug');
+ok($node->wait_until(q(SELECT sum = 1210 FROM app.talkative_total)), 'a stream with librdkafka\'s debug');
 my %seen = (
 	'the views' => sql(q(SELECT (SELECT string_agg(s::text, ' ') FROM streamx.streams s) || (SELECT string_agg(v::text, ' ') FROM streamx.views v)
 		|| (SELECT string_agg(d::text, ' ') FROM pg_stat_activity d) || (SELECT string_agg(srvoptions::text, ' ') FROM pg_foreign_server))),

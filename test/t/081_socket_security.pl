@@ -38,7 +38,7 @@ sub shows
 	my ($stream, $condition, $name) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 
-	return ok($node->wait_until("SELECT $condition FROM streamx.streams WHERE stream = '$stream'::regclass", 30), $name)
+	return ok($node->wait_until("SELECT $condition FROM streamx.streams WHERE stream = '$stream'::regclass"), $name)
 	  || diag(sql("SELECT stream, state, error FROM streamx.streams WHERE stream = '$stream'::regclass"));
 }
 
@@ -47,7 +47,7 @@ sub counts
 	my ($view, $expected, $name) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 
-	return ok($node->wait_until("SELECT count = $expected FROM $view", 20), $name)
+	return ok($node->wait_until("SELECT count = $expected FROM $view"), $name)
 	  || diag(sql("TABLE $view"), sql('SELECT stream, state, error FROM streamx.streams'));
 }
 

@@ -40,7 +40,7 @@ sub shows
 	my ($stream, $condition, $name) = @_;
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 
-	ok($node->wait_until("SELECT $condition FROM streamx.streams WHERE stream = '$stream'::regclass", 40), $name)
+	ok($node->wait_until("SELECT $condition FROM streamx.streams WHERE stream = '$stream'::regclass"), $name)
 	  or diag(sql("SELECT * FROM streamx.streams WHERE stream = '$stream'::regclass"));
 	return;
 }
@@ -61,7 +61,7 @@ sub holds
 	my ($view, $expected, $name) = @_;
 
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	ok($node->wait_until("SELECT (SELECT v::text FROM $view AS v) = '($expected)'", 60), $name)
+	ok($node->wait_until("SELECT (SELECT v::text FROM $view AS v) = '($expected)'"), $name)
 	  or diag(sql("TABLE $view"), "\n", $node->situation);
 	return;
 }
@@ -101,7 +101,7 @@ $kafka->create_topic('large', 1);
 sql(q(CREATE FOREIGN TABLE large (n int, t text) SERVER small OPTIONS (topic 'large');
 	CREATE VIEW large_v WITH (streamx.continuous) AS SELECT n, length(t) FROM large));
 $kafka->produce('large', 0, map { my $bytes = 10**$_; qq({"n": $_, "t": ") . ('x' x $bytes) . '"}' } 2 .. 6);
-ok($node->wait_until(q(SELECT string_agg(n || ':' || length, ' ' ORDER BY n) = '2:100 3:1000 4:10000 5:100000 6:1000000' FROM large_v), 30),
+ok($node->wait_until(q(SELECT string_agg(n || ':' || length, ' ' ORDER BY n) = '2:100 3:1000 4:10000 5:100000 6:1000000' FROM large_v)),
 	'messages larger than the fetch limit')
   or diag($node->situation);
 
@@ -203,7 +203,7 @@ foreach my $how ([], [ cut_after => 30_000 ], [ cut_after => 100_000, delay_ms =
 	}
 	usleep(3_000_000) if @$how;
 	# there is some progress even so; all of it when the network is well again
-	ok($node->wait_until("SELECT count > 0 FROM far_v", 60), "$what: it gets on");
+	ok($node->wait_until("SELECT count > 0 FROM far_v"), "$what: it gets on");
 	cmp_ok($proxy->cuts, '>', 0, "$what: connections are cut") if @$how;
 	$proxy->be();
 	holds('far_v', join(',', $sent, $sent, $sent * ($sent + 1) / 2), "$what: every message counts once");

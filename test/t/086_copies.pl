@@ -161,7 +161,7 @@ like($standby->error(q(SELECT streamx.pause('s_kept'))), qr/read-only|recovery/,
 like($standby->error(q(SELECT streamx.resume('s_kept'))), qr/read-only|recovery/, 'nor resumed');
 like($standby->error(q(SELECT streamx.rebuild('s_kept'))), qr/read-only|recovery/, 'nor rebuilt');
 is($standby->safe_psql('postgres', q(SELECT streamx.wait('s_kept', '1 s'))), 'f', 'wait waits in vain');
-ok($standby->wait_until('SELECT count(*) > 1000 FROM s_each', 60), 'what is written at the primary is seen');
+ok($standby->wait_until('SELECT count(*) > 1000 FROM s_each'), 'what is written at the primary is seen');
 $main->wait_for_catchup($standby, 'write');
 $standby->promote;
 feed($main);
@@ -181,7 +181,7 @@ my $pitr = StreamxCluster->new('pitr');
 $pitr->init_from_backup($main, 'base', has_restoring => 1, standby => 0);
 $pitr->append_conf('postgresql.conf', "recovery_target_name = 'here'\nrecovery_target_action = 'promote'\n");
 $pitr->start;
-ok($pitr->wait_until('SELECT NOT pg_is_in_recovery()', 60), 'recovery to a restore point');
+ok($pitr->wait_until('SELECT NOT pg_is_in_recovery()'), 'recovery to a restore point');
 cmp_ok($pitr->safe_psql('postgres', 'SELECT count(*) FROM rows'), '>=', $main->safe_psql('postgres', 'SELECT n FROM point'), 'has what was there then');
 cmp_ok($pitr->safe_psql('postgres', 'SELECT count(*) FROM rows'), '<', $main->safe_psql('postgres', 'SELECT count(*) FROM rows'), 'and no more');
 exact($pitr, 'recovered');

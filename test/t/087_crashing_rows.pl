@@ -85,7 +85,7 @@ sub stopped
 	my ($view, $because, $name) = @_;
 
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	return ok($node->wait_until("SELECT state = 'stopped' AND sqlstate = '57P02' AND error LIKE '$because' FROM streamx.views WHERE view::text = '$view'", 60), $name)
+	return ok($node->wait_until("SELECT state = 'stopped' AND sqlstate = '57P02' AND error LIKE '$because' FROM streamx.views WHERE view::text = '$view'"), $name)
 	  || diag($node->situation);
 }
 

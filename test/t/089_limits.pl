@@ -70,7 +70,7 @@ sub waits
 	my ($view, $sqlstate, $name) = @_;
 
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
-	ok($node->wait_until("SELECT count(*) > 0 FROM streamx.errors WHERE view = '$view'::regclass AND sqlstate = '$sqlstate' AND times > 2", 40), $name)
+	ok($node->wait_until("SELECT count(*) > 0 FROM streamx.errors WHERE view = '$view'::regclass AND sqlstate = '$sqlstate' AND times > 2"), $name)
 	  or diag($node->situation, "\n", sql('SELECT * FROM streamx.errors'));
 	is(sql("SELECT state <> 'stopped' FROM streamx.views WHERE view = '$view'::regclass"), 't', "$name: it has not stopped");
 	like(sql("SELECT string_agg(problem, ' ') FROM streamx.health() WHERE object ~ '$view'"), qr/./, "$name: health says so")
@@ -113,7 +113,7 @@ sub everybody
 	insert(100);
 	$node->caught_up('another');
 	is(sql(q(SELECT count(*) FROM streamx.views WHERE view = 'another'::regclass AND dead_letters = 2)), 1, "$what: dead letters");
-	ok($node->wait_until('SELECT count(*) = 0 FROM streamx.dead_letters', 40), "$what: which are removed when their time has come");
+	ok($node->wait_until('SELECT count(*) = 0 FROM streamx.dead_letters'), "$what: which are removed when their time has come");
 	sql('DROP VIEW another');
 	unlike(slurp_file($node->logfile), qr/terminating connection due to (?!administrator|unexpected)/, "$what: nobody is thrown out");
 	return;
@@ -181,10 +181,10 @@ exact('disk: there is room again');
 sql('ALTER SYSTEM SET max_worker_processes = 4; ALTER SYSTEM SET streamx.workers = 4');
 $node->restart;
 insert(10);
-ok($node->wait_until(q(SELECT count(*) > 0 FROM streamx.health() WHERE problem ~ 'no process could be started'), 40), 'processes run out, and health says so');
+ok($node->wait_until(q(SELECT count(*) > 0 FROM streamx.health() WHERE problem ~ 'no process could be started')), 'processes run out, and health says so');
 sql('ALTER SYSTEM SET streamx.workers = 1; SELECT pg_reload_conf()');
 exact('processes: with fewer workers');
-ok($node->wait_until(q(SELECT count(*) = 0 FROM streamx.health() WHERE problem ~ 'no process could be started'), 40), 'that was the cure');
+ok($node->wait_until(q(SELECT count(*) = 0 FROM streamx.health() WHERE problem ~ 'no process could be started')), 'that was the cure');
 
 $node->log_is_clean;
 $node->stop;
