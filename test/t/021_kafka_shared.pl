@@ -45,6 +45,22 @@ sub threads
 	return $n;
 }
 
+# So many clients there are in the end.
+sub comes_to
+{
+	my ($clients, $name) = @_;
+	my $now;
+
+	for (1 .. 600)
+	{
+		$now = threads('rdk:main');
+		last if $now == $clients;
+		usleep(100_000);
+	}
+	is($now, $clients, $name);
+	return;
+}
+
 sub holds
 {
 	my ($i, $words, $name) = @_;
@@ -56,11 +72,11 @@ sub holds
 
 $kafka->produce("shared$_", 0, 'a') foreach 1 .. STREAMS - 1;
 holds($_, 'a1', "stream $_ is read") foreach 1 .. STREAMS - 1;
-is(threads('rdk:main'), 1, 'by one client');
+comes_to(1, 'by one client');
 
 ok($node->poll_query_until('postgres', "SELECT state = 'down' FROM streamx.streams WHERE stream = 's${\STREAMS}'::regclass"),
 	'a stream without a topic says so');
-is($node->safe_psql('postgres', "SELECT count(*) FROM streamx.streams WHERE state = 'running'"), STREAMS - 1,
+ok($node->poll_query_until('postgres', "SELECT count(*) FROM streamx.streams WHERE state = 'running'", STREAMS - 1),
 	'the others are not concerned');
 $kafka->create_topic('shared' . STREAMS, 1);
 $kafka->produce('shared' . STREAMS, 0, 'b');
@@ -72,7 +88,7 @@ CREATE FOREIGN TABLE again (word text) SERVER broker OPTIONS (topic 'shared1', f
 CREATE VIEW v100 WITH (streamx.continuous) AS SELECT word, count(*) AS n FROM again GROUP BY word;
 SQL
 holds(100, 'a1', 'a second stream over a topic reads it too');
-is(threads('rdk:main'), 2, 'by a client of its own');
+comes_to(2, 'by a client of its own');
 $node->safe_psql('postgres', 'DROP FOREIGN TABLE again CASCADE');
 
 # other settings, another client
@@ -83,14 +99,7 @@ CREATE FOREIGN TABLE apart (word text) SERVER other OPTIONS (topic 'shared2', fo
 CREATE VIEW v101 WITH (streamx.continuous) AS SELECT word, count(*) AS n FROM apart GROUP BY word;
 SQL
 holds(101, 'a1', 'a stream of another server is read');
-my $clients;
-for (1 .. 100)
-{
-	$clients = threads('rdk:main');
-	last if $clients == 2;
-	usleep(100_000);
-}
-is($clients, 2, 'a client goes with the last of its streams');
+comes_to(2, 'a client goes with the last of its streams');
 
 # streams come and go
 $node->safe_psql('postgres', 'DROP FOREIGN TABLE s1 CASCADE; DROP FOREIGN TABLE s3 CASCADE');
@@ -126,18 +135,6 @@ foreach my $word ('a', 'b')
 cmp_ok(threads('rdk:main'), '<=', 4, 'by at most three clients of one server, and one of another');
 
 # quiet ones go there
-sub comes_to
-{
-	my ($clients, $name) = @_;
-
-	for (1 .. 600)
-	{
-		last if threads('rdk:main') == $clients;
-		usleep(100_000);
-	}
-	is(threads('rdk:main'), $clients, $name);
-	return;
-}
 comes_to(2, 'quiet streams share one client');
 
 # how often the worker's threads of this name have waited, the main one apart
@@ -174,14 +171,16 @@ holds($_, 'a1 b1 c1', "a message of quiet stream $_ is seen") foreach 49, 20;
 holds(2, 'a1 c1 d1 e1', 'and one of stream 2');
 my $producer = $kafka->producer('shared30');
 my $sent = 0;
-for (1 .. 600)
+my $clients;
+for (1 .. 1200)
 {
 	$producer->send(0, ('m') x 10);
 	$sent += 10;
-	last if threads('rdk:main') == 3;
+	$clients = threads('rdk:main');
+	last if $clients == 3;
 	usleep(50_000);
 }
-is(threads('rdk:main'), 3, 'a stream that has become busy gets a client that asks often');
+is($clients, 3, 'a stream that has become busy gets a client that asks often');
 $producer->send(0, ('m') x 1000);
 $sent += 1000;
 $producer->finish;
