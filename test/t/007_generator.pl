@@ -12,7 +12,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use StreamxCluster;
 use Test::More;
-use Time::HiRes qw(usleep);
+use Time::HiRes qw(time usleep);
 
 my $node = StreamxCluster->started('main', "timezone = 'UTC'", 'streamx.max_batch_rows = 10000');
 
@@ -56,6 +56,7 @@ like($node->error('SELECT * FROM g'), qr/HINT/, 'SELECT is refused with a hint')
 # ---- at a rate, through restarts and crashes
 
 my $total = 60_000;
+my $began = time;
 sql(<<"SQL");
 CREATE FOREIGN TABLE r (n bigint OPTIONS (expression 'n'), page text OPTIONS (expression '''page '' || n % 10'))
   SERVER gen OPTIONS (rows_per_second '5000', total '$total');
@@ -64,10 +65,11 @@ CREATE VIEW r_pages WITH (streamx.continuous) AS SELECT page, count(*) FROM r GR
 CREATE VIEW r_rows WITH (streamx.continuous) AS SELECT n FROM r;
 SQL
 ok($node->wait_until('SELECT count > 1000 FROM r_total'), 'it runs');
-cmp_ok(sql('SELECT count FROM r_total'), '<', $total, '... at its rate');
+my $came = sql('SELECT count FROM r_total');
+cmp_ok($came, '<=', 5000 * (time - $began), '... no faster than its rate');
 $node->restart;
 my $before = sql('SELECT count FROM r_total');
-ok($node->wait_until("SELECT count > $before FROM r_total"), 'it goes on after a restart');
+ok($node->wait_until("SELECT count > $before OR count = $total FROM r_total"), 'it goes on after a restart');
 foreach (1 .. 2)
 {
 	$node->interrupt('immediate');

