@@ -150,11 +150,19 @@ sub transactions
 	$node->caught_up($_) foreach qw(s_groups s_failing);
 	return;
 }
+sub batches
+{
+	return sql(q(SELECT batches FROM streamx.views WHERE view = 's_groups'::regclass));
+}
 transactions(4);
 my $before = $node->rss_kb($worker);
-transactions(8);
+my $batches = batches();
+for (my $try = 0; batches() < $batches + 150 && $try < 20; $try++)
+{
+	transactions(4);
+}
 flat($before, 4_000, 'small batches, rows that fail');
-cmp_ok(sql(q(SELECT batches FROM streamx.views WHERE view = 's_groups'::regclass)), '>', 200, 'in many batches');
+cmp_ok(batches(), '>=', $batches + 150, 'many of them');
 
 # ---- views that come and go
 

@@ -100,7 +100,7 @@ sub comes
 
 # ---- views, one of an odd name ----
 
-sql(q{CREATE FOREIGN TABLE clicks (ts timestamptz, page text, n int) SERVER streamx OPTIONS (event_time 'ts', watermark '5 s');
+sql(q{CREATE FOREIGN TABLE clicks (ts timestamptz, page text, n int) SERVER streamx OPTIONS (event_time 'ts', watermark '5 s', idle_timeout '0');
 	CREATE VIEW pages WITH (streamx.continuous) AS SELECT page, count(*) FROM clicks GROUP BY page;
 	CREATE VIEW "a ""b\c" WITH (streamx.continuous) AS SELECT 1 / n AS n FROM clicks});
 $node->caught_up($_) for 'pages', '"a ""b\c"';

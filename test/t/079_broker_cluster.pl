@@ -92,14 +92,14 @@ foreach my $round (1 .. $rounds)
 		ok(settled($victim, 2), "round $round: broker $victim, which led $led partitions, is $how: others lead");
 		$kafka->produce('t', -1, messages(3000));
 		exact("round $round: broker $victim is $how");
-		is(sql("SELECT string_agg(state, ',') FROM streamx.streams"), 'running', 'the stream runs');
+		ok($node->wait_until("SELECT string_agg(state, ',') = 'running' FROM streamx.streams"), 'the stream runs');
 		$brokers[ $victim - 1 ]->start;
 		ok(settled(0, 3), "round $round: broker $victim is back");
 	}
 }
 exact('in the end');
 
-is(sql(q(SELECT count(*) FROM streamx.views WHERE state <> 'running' OR dead_letters > 0)), 0, 'all is well');
+ok($node->wait_until(q(SELECT count(*) = 0 FROM streamx.views WHERE state <> 'running' OR dead_letters > 0)), 'all is well');
 $node->log_is_clean;
 $node->stop;
 done_testing();
