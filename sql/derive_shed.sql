@@ -2,13 +2,10 @@
 -- Derived views whose rows cannot be written when their window closes: a row
 -- that the table does not take costs itself, a query that fails the partition.
 --
-SET client_min_messages = warning;
-CREATE EXTENSION streamx;
-RESET client_min_messages;
-SET TimeZone = 'UTC';
-SET DateStyle = 'ISO, MDY';
+\set ECHO none
+\i test/lib/shed.sql
+\set ECHO all
 
-CREATE FOREIGN TABLE s (ts timestamptz, k text, n int) SERVER streamx OPTIONS (event_time 'ts', watermark '0', retain '1 hour');
 CREATE TABLE rows (ts timestamptz, k text, n int);
 CREATE FUNCTION put(VARIADIC new rows[]) RETURNS void LANGUAGE sql AS $$
   INSERT INTO s SELECT * FROM unnest(new);
@@ -29,13 +26,6 @@ CREATE VIEW checked WITH (streamx.continuous, streamx.emit = 'final') AS
   SELECT w, k, total, rank() OVER (PARTITION BY w ORDER BY k) AS rank
   FROM (SELECT tumble(ts, '10 s') AS w, k, sum(n) AS total FROM s GROUP BY 1, 2) x;
 ALTER TABLE checked ADD CHECK (total <> 0);
-CREATE FUNCTION not_zero() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-  IF new.total = 0 THEN
-    RAISE 'no zeros';
-  END IF;
-  RETURN new;
-END $$;
 CREATE VIEW fired WITH (streamx.continuous, streamx.emit = 'final') AS
   SELECT w, k, total, rank() OVER (PARTITION BY w ORDER BY k) AS rank
   FROM (SELECT tumble(ts, '10 s') AS w, k, sum(n) AS total FROM s GROUP BY 1, 2) x;
@@ -104,7 +94,5 @@ UNION ALL
 (SELECT w, k, total, rank() OVER (PARTITION BY w ORDER BY k) FROM (SELECT tumble(ts, '10 s') AS w, k, sum(n) AS total FROM rows WHERE ts < '2020-01-01 00:02:00Z' GROUP BY 1, 2) x
   EXCEPT ALL TABLE checked);
 
-SET client_min_messages = warning;
-DROP EXTENSION streamx CASCADE;
-DROP FUNCTION put, not_zero, hidden_rows;
-DROP TABLE rows;
+\set ECHO none
+\i test/lib/clean.sql

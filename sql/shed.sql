@@ -2,13 +2,10 @@
 -- Groups whose rows cannot be written when their window closes: they cost
 -- themselves only, whatever the view keeps of its open windows.
 --
-SET client_min_messages = warning;
-CREATE EXTENSION streamx;
-RESET client_min_messages;
-SET TimeZone = 'UTC';
-SET DateStyle = 'ISO, MDY';
+\set ECHO none
+\i test/lib/shed.sql
+\set ECHO all
 
-CREATE FOREIGN TABLE s (ts timestamptz, k text, n int) SERVER streamx OPTIONS (event_time 'ts', watermark '0', retain '1 hour');
 CREATE TABLE names (k text, name text);
 INSERT INTO names SELECT chr(96 + i), 'name ' || i FROM generate_series(1, 6) i;
 -- in memory; in the state table, for a table is joined; rows; panes; sessions, of states and of rows
@@ -28,13 +25,6 @@ CREATE VIEW of_held_sessions WITH (streamx.continuous, streamx.emit = 'final') A
 CREATE VIEW checked WITH (streamx.continuous, streamx.emit = 'final') AS
   SELECT tumble(ts, '10 s') AS w, k, sum(n) AS total FROM s GROUP BY w, k;
 ALTER TABLE checked ADD CHECK (total <> 0);
-CREATE FUNCTION not_zero() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-  IF new.total = 0 THEN
-    RAISE 'no zeros';
-  END IF;
-  RETURN new;
-END $$;
 CREATE VIEW fired WITH (streamx.continuous, streamx.emit = 'final') AS
   SELECT tumble(ts, '10 s') AS w, k, sum(n) AS total FROM s GROUP BY w, k;
 CREATE TRIGGER not_zero BEFORE INSERT ON fired FOR EACH ROW EXECUTE FUNCTION not_zero();
@@ -113,7 +103,5 @@ INSERT INTO s VALUES ('2020-01-01 00:03:00Z', 'a', 1);
 SELECT view, streamx.wait(view) FROM streamx.views WHERE view <> 'stopping'::regclass ORDER BY view::text;
 SELECT * FROM streamx.verify('fired_after');
 
-SET client_min_messages = warning;
-DROP EXTENSION streamx CASCADE;
-DROP FUNCTION not_zero;
-DROP TABLE names;
+\set ECHO none
+\i test/lib/clean.sql
