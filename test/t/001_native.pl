@@ -183,7 +183,7 @@ sub told
 	my ($name, $code) = @_;
 	my $round;
 
-	foreach my $try (1 .. 10)
+	foreach my $try (1 .. 5)
 	{
 		$round = round_now();
 		usleep(20_000) while round_now() == $round;
