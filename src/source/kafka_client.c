@@ -79,6 +79,7 @@ sx_kafka_destroy_now(rd_kafka_t *rk)
 {
 	rd_kafka_destroy_flags(rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
 #ifdef __GLIBC__
+
 	/*
 	 * What a consumer fetches ahead is allocated by its threads, each in an
 	 * arena of its own, of which tens of megabytes would stay.
