@@ -160,7 +160,6 @@ RESET ROLE;
 SELECT relname, relowner::regrole FROM pg_class WHERE relname LIKE 'renamed_2%' AND relkind IN ('r', 'p');
 SELECT count(*) FROM pg_index WHERE indrelid = 'elsewhere.renamed_20260103_050000'::regclass;
 SELECT view, state, error FROM streamx.views ORDER BY view::text COLLATE "C";
-ALTER TABLE elsewhere.u_w_k_key RENAME TO other;
 
 DROP VIEW elsewhere.renamed;
 DROP TABLE f;
