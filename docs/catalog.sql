@@ -29,8 +29,8 @@ WHERE comment IS NULL OR comment LIKE 'used while %' OR comment LIKE '%; see str
    OR name IN ('fdw_validator', 'health_checks', 'metric_label', 'require_preload', 'key_digest', 'session_start');
 
 SELECT '| `' || CASE WHEN schema = 'streamx'::regnamespace THEN 'streamx.' ELSE '' END || name || '(' || arguments || ')` | ' ||
-       CASE WHEN result = 'SETOF record'
-            THEN (SELECT 'rows of ' || string_agg('`' || n || '`', ', ' ORDER BY i)
+       CASE WHEN result IN ('record', 'SETOF record')
+            THEN (SELECT CASE WHEN result = 'record' THEN 'a row of ' ELSE 'rows of ' END || string_agg('`' || n || '`', ', ' ORDER BY i)
                   FROM pg_proc AS p, unnest(p.proargnames, p.proargmodes) WITH ORDINALITY AS u(n, m, i) WHERE p.oid = f.oid AND m IN ('o', 't'))
             ELSE result END || ' | ' || comment || ' |'
 FROM functions AS f WHERE oid NOT IN (SELECT oid FROM internal) ORDER BY name, arguments COLLATE "C";

@@ -146,7 +146,7 @@ END $$;
 SELECT *, (SELECT sum(n) FROM c_recent_rows) AS rows FROM c_recent;
 
 -- refused
-CREATE VIEW bad WITH (streamx.continuous, streamx.emit = 'final') AS SELECT w, sum(n) FROM final GROUP BY w;
+CREATE VIEW bad WITH (streamx.continuous, streamx.emit = 'final') AS SELECT k, sum(n) FROM per_k GROUP BY k;
 CREATE VIEW bad WITH (streamx.continuous) AS SELECT g, count(*) FROM per_k WHERE now() > '2026-01-01' GROUP BY g;
 CREATE VIEW bad WITH (streamx.continuous) AS SELECT ctid, g FROM per_k;
 CREATE VIEW bad WITH (streamx.continuous) AS SELECT name FROM names;

@@ -344,6 +344,7 @@ sx_remove_nulling(Query *query, int rtindex, Node *except)
 #endif
 
 #include "catalog/pg_aggregate.h"
+#include "catalog/pg_type.h"
 #include "utils/fmgroids.h"
 
 /*
@@ -364,6 +365,40 @@ sx_combine_function(Form_pg_aggregate agg)
 		default:
 			return agg->aggcombinefn;
 	}
+}
+
+/*
+ * 17 gives sum() and avg() of intervals one state in common, of another kind:
+ * how often, the sum, how often each infinity.  There they keep columns of
+ * their own, and what is stored of them from before becomes such a state ($
+ * is the column).  Of a sum nobody has counted how often: what matters is that
+ * it is not never.
+ */
+static inline bool
+sx_states_apart(Oid a, Oid b)
+{
+	return PG_VERSION_NUM >= 170000 && a != b &&
+		(a == F_SUM_INTERVAL || b == F_SUM_INTERVAL);
+}
+
+/* Of which types were the states that are of another kind now? */
+static inline bool
+sx_state_type_of_before(Oid type)
+{
+	return PG_VERSION_NUM >= 170000 &&
+		(type == INTERVALOID || type == INTERVALARRAYOID);
+}
+
+static inline const char *
+sx_state_of_before(Oid aggfnoid, Oid type)
+{
+#if PG_VERSION_NUM >= 170000
+	if (aggfnoid == F_SUM_INTERVAL && type == INTERVALOID)
+		return "int8send(1) || interval_send($) || int8send(0) || int8send(0)";
+	if (aggfnoid == F_AVG_INTERVAL && type == INTERVALARRAYOID)
+		return "int8send((extract(epoch FROM $[2]) * 1000000)::int8) || interval_send($[1]) || int8send(0) || int8send(0)";
+#endif
+	return NULL;
 }
 
 #include "nodes/nodeFuncs.h"

@@ -322,6 +322,7 @@ sx_batch_set_position(SxBatch *batch, int32 partition, int64 next_offset)
 	p->next_offset = next_offset;
 	p->watermark_us = PG_INT64_MIN;
 	p->snapshot = NULL;
+	p->first_offset = PG_INT64_MAX;
 	return true;
 }
 

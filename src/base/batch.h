@@ -164,7 +164,8 @@ typedef struct SxPosition
 								 * (source/native_position.c); NULL for all
 								 * others */
 	int64		first_offset;	/* where reading began: for the first save of
-								 * a view's progress, else of no meaning */
+								 * a view's progress, else of no meaning; in a
+								 * batch: as far as its rows do not tell */
 } SxPosition;
 
 /*

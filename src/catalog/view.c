@@ -52,6 +52,7 @@
 #include "utils/syscache.h"
 #include "utils/timestamp.h"
 
+#include "catalog/extension.h"
 #include "catalog/view.h"
 
 /* Tables of the extension; the order is that of relation_names. */
@@ -124,7 +125,8 @@ enum
 	COUNTERS_BATCHES,
 	COUNTERS_WATERMARK,
 	COUNTERS_OUTBOX,
-	COUNTERS_NATTS = COUNTERS_OUTBOX
+	COUNTERS_FINAL_BEFORE,		/* since 1.1 */
+	COUNTERS_NATTS = COUNTERS_FINAL_BEFORE
 };
 
 /* columns of the other tables that name a view or a stream */
@@ -159,6 +161,7 @@ static void
 forget_extension(void)
 {
 	extension_state = EXTENSION_UNKNOWN;
+	sx_extension_forget();
 	if (view_is_cache != NULL)
 	{
 		hash_destroy(view_is_cache);
@@ -557,6 +560,7 @@ sx_view_get(Oid relid)
 
 	if (!sx_extension_exists())
 		return NULL;
+	sx_extension_check();
 
 	rel = open_table(TABLE_VIEWS, AccessShareLock);
 	begin_scan(&scan, rel, VIEWS_VIEW, relid);
@@ -774,6 +778,7 @@ sx_view_next_id(void)
 
 	if (!OidIsValid(relid))
 		elog(ERROR, "extension \"streamx\" is not installed in this database");
+	sx_extension_check();
 
 	/* a dump of the schema alone brings objects, and not the sequence's value */
 	do
@@ -873,6 +878,7 @@ sx_view_insert(const SxView *view)
 	for (int i = 0; i < COUNTERS_NATTS; i++)
 		counters[i] = Int64GetDatum(0);
 	counters_nulls[COUNTERS_WATERMARK - 1] = true;
+	counters_nulls[COUNTERS_FINAL_BEFORE - 1] = true;
 	counters[COUNTERS_VIEW - 1] = ObjectIdGetDatum(view->relid);
 	insert_row(TABLE_COUNTERS, counters, counters_nulls);
 	CacheInvalidateRelcacheByRelid(view->relid);
@@ -1028,7 +1034,7 @@ sx_view_count(Oid relid, const SxViewCounters *delta)
 
 		add_counters(&sum, tuple, RelationGetDescr(rel));
 		memset(replaces, true, sizeof(replaces));
-		replaces[COUNTERS_VIEW - 1] = false;
+		replaces[COUNTERS_VIEW - 1] = replaces[COUNTERS_FINAL_BEFORE - 1] = false;
 		values[COUNTERS_ROWS_IN - 1] = Int64GetDatum(sum.rows_in);
 		values[COUNTERS_ROWS_OUT - 1] = Int64GetDatum(sum.rows_out);
 		values[COUNTERS_ROWS_LATE - 1] = Int64GetDatum(sum.rows_late);
@@ -1072,8 +1078,9 @@ sx_view_counters(Oid relid, SxViewCounters *counters)
 	table_close(rel, AccessShareLock);
 }
 
-int64
-sx_view_watermark(Oid relid)
+/* A time of the view as the active snapshot sees it; PG_INT64_MIN: NULL. */
+static int64
+counters_time(Oid relid, AttrNumber attno)
 {
 	Relation	rel = open_table(TABLE_COUNTERS, AccessShareLock);
 	int64		result = PG_INT64_MIN;
@@ -1086,17 +1093,114 @@ sx_view_watermark(Oid relid)
 	scan = systable_beginscan(rel, find_index(rel, COUNTERS_VIEW), true,
 							  GetActiveSnapshot(), 1, &key);
 	tuple = systable_getnext(scan);
-	if (HeapTupleIsValid(tuple))
+	if (HeapTupleIsValid(tuple) && attno <= RelationGetNumberOfAttributes(rel))
 	{
 		bool		isnull;
-		Datum		watermark = heap_getattr(tuple, COUNTERS_WATERMARK,
-											 RelationGetDescr(rel), &isnull);
+		Datum		value = heap_getattr(tuple, attno, RelationGetDescr(rel), &isnull);
 
 		if (!isnull)
-			result = DatumGetTimestampTz(watermark);
+			result = DatumGetTimestampTz(value);
 	}
 	systable_endscan(scan);
 	table_close(rel, AccessShareLock);
+	return result;
+}
+
+int64
+sx_view_watermark(Oid relid)
+{
+	return counters_time(relid, COUNTERS_WATERMARK);
+}
+
+int64
+sx_view_final_before(Oid relid)
+{
+	return counters_time(relid, COUNTERS_FINAL_BEFORE);
+}
+
+void
+sx_view_check_final_before(void)
+{
+	Relation	rel = open_table(TABLE_COUNTERS, AccessShareLock);
+
+	if (RelationGetNumberOfAttributes(rel) < COUNTERS_FINAL_BEFORE)
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("views over other views with emit = 'final' need a newer version of extension \"streamx\""),
+				 errhint("Run ALTER EXTENSION streamx UPDATE.")));
+	table_close(rel, AccessShareLock);
+}
+
+void
+sx_view_set_final_before(Oid relid, int64 before_us)
+{
+	Relation	rel;
+	TableScan	scan;
+	HeapTuple	tuple;
+
+	if (before_us != PG_INT64_MIN)
+		sx_view_check_final_before();
+	rel = open_table(TABLE_COUNTERS, RowExclusiveLock);
+	if (RelationGetNumberOfAttributes(rel) < COUNTERS_FINAL_BEFORE)
+	{
+		table_close(rel, RowExclusiveLock);
+		return;
+	}
+	begin_scan(&scan, rel, COUNTERS_VIEW, relid);
+	tuple = systable_getnext(scan.sysscan);
+	if (HeapTupleIsValid(tuple))
+	{
+		Datum		values[COUNTERS_NATTS] = {0};
+		bool		nulls[COUNTERS_NATTS] = {0};
+		bool		replaces[COUNTERS_NATTS] = {0};
+		HeapTuple	changed;
+
+		replaces[COUNTERS_FINAL_BEFORE - 1] = true;
+		values[COUNTERS_FINAL_BEFORE - 1] = TimestampTzGetDatum(before_us);
+		nulls[COUNTERS_FINAL_BEFORE - 1] = before_us == PG_INT64_MIN;
+		changed = heap_modify_tuple(tuple, RelationGetDescr(rel), values, nulls, replaces);
+		CatalogTupleUpdate(rel, &tuple->t_self, changed);
+		heap_freetuple(changed);
+	}
+	end_scan(&scan);
+	table_close(rel, RowExclusiveLock);
+	CommandCounterIncrement();
+}
+
+int64
+sx_view_needed_from(Oid relid)
+{
+	Relation	rel = open_table(TABLE_VIEWS, AccessShareLock);
+	TupleDesc	desc = RelationGetDescr(rel);
+	TableScan	scan;
+	HeapTuple	tuple;
+	List	   *over = NIL;
+	List	   *final = NIL;
+	int64		result = PG_INT64_MAX;
+	ListCell   *lc;
+
+	begin_scan(&scan, rel, VIEWS_VIEW, InvalidOid);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan.sysscan)))
+	{
+		bool		isnull;
+		List	   *sources = parse_oids(DatumGetArrayTypeP(heap_getattr(tuple, VIEWS_SOURCES,
+																		 desc, &isnull)));
+		Oid			view = DatumGetObjectId(heap_getattr(tuple, VIEWS_VIEW, desc, &isnull));
+
+		if (!list_member_oid(sources, relid))
+			continue;
+		if (strcmp(TextDatumGetCString(heap_getattr(tuple, VIEWS_EMIT, desc, &isnull)), "final") == 0)
+			final = lappend_oid(final, view);
+		else
+			over = lappend_oid(over, view);
+	}
+	end_scan(&scan);
+	table_close(rel, AccessShareLock);
+
+	foreach(lc, final)
+		result = Min(result, sx_view_final_before(lfirst_oid(lc)));
+	foreach(lc, over)
+		result = Min(result, sx_view_needed_from(lfirst_oid(lc)));
 	return result;
 }
 

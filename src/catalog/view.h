@@ -137,6 +137,23 @@ extern void sx_view_counters(Oid relid, SxViewCounters *counters);
 /* Its watermark as the active snapshot sees it; PG_INT64_MIN: none yet. */
 extern int64 sx_view_watermark(Oid relid);
 
+/*
+ * Of a view over other views that emits final rows: rows of windows that begin
+ * before this have come, and do not come again.  As the active snapshot sees
+ * it; PG_INT64_MIN: none have.  Microseconds, of timestamps too.
+ */
+extern int64 sx_view_final_before(Oid relid);
+extern void sx_view_set_final_before(Oid relid, int64 before_us);
+
+/* ERROR, with the cure, if the extension's SQL has no place for it. */
+extern void sx_view_check_final_before(void);
+
+/*
+ * Rows of windows from this on may still be needed by such views, through
+ * whatever lies between; PG_INT64_MAX: none is.
+ */
+extern int64 sx_view_needed_from(Oid relid);
+
 /* A stream is gone: journals, progress, dead letters of it. */
 extern void sx_stream_forget(Oid relid);
 

@@ -41,6 +41,7 @@
 #include "checkpoint/checkpoint.h"
 #include "compat.h"
 #include "ddl/ddl.h"
+#include "plan/closing.h"
 #include "plan/plan.h"
 #include "result/held.h"
 #include "result/result.h"
@@ -822,11 +823,11 @@ sx_ddl_check_closing(const SxView *view, const SxShape *shape, const char *name)
 				 errdetail("Option late = 'keep' needs to tell which row of the stream was late, but the query makes its windows of rows that are no longer single rows of the stream."),
 				 errhint("Leave the option out: late rows are dropped then.")));
 	if (view->final && d && d->nkept == 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-				 errmsg("cannot maintain continuous view \"%s\"", name),
-				 errdetail("With emit = 'final' a row appears when its window closes, but the windows of the views that it reads close for these only."),
-				 errhint("Use emit = 'update': over a view that emits final rows, only rows that are final come in.")));
+	{
+		sx_view_check_final_before();
+		sx_plan_find_closing(shape, name);
+		return;
+	}
 	if (d ? d->window != NULL : shape->window != NULL)
 		return;
 	if (view->final && shape->sliding)

@@ -26,6 +26,7 @@
 #include "ddl/ddl.h"
 #include "exec/owner.h"
 #include "fdw/batch_scan.h"
+#include "plan/closing.h"
 #include "plan/describe.h"
 #include "plan/plan.h"
 #include "result/held.h"
@@ -175,6 +176,7 @@ append_derived_plans(StringInfo text, const SxView *view, const SxShape *shape)
 	}
 	append_plan(text, d->nkept > 0 ? "Plan over the hidden tables" : "Plan over the results it reads",
 				plan_text(shape, sx_plan_derive(shape, tables,
+												d->closing ? SX_DERIVE_RANGE :
 												d->nparts > 0 ? SX_DERIVE_PARTS : SX_DERIVE_ALL,
 												NULL)));
 }
@@ -238,6 +240,8 @@ streamx_explain(PG_FUNCTION_ARGS)
 	sx_owner_enter(view, &scope);
 	PushActiveSnapshot(GetLatestSnapshot());
 	shape = sx_plan_analyze(sx_plan_stored_query(view->query), view->name);
+	if (view->sources && view->final)
+		sx_plan_find_closing(shape, view->name);
 	not_apart = sx_plan_not_apart(view, shape);
 	sx_view_counters(relid, &counters);
 

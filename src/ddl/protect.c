@@ -27,6 +27,7 @@
 #include "utils/rel.h"
 
 #include "ddl/ddl.h"
+#include "result/state_table.h"
 
 Oid			sx_ddl_changing = InvalidOid;
 
@@ -231,7 +232,7 @@ sx_ddl_check_alter_table(const AlterTableStmt *stmt)
 		foreach(lc, stmt->cmds)
 			check_result_cmd(relid, lfirst_node(AlterTableCmd, lc));
 	}
-	else if ((view = sx_view_of_part(relid)) != InvalidOid)
+	else if (!sx_state_table_changing && (view = sx_view_of_part(relid)) != InvalidOid)
 	{
 		foreach(lc, stmt->cmds)
 		{

@@ -45,6 +45,7 @@
 #include "exec/owner.h"
 #include "fdw/batch_scan.h"
 #include "fdw/scan.h"
+#include "result/cascade.h"
 #include "result/result.h"
 #include "source/journal.h"
 #include "stats/stats.h"
@@ -473,6 +474,29 @@ check_start(const char *start)
 		(void) start_time(start);
 }
 
+/*
+ * A final view over other views: windows that have come are brought to what
+ * there is; those that are no longer made of all their rows stay as they are.
+ */
+static void
+take_windows(SxViewRun *run)
+{
+	int64		before = sx_view_final_before(run->relid);
+	int64		lost = sx_cascade_lost(run->view, run->shape->derivation->closing,
+									   sx_cascade_standing);
+	SxOwnerScope scope;
+
+	if (before == PG_INT64_MIN)
+		return;
+	sx_owner_enter(run->view, &scope);
+	run->counters.rows_out += sx_result_take_windows(run->result,
+													 lost == PG_INT64_MIN ? lost : lost + 1,
+													 before);
+	sx_owner_leave(&scope);
+	CommandCounterIncrement();
+	UpdateActiveSnapshotCommandId();
+}
+
 void
 sx_ddl_rebuild(Oid relid, const char *start, bool shed)
 {
@@ -506,7 +530,8 @@ sx_ddl_rebuild(Oid relid, const char *start, bool shed)
 	run.view = view;
 	run.cxt = CurrentMemoryContext;
 	sx_ddl_check_at_once(relid);
-	dead_letters = empty(view, &shed);
+	dead_letters = view->sources && view->final && (!start || strcmp(start, "latest") != 0) ?
+		sx_rebuild_forget(relid, &shed) : empty(view, &shed);
 	sx_result_begin(view, &run.counters);
 	CommandCounterIncrement();
 	UpdateActiveSnapshotCommandId();
@@ -514,6 +539,8 @@ sx_ddl_rebuild(Oid relid, const char *start, bool shed)
 	sx_owner_enter(view, &scope);
 	sx_view_prepare(&run);
 	sx_owner_leave(&scope);
+	if (view->sources && view->final && (!start || strcmp(start, "latest") != 0))
+		take_windows(&run);
 	run.watermark_us = run.next_watermark_us = PG_INT64_MIN;
 	reading = sx_reading_begin(&run, relid, view->sources ? NIL : view->streams, start);
 	sx_reading_go(reading);

@@ -56,7 +56,9 @@
 #include "ddl/ddl.h"
 #include "ddl/rebuild.h"
 #include "exec/owner.h"
+#include "plan/closing.h"
 #include "plan/plan.h"
+#include "result/cascade.h"
 #include "result/key_index.h"
 #include "worker/worker.h"
 
@@ -452,6 +454,9 @@ check_keep(const SxRedefinition *r, const SxShape *before, const SxShape *after)
 	const SxView *next = r->next;
 	int			i;
 
+	/* windows that have come have come: the bound is kept with the view */
+	if (view->sources && view->final && next->final && r->query == NULL)
+		return;
 	if (view->sources || next->sources || before->strategy == SX_STRATEGY_DERIVE ||
 		after->strategy == SX_STRATEGY_DERIVE)
 		cannot_keep(view, "It has several levels of grouping, or reads another continuous view.");
@@ -524,6 +529,34 @@ keep(SxRedefinition *r)
 	sx_replace_take_over(r);
 }
 
+/*
+ * Of a final view over other views no window has come.  What is complete now
+ * does not go to its sink.
+ */
+static void
+begin_windows(const SxRedefinition *r, const SxShape *shape)
+{
+	const SxView *view = r->next;
+	SxComplete	complete = {.before_us = PG_INT64_MIN};
+	SxOwnerScope scope;
+
+	if (view->final)
+	{
+		sx_owner_enter(view, &scope);
+		(void) sx_rebuild_execute(psprintf("DELETE FROM %s", sx_rebuild_table_name(view->relid)), InvalidOid);
+		sx_owner_leave(&scope);
+		PushActiveSnapshot(GetLatestSnapshot());
+		sx_plan_find_closing(shape, view->name);
+		sx_cascade_complete(view, shape->derivation->closing, sx_cascade_standing, &complete);
+
+		/* the same windows: those that have come have come */
+		if (r->query == NULL && r->view->sources && r->view->final)
+			complete.before_us = Max(complete.before_us, sx_view_final_before(view->relid));
+		PopActiveSnapshot();
+	}
+	sx_view_set_final_before(view->relid, complete.before_us);
+}
+
 /* Emptied, made anew, and read again: while its worker waits. */
 static void
 in_place(SxRedefinition *r, const char *start)
@@ -547,6 +580,8 @@ in_place(SxRedefinition *r, const char *start)
 	sx_ddl_create_parts(next, r->query, shape);
 	CommandCounterIncrement();
 	sx_replace_take_over(r);
+	if (next->sources)
+		begin_windows(r, shape);
 	sx_ddl_rebuild(view->relid, start, false);
 }
 
@@ -676,7 +711,8 @@ sx_ddl_replace_options(SxView *view, SxView *next)
 	r.next = next;
 
 	/* these say where the rows go from now on, not which there are */
-	if (mode == NULL && view->final == next->final && view->lateness_us == next->lateness_us &&
+	if (mode == NULL && view->final == next->final &&
+		(view->lateness_us == next->lateness_us || (view->sources && view->final)) &&
 		(view->final_column == NULL) == (next->final_column == NULL))
 		mode = "keep";
 	r.columns = sx_ddl_columns_of(sx_plan_stored_query(view->query));

@@ -25,6 +25,7 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
+#include "catalog/extension.h"
 #include "catalog/stream.h"
 #include "compat.h"
 #include "ddl/ddl.h"
@@ -580,6 +581,15 @@ process_utility(PlannedStmt *pstmt, const char *query_string,
 		case T_DropdbStmt:
 		case T_AlterDatabaseStmt:
 			process_database_stmt(&utility);
+			return;
+
+		case T_AlterExtensionStmt:
+			pass_on(&utility);
+			if (strcmp(((AlterExtensionStmt *) parsetree)->extname, "streamx") == 0)
+			{
+				sx_extension_changed();
+				sx_worker_wake();
+			}
 			return;
 
 		case T_TransactionStmt:

@@ -48,7 +48,9 @@
 #include "ddl/ddl.h"
 #include "exec/owner.h"
 #include "fdw/batch_scan.h"
+#include "plan/closing.h"
 #include "plan/plan.h"
+#include "result/cascade.h"
 #include "result/held.h"
 #include "result/result.h"
 #include "source/journal.h"
@@ -83,6 +85,9 @@ typedef struct Comparison
 	const SxView *view;
 	const SxShape *shape;
 	int64		closed_us;		/* windows that end by then are closed */
+	int64		lost_us;		/* of a final view over other views: windows
+								 * up to it are no longer made of all rows */
+	int64		final_before_us;	/* those before it have come */
 	TupleDesc	row;			/* the view's columns */
 	Column	   *columns;
 	bool		whole;			/* rows are compared as a whole */
@@ -201,6 +206,15 @@ is_compared(const Comparison *c, TupleTableSlot *slot)
 	bool		null;
 	int64		end;
 
+	if (d && d->closing)
+	{
+		window = d->closing->window;
+		key = slot_getattr(slot, d->closing->column, &null);
+		if (null || DatumGetInt64(key) >= c->final_before_us || DatumGetInt64(key) <= c->lost_us)
+			return false;
+		return !c->view->has_retention ||
+			sx_window_end(window, DatumGetInt64(key)) > c->closed_us - c->view->retention_us;
+	}
 	if (window == NULL || window->kind == SX_WINDOW_SESSION ||
 		(!c->view->final && !c->view->has_retention))
 		return true;
@@ -645,6 +659,12 @@ streamx_verify(PG_FUNCTION_ARGS)
 	c.closed_us = sx_view_watermark(relid);
 	if (c.closed_us != PG_INT64_MIN)
 		c.closed_us -= view->lateness_us;
+	if (view->sources && view->final)
+	{
+		sx_plan_find_closing(c.shape, view->name);
+		c.final_before_us = sx_view_final_before(relid);
+		c.lost_us = sx_cascade_lost(view, c.shape->derivation->closing, sx_cascade_standing);
+	}
 	rewritten = sx_plan_so_far(query, c.shape, view->final, c.closed_us);
 
 	/* windows over joined streams wait for the rows that are held */

@@ -146,3 +146,19 @@ sx_exec_run(PlannedStmt *plan, const SxScanInput *input, DestReceiver *dest)
 	}
 	PG_END_TRY();
 }
+
+void
+sx_exec_run_closed(PlannedStmt *plan, const SxScanInput *input, DestReceiver *dest,
+				   const SxWindow *window, int64 closed_us)
+{
+	sx_window_set_late(window, closed_us);
+	PG_TRY();
+	{
+		sx_exec_run(plan, input, dest);
+	}
+	PG_FINALLY();
+	{
+		sx_window_set_late(NULL, PG_INT64_MIN);
+	}
+	PG_END_TRY();
+}

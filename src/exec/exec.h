@@ -13,6 +13,7 @@
 #include "tcop/dest.h"
 
 #include "fdw/batch_scan.h"
+#include "window/window.h"
 
 /*
  * Rows that came out of a plan, row by row: value c of row r is
@@ -39,6 +40,10 @@ extern DestReceiver *sx_exec_collector(SxRows *rows, MemoryContext cxt);
  */
 extern void sx_exec_run(PlannedStmt *plan, const SxScanInput *input,
 						DestReceiver *dest);
+
+/* The same where windows that end at or before closed_us are closed; window NULL: none. */
+extern void sx_exec_run_closed(PlannedStmt *plan, const SxScanInput *input, DestReceiver *dest,
+							   const SxWindow *window, int64 closed_us);
 
 /* The same for a plan over tables, with parameters. */
 extern void sx_exec_query(PlannedStmt *plan, ParamListInfo params,

@@ -143,7 +143,8 @@ same_partial(const SxPartial *a, const SxPartial *b)
 		a->aggref->aggvariadic == b->aggref->aggvariadic &&
 		a->aggref->aggstar == b->aggref->aggstar && a->set == b->set &&
 		equal(a->aggref->args, b->aggref->args) &&
-		equal(a->aggref->aggfilter, b->aggref->aggfilter);
+		equal(a->aggref->aggfilter, b->aggref->aggfilter) &&
+		!sx_states_apart(a->aggref->aggfnoid, b->aggref->aggfnoid);
 }
 
 const char *

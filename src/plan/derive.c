@@ -166,6 +166,8 @@ choose_partitions(SxDeriveContext *cxt, SxDerivation *d, Query *outer)
 	ListCell   *lc;
 	int			use;
 
+	d->traced = list_copy(found);
+
 	foreach(lc, found)
 	{
 		SxPartition *part = lfirst(lc);

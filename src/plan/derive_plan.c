@@ -10,6 +10,7 @@
  */
 #include "postgres.h"
 
+#include "access/stratnum.h"
 #include "access/sysattr.h"
 #include "access/table.h"
 #include "catalog/pg_class.h"
@@ -17,12 +18,20 @@
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
+#include "rewrite/rewriteManip.h"
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/typcache.h"
 
 #include "compat.h"
+#include "plan/closing.h"
 #include "plan/derive.h"
+
+static bool
+is_by_parts(SxDeriveScope scope)
+{
+	return scope == SX_DERIVE_PARTS || scope == SX_DERIVE_PARTS_OR_NULL;
+}
 
 /* expr = ANY ($param), or is NULL */
 static Node *
@@ -52,6 +61,61 @@ is_asked_for(Node *expr, int param, Oid type, SxDeriveScope scope)
 	null->argisrow = false;
 	null->location = -1;
 	return (Node *) makeBoolExpr(OR_EXPR, list_make2(any, null), -1);
+}
+
+/* expr (type) >= $1, or < $2 */
+static Node *
+is_in_range(Node *expr, Oid type, int param)
+{
+	TypeCacheEntry *entry = lookup_type_cache(type, TYPECACHE_BTREE_OPFAMILY);
+	Param	   *bound = makeNode(Param);
+	Oid			op = get_opfamily_member(entry->btree_opf, entry->btree_opintype,
+										 entry->btree_opintype,
+										 param == 1 ? BTGreaterEqualStrategyNumber :
+										 BTLessStrategyNumber);
+	OpExpr	   *result;
+
+	bound->paramkind = PARAM_EXTERN;
+	bound->paramid = param;
+	bound->paramtype = type;
+	bound->paramtypmod = -1;
+	bound->location = -1;
+	result = (OpExpr *) make_opclause(op, BOOLOID, false, (Expr *) expr, (Expr *) bound,
+									  InvalidOid, InvalidOid);
+	set_opfuncid(result);
+	return (Node *) result;
+}
+
+/* A column is in the range. */
+static List *
+range_quals(AttrNumber attno, Oid type)
+{
+	Var		   *var = makeVar(1, attno, type, -1, InvalidOid, 0);
+
+	return list_make2(is_in_range((Node *) var, type, 1),
+					  is_in_range(copyObject((Node *) var), type, 2));
+}
+
+/*
+ * The same for what a use is of its source's row.  Fixed windows begin at or
+ * before the time in them, which an index finds.
+ */
+static List *
+source_quals(const SxClosingUse *use, int varno, Oid type)
+{
+	Node	   *expr = copyObject((Node *) use->expr);
+	List	   *quals = NIL;
+
+	ChangeVarNodes(expr, 1, varno, 0);
+	if (use->calls && exprType((Node *) use->var) == type)
+	{
+		Node	   *var = copyObject((Node *) use->var);
+
+		ChangeVarNodes(var, 1, varno, 0);
+		quals = list_make1(is_in_range(var, type, 1));
+	}
+	return lappend(lappend(quals, is_in_range(expr, type, 1)),
+				   is_in_range(copyObject(expr), type, 2));
 }
 
 static Query *
@@ -167,7 +231,10 @@ fill_in_sources(Query *query, TablesContext *tc)
 			continue;
 		rte->relid = core->source;
 		rte->relkind = RELKIND_RELATION;
-		for (i = 0; tc->scope != SX_DERIVE_ALL && i < d->nparts; i++)
+		if (tc->scope == SX_DERIVE_RANGE)
+			quals = source_quals(list_nth(d->closing->uses, use - d->uses),
+								 foreach_current_index(lc) + 1, d->closing->typid);
+		for (i = 0; is_by_parts(tc->scope) && i < d->nparts; i++)
 		{
 			const SxHeld *column = &core->columns[use->part[i] - 1];
 
@@ -244,7 +311,9 @@ sx_plan_derive(const SxShape *shape, const Oid *tables, SxDeriveScope scope,
 															 exprTypmod(expr), exprCollation(expr), 0),
 											list_length(tlist) + 1, pstrdup(tle->resname), false));
 		}
-		for (i = 0; i < d->nparts; i++)
+		if (scope == SX_DERIVE_RANGE)
+			quals = range_quals(d->closing->column, d->closing->typid);
+		for (i = 0; is_by_parts(scope) && i < d->nparts; i++)
 			quals = lappend(quals,
 							is_asked_for((Node *) makeVar(1, d->parts[i].resno, d->parts[i].typid,
 														  d->parts[i].typmod,
@@ -291,7 +360,9 @@ sx_plan_derived_rows(const SxShape *shape, Oid result, SxDeriveScope scope,
 	}
 	table_close(rel, NoLock);
 	tlist = lappend(tlist, makeTargetEntry((Expr *) ctid_var(), i, pstrdup("ctid"), false));
-	for (i = 0; scope != SX_DERIVE_ALL && i < d->nparts; i++)
+	if (scope == SX_DERIVE_RANGE)
+		quals = range_quals(d->closing->column, d->closing->typid);
+	for (i = 0; is_by_parts(scope) && i < d->nparts; i++)
 		quals = lappend(quals,
 						is_asked_for((Node *) makeVar(1, d->parts[i].resno, d->parts[i].typid,
 													  d->parts[i].typmod, d->parts[i].collation, 0),

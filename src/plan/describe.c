@@ -16,6 +16,7 @@
 #include "utils/lsyscache.h"
 #include "utils/timestamp.h"
 
+#include "plan/closing.h"
 #include "plan/describe.h"
 
 #define LABEL_WIDTH 12
@@ -139,7 +140,9 @@ describe_strategy(StringInfo text, const SxShape *shape)
 		case SX_STRATEGY_DERIVE:
 			if (d->nkept == 0)
 			{
-				sx_describe(text, "Strategy", "cascade: right after the views it reads have taken a batch in, the query runs over what changed in them");
+				sx_describe(text, "Strategy", d->closing ?
+							"cascade: the query runs over those windows of the views it reads that have closed, once" :
+							"cascade: right after the views it reads have taken a batch in, the query runs over what changed in them");
 				for (i = 0; i < d->ncores; i++)
 					sx_describe(text, i == 0 ? "Sources" : "", "%s",
 								quote_qualified_identifier(get_namespace_name(get_rel_namespace(d->cores[i].source)),
@@ -209,6 +212,18 @@ describe_window(StringInfo text, const SxView *view, const SxShape *shape)
 	const char *kind = "fixed";
 	const char *column;
 
+	if (d && d->closing)
+	{
+		window = d->closing->window;
+		sx_describe(text, "Window", "%s%s, in column %s (its %s)",
+					window->kind == SX_WINDOW_CUMULATE ? "up to " : "", interval_text(&window->size),
+					column_name(view, d->closing->column),
+					window->kind == SX_WINDOW_CUMULATE ? "end" : "start");
+		sx_describe(text, "", "closes when all windows in it of the views that are read have closed%s%s",
+					view->lateness_us > 0 ? ", and the watermark has passed its end by " : "",
+					view->lateness_us > 0 ? sx_describe_interval(view->lateness_us) : "");
+		return;
+	}
 	if (d && d->nkept == 0)
 	{
 		sx_describe(text, "Window", "none that closes: rows are as those of the sources are");
@@ -283,7 +298,9 @@ sx_plan_describe(StringInfo text, const SxView *view, const SxShape *shape)
 	describe_joins(text, sx_plan_joined(shape));
 	if (shape->nkeys > 0)
 		sx_describe(text, "Key", "%s", key_names(view, shape->keys, shape->nkeys));
-	if (d && d->nparts > 0)
+	if (d && d->closing)
+		;						/* its windows are */
+	else if (d && d->nparts > 0)
 		sx_describe(text, "Partitions", "by %s: those that a batch touches are derived again",
 					key_names(view, d->parts, d->nparts));
 	else if (d)

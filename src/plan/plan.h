@@ -244,6 +244,14 @@ typedef struct SxDerivation
 	 */
 	Query	   *prune;
 	int64		prune_keep;
+
+	/*
+	 * Over results of other views: partition columns, as they are found there
+	 * (SxPartition); how one of them closes, once it is asked for, see
+	 * closing.h
+	 */
+	List	   *traced;
+	struct SxClosing *closing;
 } SxDerivation;
 
 /*
@@ -296,6 +304,8 @@ typedef enum SxDeriveScope
 	SX_DERIVE_ALL,
 	SX_DERIVE_PARTS,
 	SX_DERIVE_PARTS_OR_NULL,
+	SX_DERIVE_RANGE,			/* windows from $1 on, before $2: of the
+								 * column that closes, see closing.h */
 } SxDeriveScope;
 
 extern PlannedStmt *sx_plan_derive(const SxShape *shape, const Oid *tables,

@@ -228,6 +228,7 @@ sx_plan_window(const FuncExpr *call)
 
 	window->kind = SX_WINDOW_FIXED;
 	window->tz = call->funcresulttype == TIMESTAMPTZOID;
+	window->call = copyObject(unconstify(FuncExpr *, call));
 	if (strcmp(name, "date_trunc") == 0)
 	{
 		Const	   *zone = sx_plan_window_constant(call, 2);

@@ -23,6 +23,7 @@
 
 #include "base/stop.h"
 #include "compat.h"
+#include "plan/closing.h"
 #include "result/distinct.h"
 #include "result/leaf.h"
 #include "result/merge.h"
@@ -107,16 +108,38 @@ remove_old(SxResult *r, int64 closed_us)
 {
 	const SxDerivation *d = r->shape->derivation;
 	const SxWindow *window = d ? d->window : r->shape->window;
-	const SxKey *key = d ? &d->parts[d->window_part] : &r->shape->keys[r->shape->window_key];
 	int64		until = closed_us - r->view->retention_us;
-	Oid			type = key->typid;
+	int64		needed;
+	AttrNumber	attno;
+	Oid			type;
 	Datum		bound;
 	char	   *table;
 	StringInfoData sql;
 
+	if (d && d->closing)
+	{
+		window = d->closing->window;
+		attno = d->closing->column;
+		type = d->closing->typid;
+	}
+	else
+	{
+		const SxKey *key = d ? &d->parts[d->window_part] : &r->shape->keys[r->shape->window_key];
+
+		attno = key->resno;
+		type = key->typid;
+	}
+
 	/* the last start of a window that ends by then */
 	if (window->kind != SX_WINDOW_CUMULATE)
 		until = sx_window_start(window, until);
+	if (until <= r->removed_us && !r->old_left)
+		return;
+
+	/* what views over this one have not taken in yet stays for them */
+	needed = sx_view_needed_from(r->view->relid);
+	if (needed <= until)
+		until = needed == PG_INT64_MIN ? needed : needed - 1;
 	if (until <= r->removed_us && !r->old_left)
 		return;
 	if (r->view->period_us > 0)
@@ -131,7 +154,7 @@ remove_old(SxResult *r, int64 closed_us)
 	appendStringInfo(&sql, "DELETE FROM %s WHERE ctid OPERATOR(pg_catalog.=) ANY (ARRAY("
 					 "SELECT ctid FROM %s WHERE %s OPERATOR(pg_catalog.<=) $1 LIMIT %d))",
 					 table, table,
-					 quote_identifier(get_attname(r->view->relid, key->resno, false)),
+					 quote_identifier(get_attname(r->view->relid, attno, false)),
 					 REMOVE_ROWS);
 	if (SPI_connect() != SPI_OK_CONNECT)
 		elog(ERROR, "SPI_connect failed");
@@ -144,6 +167,15 @@ remove_old(SxResult *r, int64 closed_us)
 	SPI_finish();
 	CommandCounterIncrement();
 	UpdateActiveSnapshotCommandId();
+}
+
+void
+sx_result_remove_old(SxResult *r, int64 closed_us)
+{
+	if (!r->view->has_retention || closed_us == PG_INT64_MIN)
+		return;
+	remove_old(r, closed_us);
+	SX_STOP("retention", r->view->name);
 }
 
 static int64 close_groups(SxResult *r, int64 closed_us);

@@ -29,6 +29,8 @@
 #include "base/stop.h"
 #include "compat.h"
 #include "exec/exec.h"
+#include "plan/closing.h"
+#include "result/cascade.h"
 #include "result/difference.h"
 
 #define SMALL_BATCH		2000	/* rows up to which plan_small is taken */
@@ -64,7 +66,8 @@ typedef struct SxDerived
 	SxKeyOps   *partops;
 	SxKeyOps   *keyops;			/* of the result's key */
 	MemoryContext plans_cxt;
-	DerivePlans plans[SX_DERIVE_PARTS_OR_NULL + 1];
+	DerivePlans plans[SX_DERIVE_PARTS_OR_NULL + 1]; /* others are made when
+													 * they are run */
 	BlockNumber planned_blocks; /* the hidden tables had then */
 	bool		plans_stale;	/* a table is not as it was, or an index */
 
@@ -80,6 +83,9 @@ typedef struct SxDerived
 	bool		nulls;			/* NULL is among the values */
 	SxGroups   *touched;		/* partitions */
 	SxGroups  **values;			/* of each partition column */
+
+	/* Windows are taken in as they close: there are none after this. */
+	int64		last_us;
 } SxDerived;
 
 /* ---- plans that hold no longer ---- */
@@ -225,6 +231,32 @@ source_changed(SxWatch *watch, TupleTableSlot *row)
 	old = MemoryContextSwitchTo(v->changes_cxt);
 	core_changed(watch, row);
 	MemoryContextSwitchTo(old);
+}
+
+/*
+ * The same where windows of another view's result are taken in once they are
+ * closed: how far there are any.
+ */
+static void
+source_written(SxWatch *watch, TupleTableSlot *row)
+{
+	const CoreRun *core = (CoreRun *) watch;
+	SxDerived  *v = core->derived;
+	ListCell   *lc;
+
+	/* what a statement changes is what retention takes away */
+	foreach(lc, row ? v->d->closing->uses : NIL)
+	{
+		const SxClosingUse *use = lfirst(lc);
+		bool		null;
+		Datum		window;
+
+		if (v->d->uses[foreach_current_index(lc)].core != core->number)
+			continue;
+		window = slot_getattr(row, use->var->varattno, &null);
+		if (!null)
+			v->last_us = Max(v->last_us, DatumGetInt64(window));
+	}
 }
 
 /* ---- deriving ---- */
@@ -502,23 +534,6 @@ append_rows(CoreRun *core, const SxCore *def, const SxRows *rows, int64 closed_u
 	sx_writer_end(w);
 }
 
-/* A plan over the input, in which windows up to closed_us are closed. */
-static void
-run_over_batch(PlannedStmt *plan, const SxShape *shape, const SxScanInput *input,
-			   DestReceiver *dest, int64 closed_us)
-{
-	sx_window_set_late(shape->window, closed_us);
-	PG_TRY();
-	{
-		sx_exec_run(plan, input, dest);
-	}
-	PG_FINALLY();
-	{
-		sx_window_set_late(NULL, PG_INT64_MIN);
-	}
-	PG_END_TRY();
-}
-
 static int
 by_number(const void *pa, const void *pb)
 {
@@ -550,7 +565,7 @@ add_late(SxDerived *v, CoreRun *core, const SxScanInput *input, int64 closed_us,
 		MemoryContextSwitchTo(old);
 	}
 	dest = sx_exec_collector(&rows, CurrentMemoryContext);
-	run_over_batch(core->plan_late, shape, input, dest, closed_us);
+	sx_exec_run_closed(core->plan_late, input, dest, shape->window, closed_us);
 	dest->rDestroy(dest);
 
 	/* one of several cores may leave out what another takes */
@@ -582,7 +597,7 @@ run_into_core(SxDerived *v, CoreRun *core, PlannedStmt *plan, const SxScanInput 
 
 	in.streams = shape->streams;
 	dest = sx_exec_collector(&rows, CurrentMemoryContext);
-	run_over_batch(plan, shape, &in, dest, closed_us);
+	sx_exec_run_closed(plan, &in, dest, shape->window, closed_us);
 	dest->rDestroy(dest);
 	CommandCounterIncrement();
 	UpdateActiveSnapshotCommandId();
@@ -1075,13 +1090,16 @@ sx_derived_open(SxResult *r)
 		v->changes_cxt = AllocSetContextCreate(CurrentMemoryContext,
 											   "streamx changes for a derived view",
 											   ALLOCSET_DEFAULT_SIZES);
+	v->last_us = PG_INT64_MAX;	/* not known */
+	if (d->nkept == 0 && r->view->final)
+		sx_plan_find_closing(shape, r->view->name);
 	for (i = d->nkept; i < d->ncores; i++)
 	{
 		CoreRun    *core = &v->cores[i];
 
 		core->derived = v;
 		core->number = i;
-		core->watch.changed = source_changed;
+		core->watch.changed = r->view->final ? source_written : source_changed;
 		core->watch.relid = v->tables[i] = d->cores[i].source;
 		sx_writer_watch(&core->watch, CurrentMemoryContext);
 	}
@@ -1205,4 +1223,47 @@ sx_result_follow(SxResult *r, bool whole)
 	begin_changes(v);
 	SX_STOP("after_follow", r->view->name);
 	return written;
+}
+
+/* ---- the same, windows at a time as they close: see cascade.c ---- */
+
+int64
+sx_derived_windows(SxResult *r, int64 from_us, int64 before_us)
+{
+	SxDerived  *v = r->derived;
+	ParamListInfo params = makeParamList(2);
+	SxDifferenceScope changes;
+	SxRows		new;
+	SxRows		old;
+	int			i;
+
+	for (i = 0; i < 2; i++)
+	{
+		params->params[i].value = Int64GetDatum(i == 0 ? from_us : before_us);
+		params->params[i].isnull = false;
+		params->params[i].pflags = PARAM_FLAG_CONST;
+		params->params[i].ptype = v->d->closing->typid;
+	}
+	LockRelationOid(r->view->relid, RowExclusiveLock);
+	CommandCounterIncrement();
+	UpdateActiveSnapshotCommandId();
+	run_plan(sx_plan_derive(r->shape, v->tables, SX_DERIVE_RANGE, params), params, &new);
+	scope_of(v, &changes);
+	changes.nparts = 0;
+	sx_difference_check_keys(&changes, &new);
+	UpdateActiveSnapshotCommandId();
+	run_plan(sx_plan_derived_rows(r->shape, r->view->relid, SX_DERIVE_RANGE, params), params, &old);
+	return sx_difference_write(&changes, &old, &new);
+}
+
+int64
+sx_derived_last_window(const SxResult *r)
+{
+	return r->derived->last_us;
+}
+
+void
+sx_derived_set_last_window(SxResult *r, int64 last_us)
+{
+	r->derived->last_us = last_us;
 }

@@ -45,6 +45,7 @@
 #include "result/merge.h"
 #include "result/open.h"
 #include "result/session.h"
+#include "result/state_table.h"
 #include "result/writer.h"
 
 /* ---- select list and HAVING over (keys, aggregates) ---- */
@@ -425,6 +426,8 @@ sx_result_open(const SxView *view, const SxShape *shape)
 		r->session = sx_session_open(shape);
 	if (shape->strategy == SX_STRATEGY_RECOMPUTE)
 		return r;
+	if (OidIsValid(view->state))
+		sx_state_table_fit(view, shape);
 	sx_aggregates_init(&r->aggs, shape);
 	state_byval = palloc0(sizeof(bool) * Max(shape->npartials, 1));
 	for (i = 0; i < shape->npartials; i++)

@@ -272,4 +272,7 @@ extern int64 sx_derived_leave(SxResult *result);
 extern void sx_derived_first_rows(SxResult *result);
 extern int64 sx_derived_seed(SxResult *result);
 
+/* close.c: rows that retention takes away go. */
+extern void sx_result_remove_old(SxResult *result, int64 closed_us);
+
 #endif							/* SX_RESULT_MERGE_H */

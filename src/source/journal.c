@@ -64,6 +64,7 @@
 
 #include "base/index.h"
 #include "base/trusted.h"
+#include "catalog/extension.h"
 #include "catalog/stream.h"
 #include "catalog/view.h"
 #include "compat.h"
@@ -810,9 +811,11 @@ make_journal(Relation stream)
 SxJournal *
 sx_journal_prepare(Relation stream)
 {
-	SxJournal  *journal = sx_journal_read_latest(RelationGetRelid(stream));
+	SxJournal  *journal;
 	int			i;
 
+	sx_extension_check();
+	journal = sx_journal_read_latest(RelationGetRelid(stream));
 	if (journal != NULL && (journal->ncolumns == 0 ?
 							RelationGetDescr(stream)->natts == 0 ||
 							sx_journal_is_socket(RelationGetRelid(stream)) :
@@ -849,6 +852,19 @@ sx_journal_create(Oid stream)
 {
 	Relation	rel = relation_open(stream, AccessShareLock);
 
+	(void) sx_journal_prepare(rel);
+	relation_close(rel, NoLock);
+}
+
+void
+sx_journal_arrive(Oid stream)
+{
+	SxJournal  *journal = sx_journal_read_latest(stream);
+	Relation	rel;
+
+	if (journal == NULL || sx_journal_era_now(journal) == journal->era)
+		return;
+	rel = relation_open(stream, AccessShareLock);
 	(void) sx_journal_prepare(rel);
 	relation_close(rel, NoLock);
 }

@@ -121,6 +121,14 @@ extern int64 sx_journal_first_offset(Oid stream);
 extern void sx_journal_create(Oid stream);
 
 /*
+ * sx_journal_arrive -- a journal that another cluster made enters a new era here
+ *
+ * Before the stream is read, in a transaction that is committed first: it is
+ * a change of the stream to all who have it open.
+ */
+extern void sx_journal_arrive(Oid stream);
+
+/*
  * sx_journal_sync -- follow the columns of the stream
  *
  * After ALTER FOREIGN TABLE (ddl/): drops columns that the stream has no more

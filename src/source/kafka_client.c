@@ -14,6 +14,7 @@
 #include "postgres.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -73,6 +74,19 @@ sx_kafka_new(const SxStream *stream, SxKafkaRole role, rd_kafka_conf_t *conf)
 	return rk;
 }
 
+void
+sx_kafka_destroy_now(rd_kafka_t *rk)
+{
+	rd_kafka_destroy_flags(rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+#ifdef __GLIBC__
+	/*
+	 * What a consumer fetches ahead is allocated by its threads, each in an
+	 * arena of its own, of which tens of megabytes would stay.
+	 */
+	(void) malloc_trim(0);
+#endif
+}
+
 typedef struct Closing
 {
 	rd_kafka_t *rk;
@@ -96,7 +110,7 @@ close_client(void *arg)
 	Closing    *closing = arg;
 	bool		abandoned;
 
-	rd_kafka_destroy_flags(closing->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+	sx_kafka_destroy_now(closing->rk);
 
 	pthread_mutex_lock(&closing->lock);
 	closing->done = true;
@@ -134,7 +148,7 @@ sx_kafka_destroy(rd_kafka_t *rk, int timeout_ms)
 	}
 	if (rc != 0)
 	{
-		rd_kafka_destroy_flags(rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+		sx_kafka_destroy_now(rk);
 		if (closing != NULL)
 			free_closing(closing);
 		return;

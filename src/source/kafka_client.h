@@ -83,6 +83,9 @@ extern rd_kafka_t *sx_kafka_new(const SxStream *stream, SxKafkaRole role,
  */
 extern void sx_kafka_destroy(rd_kafka_t *rk, int timeout_ms);
 
+/* The same in this thread, however long it takes; its memory is given back. */
+extern void sx_kafka_destroy_now(rd_kafka_t *rk);
+
 /* What librdkafka last complained about; plain memory, no PostgreSQL. */
 typedef struct SxKafkaTrouble
 {

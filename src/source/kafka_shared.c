@@ -598,7 +598,7 @@ watch_main(void *arg)
 		}
 	}
 	forget_metadata(shared);
-	rd_kafka_destroy_flags(shared->rk, RD_KAFKA_DESTROY_F_NO_CONSUMER_CLOSE);
+	sx_kafka_destroy_now(shared->rk);
 	pthread_mutex_lock(&shared->lock);
 	shared->closed = true;
 	abandoned = shared->abandoned;

@@ -159,6 +159,25 @@ cumulate_windows(bool tz, int64 ts, const Interval *step, const Interval *size)
 	return w;
 }
 
+int64
+sx_window_first_hop(bool tz, int64 ts, const Interval *slide, const Interval *size,
+					bool has_origin, int64 origin)
+{
+	Windows    *w = hop_windows(tz, ts, slide, size, has_origin, origin);
+
+	if (w->n > 0)
+		return w->times[0];
+	return shift(tz, sx_window_tumble(tz, ts, slide, has_origin, origin), slide, 1);
+}
+
+int64
+sx_window_first_cumulate(bool tz, int64 ts, const Interval *step, const Interval *size)
+{
+	Windows    *w = cumulate_windows(tz, ts, step, size);
+
+	return w->times[0];
+}
+
 static Datum
 windows_srf(FunctionCallInfo fcinfo, bool tz, bool hop)
 {

@@ -28,4 +28,13 @@ extern int64 sx_window_size_us(const Interval *size);
 extern int64 sx_window_tumble(bool tz, int64 ts, const Interval *size,
 							  bool has_origin, int64 origin);
 
+/*
+ * The least of the windows that hold ts: start of one of hop(), of the next one
+ * where ts is between two; end of one of cumulate().
+ */
+extern int64 sx_window_first_hop(bool tz, int64 ts, const Interval *slide,
+								 const Interval *size, bool has_origin, int64 origin);
+extern int64 sx_window_first_cumulate(bool tz, int64 ts, const Interval *step,
+									  const Interval *size);
+
 #endif							/* SX_WINDOW_TUMBLE_H */

@@ -10,6 +10,8 @@
 
 #include "datatype/timestamp.h"
 
+struct FuncExpr;
+
 typedef enum SxWindowKind
 {
 	SX_WINDOW_FIXED,			/* tumble, date_bin, date_trunc: its start */
@@ -24,6 +26,7 @@ typedef struct SxWindow
 	bool		tz;				/* timestamptz, else timestamp (as UTC) */
 	Interval	size;			/* of the largest, for cumulate */
 	const char *zone;			/* of date_trunc's third argument, or NULL */
+	const struct FuncExpr *call;	/* that makes it */
 } SxWindow;
 
 /* From the grouping column's value; microseconds, TimestampTz. */

@@ -42,6 +42,7 @@
 #include "window/event_time.h"
 #include "worker/batch_internal.h"
 #include "worker/crash.h"
+#include "worker/intake.h"
 #include "worker/refill.h"
 #include "worker/task.h"
 
@@ -115,75 +116,6 @@ keep_rejects(SxTask *task, SxBatch *list)
 		}
 	}
 	return kept;
-}
-
-/*
- * Where reading of a partition began whose position this batch is the first
- * to tell: at its first message, or where there was none.
- */
-static int64
-first_offset(const SxBatch *b, const SxPosition *position)
-{
-	int64		result = position->next_offset;
-	int			i;
-
-	for (i = 0; i < b->nrows; i++)
-	{
-		if (b->partition[i] == position->partition)
-		{
-			result = Min(result, b->position[i]);
-			break;
-		}
-	}
-	for (i = 0; i < b->nrejects; i++)
-	{
-		if (b->rejects[i].partition == position->partition)
-			result = Min(result, b->rejects[i].position);
-	}
-	return result;
-}
-
-/*
- * Positions after these rows, when it was "before" before them; their
- * watermarks as the rows push them.
- */
-static SxPosition *
-positions_after(SxTask *task, SxBatch *list, const SxPosition *before, int nbefore,
-				int *n)
-{
-	SxPosition *after;
-	int			max = nbefore;
-	SxBatch    *b;
-	int			i;
-
-	for (b = list; b; b = b->next)
-		max += b->npositions;
-	after = palloc(sizeof(SxPosition) * Max(max, 1));
-	*n = nbefore;
-	memcpy(after, before, sizeof(SxPosition) * nbefore);
-	for (b = list; b; b = b->next)
-	{
-		for (i = 0; i < b->npositions; i++)
-		{
-			SxPosition *p = sx_position_find(after, *n, b->positions[i].partition);
-
-			if (p == NULL)
-			{
-				p = &after[(*n)++];
-				*p = b->positions[i];
-				p->watermark_us = PG_INT64_MIN;
-				if (!b->folded)
-					p->first_offset = first_offset(b, &b->positions[i]);
-			}
-			if (b->folded)
-				p->watermark_us = Max(p->watermark_us, b->positions[i].watermark_us);
-			p->next_offset = b->positions[i].next_offset;
-			if (b->positions[i].snapshot)
-				p->snapshot = pstrdup(b->positions[i].snapshot);
-		}
-		sx_window_observe(task->stream->def, b, after, *n);
-	}
-	return after;
 }
 
 static bool
@@ -302,10 +234,7 @@ run_round(SxTask *task, Intake *intake, SxBatch *list, bool first, List **leavin
 		in.nbatches++;
 		in.nrows += sx_batch_rows(b);
 		record.decode_us += b->decode_us;
-		if (b->folded)
-			intake->newest = Max(intake->newest, b->folded->newest);
-		else if (b->nrows > 0)
-			intake->newest = Max(intake->newest, b->timestamp_us[b->nrows - 1]);
+		intake->newest = Max(intake->newest, sx_batch_newest(b));
 		intake->nrejects += b->nrejects;
 	}
 	intake->nrows += in.nrows;
@@ -330,8 +259,8 @@ run_round(SxTask *task, Intake *intake, SxBatch *list, bool first, List **leavin
 		(void) keep_rejects(task, list);
 		sx_watermark_active(task, list);
 	}
-	intake->after = positions_after(task, list, intake->after, intake->nafter,
-									&intake->nafter);
+	intake->after = sx_positions_after(stream->def, list, intake->after, intake->nafter,
+									   &intake->nafter);
 
 	foreach(lc, task->views)
 	{

@@ -305,7 +305,7 @@ sx_view_write(SxViewRun *run, SxTask *task, PlannedStmt *plan,
 		int64		dropped = 0;
 
 		dest = sx_exec_collector(&rows, CurrentMemoryContext);
-		sx_late_run_plan(run, plan, input, dest, closed_us);
+		sx_exec_run_closed(plan, input, dest, run->shape->window, closed_us);
 		CommandCounterIncrement();
 		UpdateActiveSnapshotCommandId();
 		SX_STOP("before_merge", run->view->name);
@@ -933,13 +933,18 @@ sx_batch_follow(SxViewRun *run, SxTask *task)
 		SxOwnerScope scope;
 
 		open_view(run, &in);
-		sx_owner_enter(run->view, &scope);
-		CommandCounterIncrement();
-		PushActiveSnapshot(GetTransactionSnapshot());
-		run->counters.rows_out = sx_result_follow(run->result, run->behind);
-		sx_result_emit_part(run->result);
-		PopActiveSnapshot();
-		sx_owner_leave(&scope);
+		if (run->view->final)
+			sx_follow_windows(run);
+		else
+		{
+			sx_owner_enter(run->view, &scope);
+			CommandCounterIncrement();
+			PushActiveSnapshot(GetTransactionSnapshot());
+			run->counters.rows_out = sx_result_follow(run->result, run->behind);
+			sx_result_emit_part(run->result);
+			PopActiveSnapshot();
+			sx_owner_leave(&scope);
+		}
 		sx_view_finish_sink(run);
 		ReleaseCurrentSubTransaction();
 	}

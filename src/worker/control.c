@@ -171,15 +171,32 @@ release_unstarted(SxSlot *slot, uint32 generation)
 	LWLockRelease(sx_control->lock);
 }
 
-static bool
-start_process(Oid dbid, int index)
+/* Started, or it has ended by itself already: *ended.  NULL: could not be. */
+static BackgroundWorkerHandle *
+start_process(Oid dbid, int index, BackgroundWorker *bgw, bool *ended)
 {
-	BackgroundWorker bgw = {0};
-	BackgroundWorkerHandle *handle;
 	SxSlot	   *slot;
-	BgwHandleStatus status;
 	uint32		generation;
 	pid_t		pid;
+	BackgroundWorkerHandle *handle = register_process(dbid, index, bgw, &slot, &generation);
+	BgwHandleStatus status;
+
+	*ended = false;
+	if (handle == NULL)
+		return NULL;
+	status = WaitForBackgroundWorkerStartup(handle, &pid);
+	if (status == BGWH_STARTED)
+		return handle;
+	release_unstarted(slot, generation);
+	*ended = status == BGWH_STOPPED;
+	return NULL;
+}
+
+static bool
+start_worker(Oid dbid, int index)
+{
+	BackgroundWorker bgw = {0};
+	bool		ended;
 
 	if (index == SX_SCHEDULER)
 	{
@@ -193,41 +210,27 @@ start_process(Oid dbid, int index)
 		snprintf(bgw.bgw_name, BGW_MAXLEN, "streamx worker %d for database %u", index, dbid);
 		strlcpy(bgw.bgw_type, "streamx worker", BGW_MAXLEN);
 	}
-	handle = register_process(dbid, index, &bgw, &slot, &generation);
-	if (handle == NULL)
-		return false;
-	status = WaitForBackgroundWorkerStartup(handle, &pid);
-	if (status == BGWH_STARTED)
-		return true;
-	release_unstarted(slot, generation);
-	return status == BGWH_STOPPED;
+	return start_process(dbid, index, &bgw, &ended) != NULL || ended;
 }
 
 BackgroundWorkerHandle *
 sx_control_start_fold(dsm_handle segment, int number)
 {
 	BackgroundWorker bgw = {0};
-	BackgroundWorkerHandle *handle;
-	SxSlot	   *slot;
-	uint32		generation;
-	pid_t		pid;
+	bool		ended;
 
 	StaticAssertStmt(sizeof(dsm_handle) <= BGW_EXTRALEN, "no room for a segment's handle");
 	memcpy(bgw.bgw_extra, &segment, sizeof(segment));
 	strlcpy(bgw.bgw_function_name, "sx_fold_main", BGW_MAXLEN);
 	snprintf(bgw.bgw_name, BGW_MAXLEN, "streamx fold process %d for database %u", number, MyDatabaseId);
 	strlcpy(bgw.bgw_type, "streamx fold process", BGW_MAXLEN);
-	handle = register_process(MyDatabaseId, SX_FOLD_PROCESS, &bgw, &slot, &generation);
-	if (handle == NULL || WaitForBackgroundWorkerStartup(handle, &pid) == BGWH_STARTED)
-		return handle;
-	release_unstarted(slot, generation);
-	return NULL;
+	return start_process(MyDatabaseId, SX_FOLD_PROCESS, &bgw, &ended);
 }
 
 bool
 sx_control_start(Oid dbid, int index)
 {
-	bool		started = start_process(dbid, index);
+	bool		started = start_worker(dbid, index);
 	SxDatabase *db;
 
 	LWLockAcquire(sx_control->lock, LW_EXCLUSIVE);

@@ -28,6 +28,7 @@
 #include "worker/control.h"
 #include "worker/fold.h"
 #include "worker/fold_internal.h"
+#include "worker/intake.h"
 #include "worker/task.h"
 
 #define QUEUE_BYTES		(1024 * 1024)	/* of shared memory for messages */
@@ -55,11 +56,7 @@ struct SxFold
 	char		error[SX_ERROR_LEN];
 	int			nprocesses;
 	Process    *processes;
-	SxBatch    *head;			/* what has come, in order */
-	SxBatch    *tail;
-	int64		rows;
-	Size		bytes;
-	int64		since_ms;
+	SxBatchQueue queue;			/* what has come */
 };
 
 /* ---- messages --------------------------------------------------------------- */
@@ -207,14 +204,14 @@ sx_fold_start(const SxStream *stream, List *views, const SxPosition *positions, 
 void
 sx_fold_stop(SxFold *fold)
 {
+	SxBatch    *batch;
+	SxBatch    *next;
 	int			i;
 
-	while (fold->head)
+	for (batch = fold->queue.head; batch; batch = next)
 	{
-		SxBatch    *next = fold->head->next;
-
-		sx_fold_give_back(fold->head);
-		fold->head = next;
+		next = batch->next;
+		sx_fold_give_back(batch);
 	}
 	for (i = 0; i < fold->nprocesses; i++)
 	{
@@ -354,11 +351,10 @@ take_status(SxFold *fold, Process *process, const char *message, Size size)
 
 /* A message that has come; data lives until the next one. */
 static void
-take_message(SxFold *fold, int process, void *data, Size size)
+take_in(SxFold *fold, int process, void *data, Size size)
 {
 	const char *from = data;
 	const SxFoldMessage *m = sx_fold_get(&from, (char *) data + size, sizeof(SxFoldMessage));
-	SxBatch    *batch;
 	char	   *copy;
 
 	switch (m->type)
@@ -366,17 +362,7 @@ take_message(SxFold *fold, int process, void *data, Size size)
 		case SX_FOLD_CHUNK:
 			copy = MemoryContextAllocHuge(fold->cxt, size);
 			memcpy(copy, data, size);
-			batch = get_chunk(fold, process, copy, size);
-			if (fold->tail)
-				fold->tail->next = batch;
-			else
-			{
-				fold->head = batch;
-				fold->since_ms = sx_now_ms();
-			}
-			fold->tail = batch;
-			fold->rows += batch->folded->nrows;
-			fold->bytes += size;
+			sx_queue_put(&fold->queue, get_chunk(fold, process, copy, size), sx_now_ms());
 			fold->processes[process].nopen++;
 			break;
 		case SX_FOLD_STATUS:
@@ -400,6 +386,30 @@ take_message(SxFold *fold, int process, void *data, Size size)
 	}
 }
 
+/*
+ * The same; without the memory for it the processes are of no use for a while,
+ * as after any failure of theirs.
+ */
+static void
+take_message(SxFold *fold, int process, void *data, Size size)
+{
+	MemoryContext cxt = CurrentMemoryContext;
+
+	PG_TRY();
+	{
+		take_in(fold, process, data, size);
+	}
+	PG_CATCH();
+	{
+		if (geterrcode() != ERRCODE_OUT_OF_MEMORY)
+			PG_RE_THROW();
+		MemoryContextSwitchTo(cxt);
+		FlushErrorState();
+		fail(fold, SX_FOLD_FAILED, "out of memory");
+	}
+	PG_END_TRY();
+}
+
 /* All that has come, as far as there is room for it. */
 static void
 receive(SxFold *fold, bool limited)
@@ -409,7 +419,7 @@ receive(SxFold *fold, bool limited)
 
 	for (i = 0; i < fold->nprocesses; i++)
 	{
-		while (fold->state == SX_FOLD_WORKS && (!limited || fold->bytes < MAX_WAITING))
+		while (fold->state == SX_FOLD_WORKS && (!limited || fold->queue.bytes < MAX_WAITING))
 		{
 			Size		size;
 			void	   *data;
@@ -440,46 +450,20 @@ sx_fold_waiting_rows(SxFold *fold, int64 *since_ms, bool *full)
 	int			i;
 
 	receive(fold, true);
-	*since_ms = fold->head ? fold->since_ms : 0;
-	*full = fold->bytes >= MAX_WAITING;
+	*since_ms = fold->queue.head ? fold->queue.since_ms : 0;
+	*full = fold->queue.bytes >= MAX_WAITING;
 
 	/* one that waits for us does nothing */
 	for (i = 0; i < fold->nprocesses; i++)
 		*full |= fold->processes[i].nopen >= SX_FOLD_MAX_OPEN / 2;
-	return fold->rows;
+	return fold->queue.rows;
 }
 
 void
 sx_fold_take(SxFold *fold, int64 max_rows, int64 max_bytes, SxBatch **list)
 {
-	SxBatch    *last = NULL;
-	SxBatch    *b;
-	int64		rows = 0;
-	Size		bytes = 0;
-
-	*list = NULL;
 	receive(fold, true);
-	if (fold->state != SX_FOLD_WORKS)
-		return;
-	for (b = fold->head; b; b = b->next)
-	{
-		/* at least one */
-		if (last && (rows + b->folded->nrows > max_rows ||
-					 bytes + b->folded->size > max_bytes))
-			break;
-		rows += b->folded->nrows;
-		bytes += b->folded->size;
-		last = b;
-	}
-	if (last == NULL)
-		return;
-	*list = fold->head;
-	fold->head = last->next;
-	if (fold->head == NULL)
-		fold->tail = NULL;
-	last->next = NULL;
-	fold->rows -= rows;
-	fold->bytes -= bytes;
+	*list = fold->state == SX_FOLD_WORKS ? sx_queue_take(&fold->queue, max_rows, max_bytes) : NULL;
 }
 
 void

@@ -109,10 +109,4 @@ extern const SxFoldedView *sx_fold_rows(const SxFolded *folded, Oid view,
  */
 extern int64 sx_fold_late(const SxFolded *folded, Oid view, int64 closed_us);
 
-static inline int64
-sx_batch_rows(const SxBatch *batch)
-{
-	return batch->folded ? batch->folded->nrows : batch->nrows;
-}
-
 #endif							/* SX_WORKER_FOLD_H */

@@ -115,7 +115,6 @@ typedef struct SxFoldStatus
 typedef struct SxFoldLate
 {
 	SxFoldMessageType type;
-	uint32		asked;
 	int64		nrows;
 } SxFoldLate;
 

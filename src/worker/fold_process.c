@@ -49,10 +49,10 @@
 #include "fdw/resolve.h"
 #include "plan/plan.h"
 #include "window/event_time.h"
-#include "window/window.h"
 #include "worker/control.h"
 #include "worker/crash.h"
 #include "worker/fold_internal.h"
+#include "worker/intake.h"
 #include "worker/reader.h"
 #include "worker/task.h"
 
@@ -273,62 +273,30 @@ put_rejects(StringInfo message, const SxBatch *list, int *n)
 	}
 }
 
-/* Did rows or rejects of the partition come?  *first: the offset of the first. */
+/* Did rows of the partition come? */
 static bool
-came(const SxBatch *list, int32 partition, int64 *first)
+came(const SxBatch *list, int32 partition)
 {
-	bool		rows = false;
-
 	for (; list; list = list->next)
 	{
 		int			i;
 
-		for (i = 0; i < list->nrows; i++)
+		for (i = 0; i < list->npositions; i++)
 		{
-			if (list->partition[i] == partition)
-			{
-				*first = Min(*first, list->position[i]);
-				rows = true;
-				break;
-			}
-		}
-		for (i = 0; i < list->nrejects; i++)
-		{
-			if (list->rejects[i].partition == partition)
-				*first = Min(*first, list->rejects[i].position);
+			if (list->positions[i].partition == partition && sx_batch_came(list, i))
+				return true;
 		}
 	}
-	return rows;
+	return false;
 }
 
 /* Where the partitions of these rows go on, and their watermarks. */
 static void
 put_positions(StringInfo message, const SxBatch *list, int *n)
 {
-	SxPosition *positions;
-	const SxBatch *b;
-	int			max = 0;
+	SxPosition *positions = sx_positions_after(stream, list, NULL, 0, n);
 	int			i;
 
-	for (b = list; b; b = b->next)
-		max += b->npositions;
-	positions = palloc(sizeof(SxPosition) * Max(max, 1));
-	for (b = list; b; b = b->next)
-	{
-		for (i = 0; i < b->npositions; i++)
-		{
-			SxPosition *p = sx_position_find(positions, *n, b->positions[i].partition);
-
-			if (p == NULL)
-			{
-				p = &positions[(*n)++];
-				p->partition = b->positions[i].partition;
-				p->watermark_us = PG_INT64_MIN;
-			}
-			p->next_offset = b->positions[i].next_offset;
-		}
-		sx_window_observe(stream, b, positions, *n);
-	}
 	for (i = 0; i < *n; i++)
 	{
 		SxFoldPosition p;
@@ -337,8 +305,8 @@ put_positions(StringInfo message, const SxBatch *list, int *n)
 		p.partition = positions[i].partition;
 		p.next_offset = positions[i].next_offset;
 		p.watermark_us = positions[i].watermark_us;
-		p.first_offset = p.next_offset;
-		p.came = came(list, p.partition, &p.first_offset);
+		p.first_offset = positions[i].first_offset;
+		p.came = came(list, p.partition);
 		sx_fold_put(message, &p, sizeof(p));
 	}
 }
@@ -375,16 +343,7 @@ run_plan(FoldView *v, PlannedStmt *plan, SxBatch **batches, int nbatches, int64 
 	PushActiveSnapshot(GetTransactionSnapshot());
 	bind_rows(&input, v, batches, nbatches, nrows);
 	dest = sx_exec_collector(rows, CurrentMemoryContext);
-	sx_window_set_late(v->shape->window, closed_us);
-	PG_TRY();
-	{
-		sx_exec_run(plan, &input, dest);
-	}
-	PG_FINALLY();
-	{
-		sx_window_set_late(NULL, PG_INT64_MIN);
-	}
-	PG_END_TRY();
+	sx_exec_run_closed(plan, &input, dest, v->shape->window, closed_us);
 	dest->rDestroy(dest);
 	PopActiveSnapshot();
 	sx_owner_leave(&scope);
@@ -518,8 +477,7 @@ fold_chunk(SxBatch *list)
 		nbatches++;
 		head.nrows += b->nrows;
 		head.decode_us += b->decode_us;
-		if (b->nrows > 0)
-			head.newest = Max(head.newest, b->timestamp_us[b->nrows - 1]);
+		head.newest = Max(head.newest, sx_batch_newest(b));
 	}
 	batches = palloc(sizeof(SxBatch *) * nbatches);
 	for (b = list, i = 0; b; b = b->next)
@@ -555,7 +513,6 @@ answer(void)
 	pg_read_barrier();
 	memset(&late, 0, sizeof(late));
 	late.type = SX_FOLD_LATE;
-	late.asked = asked;
 	late.nrows = -1;
 	for (i = 0; i < order->nviews; i++)
 	{

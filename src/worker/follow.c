@@ -5,7 +5,9 @@
  * Such a view reads no stream and is a member of no task: in each batch of
  * its sources, when these are through with their part, it derives what their
  * writing has changed, in the same transaction.  Its progress is theirs.  When
- * it is new in this worker, or has failed, the whole is derived anew.
+ * it is new in this worker, or has failed, the whole is derived anew.  One that
+ * emits final rows takes in the windows that its sources have closed, from
+ * where it has come to.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -15,6 +17,8 @@
 #include "utils/snapmgr.h"
 
 #include "checkpoint/checkpoint.h"
+#include "exec/owner.h"
+#include "result/cascade.h"
 #include "result/result.h"
 #include "worker/crash.h"
 #include "worker/task.h"
@@ -131,6 +135,69 @@ least_watermark(const SxViewRun *run)
 	return Max(result, run->watermark_us);
 }
 
+/* ---- final rows: windows that close, see result/cascade.c ---- */
+
+/* In the batch at hand; its sources are there. */
+static void
+standing_of(Oid view, SxStanding *standing)
+{
+	const SxViewRun *run = sx_view_find(view);
+
+	if (run == NULL)
+		elog(ERROR, "continuous view with OID %u is not there", view);
+	standing->view = run->view;
+	standing->watermark_us = run->in_batch ? run->next_watermark_us : run->watermark_us;
+	standing->final_before_us = run->followed ? run->next_final_before_us : run->final_before_us;
+}
+
+void
+sx_follow_windows(SxViewRun *run)
+{
+	int64		from = run->final_before_us;
+	SxComplete	complete;
+	SxOwnerScope scope;
+
+	sx_cascade_complete(run->view, run->shape->derivation->closing, standing_of, &complete);
+	run->next_final_before_us = Max(from, complete.before_us);
+
+	sx_owner_enter(run->view, &scope);
+	CommandCounterIncrement();
+	PushActiveSnapshot(GetTransactionSnapshot());
+	if (run->next_final_before_us > from)
+	{
+		run->steps |= SX_STEP_BIT(SX_STEP_CLOSING);
+		run->counters.rows_out = sx_result_take_windows(run->result, from,
+														run->next_final_before_us);
+		sx_result_emit_part(run->result);
+	}
+	sx_result_look_for_windows(run->result, run->next_final_before_us);
+	sx_result_retain(run->result, run->next_watermark_us);
+	PopActiveSnapshot();
+	sx_owner_leave(&scope);
+	if (run->next_final_before_us > from)
+		sx_view_set_final_before(run->relid, run->next_final_before_us);
+
+	run->waits_for = complete.base;
+	run->waits_until_us = complete.watermark_us;
+}
+
+bool
+sx_follow_closes(const SxViewRun *run, int64 watermark_us)
+{
+	ListCell   *lc;
+
+	foreach(lc, sx_views)
+	{
+		const SxViewRun *over = lfirst(lc);
+
+		if (over->waits_for == run->relid && over->waits_until_us <= watermark_us &&
+			!over->stale && !over->behind && over->result &&
+			sx_result_waits_for_windows(over->result, over->final_before_us))
+			return true;
+	}
+	return false;
+}
+
 void
 sx_follow(SxTask *task, const SxPosition *changed, int nchanged, bool rows)
 {
@@ -219,6 +286,8 @@ sx_follow_done(SxTask *task, bool committed)
 			run->retries = 0;
 			run->retry_ms = 0;
 			run->watermark_us = run->next_watermark_us;
+			if (run->view->final)
+				run->final_before_us = run->next_final_before_us;
 			if (run->counters.outbox > 0)
 			{
 				run->outbox += run->counters.outbox;

@@ -12,24 +12,7 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-#include "window/window.h"
 #include "worker/task.h"
-
-void
-sx_late_run_plan(SxViewRun *run, PlannedStmt *plan, const SxScanInput *input,
-				 DestReceiver *dest, int64 closed_us)
-{
-	sx_window_set_late(run->shape->window, closed_us);
-	PG_TRY();
-	{
-		sx_exec_run(plan, input, dest);
-	}
-	PG_FINALLY();
-	{
-		sx_window_set_late(NULL, PG_INT64_MIN);
-	}
-	PG_END_TRY();
-}
 
 void
 sx_late_keep(SxViewRun *run, const SxStream *stream, const SxScanInput *input,
@@ -120,7 +103,7 @@ sx_late_rows(SxViewRun *run, const SxStream *stream, const SxScanInput *input,
 		MemoryContextSwitchTo(old);
 	}
 	dest = sx_exec_collector(&rows, CurrentMemoryContext);
-	sx_late_run_plan(run, run->plan_late, input, dest, closed_us);
+	sx_exec_run_closed(run->plan_late, input, dest, run->shape->window, closed_us);
 	dest->rDestroy(dest);
 	if (run->shape->session)
 		return late_of_sessions(run, stream, input, &rows);

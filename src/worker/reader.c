@@ -36,6 +36,7 @@
 #include "source/native.h"
 #include "worker/crash.h"
 #include "worker/decode_pool.h"
+#include "worker/intake.h"
 #include "worker/reader.h"
 
 #define CHUNK_ROWS		8192	/* rows of one batch of columns */
@@ -67,11 +68,7 @@ struct SxReader
 
 	/* under the mutex */
 	bool		stop;
-	SxBatch    *head;
-	SxBatch    *tail;
-	int64		queued_rows;
-	size_t		queued_bytes;
-	int64		since;			/* when the head was put in, now_ms() */
+	SxBatchQueue queue;
 	SxBatch    *free_list;
 	int			nfree;
 	bool		oom;
@@ -273,7 +270,7 @@ reader_main(void *arg)
 		bool		oom = false;
 
 		pthread_mutex_lock(&r->mutex);
-		while (!r->stop && r->queued_bytes >= QUEUE_BYTES)
+		while (!r->stop && r->queue.bytes >= QUEUE_BYTES)
 			pthread_cond_wait(&r->room, &r->mutex);
 		stop = r->stop;
 		pthread_mutex_unlock(&r->mutex);
@@ -315,19 +312,8 @@ reader_main(void *arg)
 		}
 		else if (has_something(batch))
 		{
-			if (r->tail)
-				r->tail->next = batch;
-			else
-			{
-				r->head = batch;
-				r->since = now_ms();
-			}
-			for (; batch; batch = batch->next)
-			{
-				r->tail = batch;
-				r->queued_rows += batch->nrows;
-				r->queued_bytes += sx_batch_bytes(batch);
-			}
+			sx_queue_put(&r->queue, batch, now_ms());
+			batch = NULL;
 		}
 		pthread_mutex_unlock(&r->mutex);
 		if (batch == NULL || oom || told != r->source->changes)
@@ -359,10 +345,8 @@ stop_thread(SxReader *r)
 	}
 	if (r->pool)
 		sx_decode_pool_stop(r->pool);
-	list = r->head;
-	r->head = r->tail = NULL;
-	r->queued_rows = 0;
-	r->queued_bytes = 0;
+	list = r->queue.head;
+	memset(&r->queue, 0, sizeof(r->queue));
 	free_batches(r, list);
 	r->stop = false;
 	r->oom = false;
@@ -539,9 +523,9 @@ sx_reader_waiting_rows(SxReader *r, int64 *since_ms, bool *full)
 	if (r->fold)
 		return sx_fold_waiting_rows(r->fold, since_ms, full);
 	pthread_mutex_lock(&r->mutex);
-	rows = r->queued_rows;
-	*since_ms = r->head ? r->since : 0;
-	*full = r->queued_bytes >= QUEUE_BYTES;
+	rows = r->queue.rows;
+	*since_ms = r->queue.head ? r->queue.since_ms : 0;
+	*full = r->queue.bytes >= QUEUE_BYTES;
 	pthread_mutex_unlock(&r->mutex);
 	return rows;
 }
@@ -622,11 +606,6 @@ take_direct(SxReader *r, int64 max_rows, int64 max_bytes, SxBatch **head)
 void
 sx_reader_take(SxReader *r, int64 max_rows, int64 max_bytes, SxBatch **list)
 {
-	SxBatch    *last = NULL;
-	SxBatch    *b;
-	int64		rows = 0;
-	int64		bytes = 0;
-
 	*list = NULL;
 	if (!r->threaded)
 	{
@@ -640,28 +619,9 @@ sx_reader_take(SxReader *r, int64 max_rows, int64 max_bytes, SxBatch **list)
 	}
 
 	pthread_mutex_lock(&r->mutex);
-	for (b = r->head; b; b = b->next)
-	{
-		int64		size = (int64) sx_batch_bytes(b);
-
-		/* at least one */
-		if (last && (rows + b->nrows > max_rows || bytes + size > max_bytes))
-			break;
-		rows += b->nrows;
-		bytes += size;
-		last = b;
-	}
-	if (last)
-	{
-		*list = r->head;
-		r->head = last->next;
-		if (r->head == NULL)
-			r->tail = NULL;
-		last->next = NULL;
-		r->queued_rows -= rows;
-		r->queued_bytes -= Min((size_t) bytes, r->queued_bytes);
+	*list = sx_queue_take(&r->queue, max_rows, max_bytes);
+	if (*list)
 		pthread_cond_signal(&r->room);
-	}
 	pthread_mutex_unlock(&r->mutex);
 }
 

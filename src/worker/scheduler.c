@@ -36,7 +36,9 @@
 
 #include "base/guc.h"
 #include "base/stop.h"
+#include "base/version.h"
 #include "base/wait_event.h"
+#include "catalog/extension.h"
 #include "catalog/option.h"
 #include "catalog/stream.h"
 #include "catalog/view.h"
@@ -68,6 +70,9 @@ typedef struct Journal
 } Journal;
 
 static HTAB *journals = NULL;
+
+/* The version of the extension's SQL that was last told not to go with us. */
+static char *told = NULL;
 
 /* Views whose parts are known to depend on them: a dump does not say so. */
 static List *attached = NIL;
@@ -101,6 +106,31 @@ forget_dropped(void)
 		if (!SearchSysCacheExists1(RELOID, ObjectIdGetDatum(lfirst_oid(lc))))
 			attached = foreach_delete_current(attached, lc);
 	}
+}
+
+/*
+ * Does the extension go with this library?  If not, nothing is done here until
+ * it does; the log says so, once.  In a transaction.
+ */
+static bool
+extension_fits(void)
+{
+	char	   *installed;
+	bool		fits = sx_extension_fits(&installed);
+
+	if (!fits && (told == NULL || strcmp(told, installed) != 0))
+		ereport(LOG,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("streamx waits in database %u: its extension has version %s, the library goes with %s to %s",
+						MyDatabaseId, installed, SX_VERSION_OLDEST, SX_VERSION),
+				 errhint("%s", sx_extension_cure(installed))));
+	if (fits && told)
+		ereport(LOG,
+				(errmsg("streamx goes on in database %u", MyDatabaseId)));
+	if (told)
+		pfree(told);
+	told = fits ? NULL : MemoryContextStrdup(TopMemoryContext, installed);
+	return fits;
 }
 
 static bool
@@ -137,22 +167,24 @@ add_group(List *groups, List *streams)
 
 /*
  * Streams that have to be read now, in lists of those that go together;
- * false: there is no extension here.
+ * false: there is no extension here.  *fits: it goes with the library.
  */
 static bool
-list_streams(MemoryContext cxt, List **groups)
+list_streams(MemoryContext cxt, List **groups, bool *fits)
 {
 	ListCell   *lc;
 	bool		exists;
 	MemoryContext old;
 
 	*groups = NIL;
+	*fits = false;
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
 	exists = sx_extension_exists();
 	forget_dropped();
 	sx_crash_report();
-	if (exists)
+	*fits = exists && extension_fits();
+	if (*fits)
 	{
 		foreach(lc, sx_view_list())
 		{
@@ -513,6 +545,7 @@ sx_scheduler_main(Datum arg)
 	MemoryContext cxt;
 	MemoryContext list_cxt;
 	bool		exists = true;
+	bool		fits = false;
 	uint64		seen = 0;
 	uint64		listed = 0;
 	List	   *groups = NIL;
@@ -564,7 +597,7 @@ sx_scheduler_main(Datum arg)
 		if (changes != listed || now >= next_list)
 		{
 			MemoryContextReset(list_cxt);
-			exists = list_streams(list_cxt, &groups);
+			exists = list_streams(list_cxt, &groups, &fits);
 			listed = changes;
 			assigned = false;
 
@@ -584,7 +617,7 @@ sx_scheduler_main(Datum arg)
 			proc_exit(0);
 		}
 		now = GetCurrentTimestamp();
-		if (now >= next_trim)
+		if (fits && now >= next_trim)
 		{
 			bool		all = now >= next_trim_all;
 
@@ -595,7 +628,7 @@ sx_scheduler_main(Datum arg)
 				next_trim_all = next_time(now, TRIM_MS);
 		}
 		now = GetCurrentTimestamp();
-		if (now >= next_remove)
+		if (fits && now >= next_remove)
 		{
 			pgstat_report_activity(STATE_RUNNING, "removing old dead letters and late rows");
 			if (remove_old_rows(cxt))
@@ -635,7 +668,8 @@ sx_scheduler_main(Datum arg)
 			wake_workers(moved);
 		seen = changes;
 		(void) pgstat_report_stat(false);
-		pgstat_report_activity(STATE_IDLE, "waiting for changes of streams and views");
+		pgstat_report_activity(STATE_IDLE, fits ? "waiting for changes of streams and views" :
+							   "waiting for a version of the extension that goes with the library");
 		(void) WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH,
 						 needed > 0 ? RETRY_MS : LOOK_MS, sx_wait_event(SX_WAIT_SCHEDULER));
 		ResetLatch(MyLatch);

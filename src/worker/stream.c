@@ -15,6 +15,7 @@
 
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "storage/lmgr.h"
 #include "storage/proc.h"
 #include "utils/inval.h"
 #include "utils/memutils.h"
@@ -22,9 +23,13 @@
 #include "utils/syscache.h"
 
 #include "base/stop.h"
+#include "catalog/extension.h"
 #include "checkpoint/checkpoint.h"
 #include "compat.h"
+#include "exec/owner.h"
 #include "result/key_index.h"
+#include "result/state_table.h"
+#include "source/journal.h"
 #include "stats/stats.h"
 #include "worker/crash.h"
 #include "worker/refill.h"
@@ -330,6 +335,9 @@ sx_view_open(Oid relid)
 	sx_view_counters(relid, &counters);
 	run->watermark_us = counters.watermark_us;
 	run->outbox = counters.outbox;
+	PushActiveSnapshot(GetTransactionSnapshot());
+	run->final_before_us = sx_view_final_before(relid);
+	PopActiveSnapshot();
 	run->relations = list_make2_oid(relid, run->view->query);
 	run->relations = list_concat(run->relations, run->view->streams);
 	run->relations = list_concat(run->relations, run->view->sources);
@@ -649,6 +657,43 @@ all_mine(const SxView *view, const List *mine)
 	return true;
 }
 
+/*
+ * States that another major of PostgreSQL left.  Why a view cannot be planned
+ * is told when a batch tries to.
+ */
+static void
+renew_state(Oid relid)
+{
+	MemoryContext old = CurrentMemoryContext;
+	ResourceOwner resowner = CurrentResourceOwner;
+	SxOwnerScope scope;
+	SxView	   *view = sx_view_get(relid);
+
+	if (view == NULL || !sx_state_table_is_old(view))
+		return;
+	BeginInternalSubTransaction(NULL);
+	PG_TRY();
+	{
+		/* the view before its parts, as whoever drops it does */
+		LockRelationOid(relid, RowExclusiveLock);
+		sx_owner_enter(view, &scope);
+		sx_state_table_renew(view);
+		sx_owner_leave(&scope);
+		ReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(old);
+		CurrentResourceOwner = resowner;
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(old);
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+		MemoryContextSwitchTo(old);
+		CurrentResourceOwner = resowner;
+	}
+	PG_END_TRY();
+}
+
 /* Definition and views of one stream, in a transaction. */
 static void
 sync_stream(SxStreamRun *stream, const List *mine, int ready_fd)
@@ -657,8 +702,13 @@ sync_stream(SxStreamRun *stream, const List *mine, int ready_fd)
 	List	   *members = NIL;
 	ListCell   *lc;
 
-	if ((stream->stale || stream->def == NULL) && !refresh_definition(stream))
-		return;
+	if (stream->stale || stream->def == NULL)
+	{
+		/* a batch that did it would find the stream changed, and begin anew */
+		sx_journal_arrive(stream->relid);
+		if (!refresh_definition(stream))
+			return;
+	}
 
 	foreach(lc, sx_view_list_of_stream(stream->relid))
 	{
@@ -683,7 +733,12 @@ sync_stream(SxStreamRun *stream, const List *mine, int ready_fd)
 		Oid			relid = lfirst_oid(lc);
 		SxViewRun  *run = sx_view_find(relid);
 
-		if (run == NULL && (run = sx_view_open(relid)) == NULL)
+		if (run == NULL)
+		{
+			renew_state(relid);
+			run = sx_view_open(relid);
+		}
+		if (run == NULL)
 			continue;
 		if (find_member(run, stream->relid)->task == NULL)
 			add_view(stream, run, ready_fd);
@@ -747,7 +802,7 @@ sx_streams_sync(int worker_index, int ready_fd)
 	my_index = worker_index;
 	StartTransactionCommand();
 	PushActiveSnapshot(GetTransactionSnapshot());
-	mine = sx_extension_exists() ? claim_streams(worker_index) : NIL;
+	mine = sx_extension_exists() && sx_extension_fits(NULL) ? claim_streams(worker_index) : NIL;
 
 	/*
 	 * Views to be set up anew, and those that somebody else is to have: out

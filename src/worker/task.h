@@ -105,6 +105,12 @@ typedef struct SxViewRun
 	bool		followed;		/* in the batch at hand */
 	bool		in_batch;		/* a source: got through the batch at hand */
 
+	/* Of one that emits final rows, see result/cascade.h. */
+	int64		final_before_us;	/* windows before it have come: committed */
+	int64		next_final_before_us;	/* as of the end of the batch at hand */
+	Oid			waits_for;		/* there are more windows, for which this view */
+	int64		waits_until_us; /* has to have this watermark */
+
 	int			steps;			/* SX_STEP_BITs that had something to do in
 								 * the batch at hand, see crash.h */
 } SxViewRun;
@@ -268,6 +274,12 @@ extern bool sx_follow_due(const SxTask *task);
 extern void sx_follow(SxTask *task, const SxPosition *changed, int nchanged,
 					  bool rows);
 
+/* Such a view's part that emits final rows. */
+extern void sx_follow_windows(SxViewRun *run);
+
+/* At this watermark of the view, has one over it windows to close? */
+extern bool sx_follow_closes(const SxViewRun *run, int64 watermark_us);
+
 /* The batch has been committed, or not. */
 extern void sx_follow_done(SxTask *task, bool committed);
 
@@ -275,11 +287,6 @@ extern void sx_follow_done(SxTask *task, bool committed);
 extern void sx_follow_sync(void);
 
 /* ---- late.c: rows that came when all their windows were closed ---- */
-
-/* Run a plan in which windows that end at or before closed_us are closed. */
-extern void sx_late_run_plan(SxViewRun *run, PlannedStmt *plan,
-							 const SxScanInput *input, DestReceiver *dest,
-							 int64 closed_us);
 
 /*
  * The number of late rows of the input; kept if the view says so.  In the

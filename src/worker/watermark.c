@@ -20,6 +20,7 @@
 
 #include "utils/memutils.h"
 
+#include "worker/intake.h"
 #include "worker/task.h"
 
 #define TICK_MS 500
@@ -73,20 +74,12 @@ sx_watermark_active(SxTask *task, const SxBatch *list)
 
 	for (; list; list = list->next)
 	{
-		int32		last = -1;
 		int			i;
 
-		for (i = 0; list->folded && i < list->npositions; i++)
+		for (i = 0; i < list->npositions; i++)
 		{
-			if (list->folded->came[i])
+			if (sx_batch_came(list, i))
 				partition_active(task, list->positions[i].partition, now);
-		}
-		for (i = 0; i < list->nrows; i++)
-		{
-			if (list->partition[i] == last)
-				continue;
-			last = list->partition[i];
-			partition_active(task, last, now);
 		}
 	}
 }
@@ -172,6 +165,13 @@ look_for_silence(SxTask *task, int64 now, int64 timeout_ms)
 	return all_idle || task->npositions == 0;
 }
 
+/* Has the view, or one over it, something to do at this watermark? */
+static bool
+is_due(const SxViewRun *run, int64 watermark_us)
+{
+	return sx_view_due(run, watermark_us) || sx_follow_closes(run, watermark_us);
+}
+
 bool
 sx_watermark_tick(SxTask *task)
 {
@@ -197,13 +197,13 @@ sx_watermark_tick(SxTask *task)
 		if (timeout_ms == 0 && run->nmembers == 1)
 			continue;
 		watermark = sx_watermark_after(task, run, task->positions, task->npositions);
-		if (sx_view_due(run, watermark))
+		if (is_due(run, watermark))
 			return true;
 
 		/* where streams are read together, another one may bring news */
 		settled &= run->nmembers == 1 &&
 			(watermark == PG_INT64_MIN ||
-			 !sx_view_due(run, watermark + SX_ROUND_MS * INT64CONST(1000) + USECS_PER_SEC));
+			 !is_due(run, watermark + SX_ROUND_MS * INT64CONST(1000) + USECS_PER_SEC));
 	}
 	task->settled = settled;
 	return false;

@@ -52,7 +52,7 @@ sub others_go_on
 	local $Test::Builder::Level = $Test::Builder::Level + 1;
 	$beside += 10;
 	sql('INSERT INTO beside SELECT generate_series(1, 10)');
-	ok($node->wait_until("SELECT count = $beside FROM beside_total", 10), "$when: another stream of the worker goes on");
+	ok($node->wait_until("SELECT count = $beside FROM beside_total", 30), "$when: another stream of the worker goes on");
 	note sprintf 'after %.2f s', time - $began;
 	return;
 }
@@ -132,7 +132,7 @@ while (time - $began < ($ENV{STREAMX_LONG} ? 31 : 12))
 # what the broker cannot answer now must not hold up the worker's end either
 my $stop = time;
 $node->restart;
-cmp_ok(time - $stop, '<', 20, 'the server restarts in time while the broker hangs');
+cmp_ok(time - $stop, '<', 45, 'the server restarts in time while the broker hangs');
 others_go_on('it hangs, and the server was restarted');
 $kafka->resume;
 events(500);

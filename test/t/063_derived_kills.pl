@@ -58,6 +58,32 @@ foreach my $view (@views)
 is($node->safe_psql('postgres', q(SELECT count(*) FROM streamx.continuous_views WHERE parts <> '{}')),
 	scalar @views, 'all are derived');
 
+# views over others, which emit final rows
+my %source = (
+	fives => '',
+	fives_final => ", streamx.emit = 'final'",
+	fives_kept => ", streamx.retention = '7 s'");
+my %over = (
+	over_update => ['fives', '20 s'],
+	over_final => ['fives_final', '20 s'],
+	over_kept => ['fives_kept', '20 s'],
+	bare => ['fives_final', '5 s'],
+	level2 => ['over_final', '1 minute']);
+
+foreach my $view (sort keys %source)
+{
+	$node->safe_psql('postgres', "CREATE VIEW $view WITH (streamx.continuous$source{$view}) AS
+		SELECT tumble(ts, '5 s') AS w, k % 7 AS k, count(*)::numeric AS n FROM s GROUP BY 1, 2");
+}
+foreach my $view (qw(over_update over_final over_kept bare level2))
+{
+	my ($from, $size) = @{$over{$view}};
+	my $w = $view eq 'bare' ? 'w' : "tumble(w, '$size')";
+
+	$node->safe_psql('postgres', "CREATE VIEW $view WITH (streamx.continuous, streamx.emit = 'final') AS
+		SELECT $w AS w, k, sum(n) AS n FROM $from GROUP BY 1, k");
+}
+
 sub insert
 {
 	my ($rows) = @_;
@@ -88,6 +114,14 @@ sub check
 			$query = "SELECT *, $closed FROM ($query) AS b" if $view eq 'marked';
 			$node->same("TABLE $view", $query, $view);
 		}
+		$node->caught_up($_) foreach sort keys %over;
+		foreach my $view (sort keys %over)
+		{
+			my $size = $over{$view}[1];
+
+			$node->same("TABLE $view", "SELECT * FROM (SELECT tumble(ts, '$size') AS w, k % 7 AS k, count(*)::numeric AS n
+				FROM batch GROUP BY 1, 2) AS b WHERE w + interval '$size' <= (SELECT max(ts) - interval '5 s' FROM batch)", $view);
+		}
 	};
 	return;
 }
@@ -95,13 +129,13 @@ sub check
 $node->through_kills(\&insert, \&check);
 
 # some of them stand still while rows come, and the server goes
-$node->safe_psql('postgres', "SELECT streamx.pause('$_')") foreach qw(nested latest closed closed_rows);
+$node->safe_psql('postgres', "SELECT streamx.pause('$_')") foreach qw(nested latest closed closed_rows over_kept fives_final);
 $node->safe_psql('postgres', insert(600)) for 1 .. 2;
 $node->caught_up('top');
 $node->stop('immediate');
 $node->start;
 $node->safe_psql('postgres', insert(50));
-$node->safe_psql('postgres', "SELECT streamx.resume('$_')") foreach qw(nested latest closed closed_rows);
+$node->safe_psql('postgres', "SELECT streamx.resume('$_')") foreach qw(nested latest closed closed_rows over_kept fives_final);
 check('paused and resumed');
 
 
@@ -110,7 +144,7 @@ is( $node->safe_psql('postgres',
 	'0|0', 'no row was late');
 is( $node->safe_psql('postgres', q(SELECT count(*) > 300 FROM closed)),
 	't', 'windows have closed');
-foreach my $view (@views)
+foreach my $view (@views, sort keys %over)
 {
 	my ($rc, $out, $err) = $node->psql('postgres', "SELECT count(*) FROM streamx.verify('$view')");
 

@@ -168,6 +168,22 @@ foreach my $view (qw(kept windows))
 }
 $node->safe_psql('postgres', 'DROP DATABASE anew');
 
+# ---- all but rows: empty views, which run from then on
+
+system_or_bail('pg_dump', '-Fc', '-f', "$dir/empty", '--exclude-table-data=public.*', '--exclude-table-data=streamx_state.*',
+	'--exclude-table-data=streamx.(dead_letters|late_rows)', $node->connstr('postgres'));
+$node->safe_psql('postgres', 'CREATE DATABASE empty');
+system_or_bail('pg_restore', '-d', $node->connstr('empty'), "$dir/empty");
+is($node->safe_psql('empty', 'SELECT count(*) FROM streamx.views'), scalar @views, 'a dump without rows has the views');
+is($node->safe_psql('empty', 'SELECT ' . join ' + ', map { "(SELECT count(*) FROM $_)" } 'rows', @views), 0, 'they are empty');
+foreach my $round (1 .. 2)
+{
+	insert('empty');
+	exact('empty', "a dump without rows: runs from then on, $round");
+}
+is(dependencies('empty'), $dependencies, 'a dump without rows: what belongs to the views does');
+$node->safe_psql('postgres', 'DROP DATABASE empty');
+
 # ---- a copy by CREATE DATABASE, which takes all along
 
 $next = $at;
@@ -180,6 +196,24 @@ exact('copy', 'the copy goes on');
 $next = $at;
 insert('other');
 exact('other', 'the template goes on');
+
+# ---- to another server, with rows that no view has read yet
+
+$next = $at;
+$node->safe_psql('postgres', 'CREATE DATABASE unread');
+system_or_bail('pg_restore', '-d', $node->connstr('unread'), "$dir/dump");
+$node->caught_up($_, 60, 'unread') foreach @views;
+$node->set_conf('streamx.enabled' => 'off');
+insert('unread');
+system_or_bail('pg_dump', '-Fc', '-f', "$dir/unread", $node->connstr('unread'));
+$node->log_is_clean;
+$node->stop;
+$node = StreamxCluster->started('second', "timezone = 'UTC'", 'max_worker_processes = 40');
+$node->safe_psql('postgres', 'CREATE DATABASE unread');
+system_or_bail('pg_restore', '-d', $node->connstr('unread'), "$dir/unread");
+exact('unread', 'another server reads them');
+insert('unread');
+exact('unread', 'another server goes on');
 
 $node->log_is_clean;
 $node->stop;

@@ -1,7 +1,7 @@
 
 # Copies of a database whose views run: a base backup taken meanwhile, a standby
 # that is promoted, recovery to a restore point, CREATE DATABASE ... TEMPLATE, dumps
-# of the schema and of the data.  Each goes on exactly where its tables stand.
+# of the schema and of the data, and of all but rows.  Each goes on exactly where its tables stand.
 
 use strict;
 use warnings;
@@ -215,6 +215,29 @@ system_or_bail('pg_restore', '--schema-only', '-d', $main->connstr('restored'), 
 system_or_bail('pg_restore', '--data-only', '-d', $main->connstr('restored'), "$dir/dump");
 feed($main, 'restored');
 exact($main, 'schema and then data', 'restored');
+
+# ---- a dump of all but the views' rows: empty views, which run from where the dump stood
+
+my $from = scalar @produced;
+my $from_native = $main->safe_psql('copy', 'SELECT max(n) + 1 FROM rows');
+system_or_bail('pg_dump', '-Fc', '-f', "$dir/empty", '--exclude-table-data=public.(s|k)_*', '--exclude-table-data=streamx_state.*', $connstr);
+$main->safe_psql('postgres', 'CREATE DATABASE empty');
+system_or_bail('pg_restore', '-d', $main->connstr('empty'), "$dir/empty");
+is($main->safe_psql('empty', 'SELECT ' . join ' + ', map { "(SELECT count(*) FROM $_)" } @views), 0, 'a dump without rows: the views are empty');
+feed($main, 'empty') for 1 .. 2;
+$main->safe_psql('empty', "TRUNCATE produced");
+PostgreSQL::Test::Utils::append_to_file("$dir/produced.later.csv", join('', map { "$_\n" } @produced));
+$main->safe_psql('empty', "COPY produced FROM '$dir/produced.later.csv' (FORMAT csv)");
+foreach my $view (@views)
+{
+	my ($table, $first) = $view =~ /^s/ ? ('rows', $from_native) : ('produced', $from);
+	# of a window that was open when the dump was made, the earlier rows may be read again
+	my $begun = $view =~ /final/ ? "WHERE w >= (SELECT min(ts) FROM $table WHERE n >= $first)" : '';
+
+	$main->caught_up($view, 120, 'empty');
+	$main->same("SELECT * FROM $view $begun", 'SELECT * FROM (' . query($view, "(SELECT * FROM $table WHERE n >= $first) AS x") . ") AS y $begun",
+		"a dump without rows: $view runs from then on", 'empty');
+}
 
 # the schema alone: streams take rows in, and views can be made over them
 $main->safe_psql('postgres', 'CREATE DATABASE bare');
