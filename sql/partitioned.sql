@@ -205,3 +205,4 @@ DROP PROCEDURE parted;
 DROP TABLE x_in, x_t;
 DROP ROLE regress_partitioned, regress_partitioned_reader;
 DROP EXTENSION streamx;
+DROP SCHEMA oracle CASCADE;
