@@ -49,6 +49,7 @@ REGRESS_TESTS += derive derive_windows derive_more derive_shed
 REGRESS_TESTS += cascade cascade_final
 REGRESS_TESTS += privileges owner_rights shed
 REGRESS_TESTS += distinct
+REGRESS_TESTS += partitioned
 REGRESS_TESTS += sight alter replace
 
 ISOLATION = native-concurrent native-long native-savepoints native-prepared result-locks rebuild

@@ -467,4 +467,11 @@ sx_planner(Query *query, ParamListInfo params)
 #define sx_proc_aclcheck(oid, role, mode) pg_proc_aclcheck(oid, role, mode)
 #endif
 
+/* 16 has an enum */
+#if PG_VERSION_NUM >= 160000
+#define SX_PARTITION_BY_RANGE PARTITION_STRATEGY_RANGE
+#else
+#define SX_PARTITION_BY_RANGE "range"
+#endif
+
 #endif							/* SX_COMPAT_H */

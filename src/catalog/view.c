@@ -571,6 +571,7 @@ sx_view_get(Oid relid)
 		Datum	   *values = palloc(sizeof(Datum) * desc->natts);
 		bool	   *nulls = palloc(sizeof(bool) * desc->natts);
 		Jsonb	   *options;
+		char	   *period;
 
 		heap_deform_tuple(tuple, desc, values, nulls);
 #define VALUE(column) (values[(column) - 1])
@@ -595,6 +596,10 @@ sx_view_get(Oid relid)
 		view->sink_name = json_string(options, "sink_name");
 		view->key = json_string(options, "key");
 		view->partition_by = json_string(options, "partition_by");
+		period = json_string(options, "partition_period");
+		view->period_us = period ? interval_us(DirectFunctionCall3(interval_in, CStringGetDatum(period),
+																   ObjectIdGetDatum(InvalidOid),
+																   Int32GetDatum(-1))) : 0;
 		view->sink = nulls[VIEWS_SINK - 1] ? InvalidOid :
 			DatumGetObjectId(VALUE(VIEWS_SINK));
 		view->outbox = nulls[VIEWS_OUTBOX - 1] ? InvalidOid :
@@ -796,6 +801,8 @@ form_options(const SxView *view)
 	append_json_string(&options, "sink_name", view->sink_name);
 	append_json_string(&options, "key", view->key);
 	append_json_string(&options, "partition_by", view->partition_by);
+	append_json_string(&options, "partition_period",
+					   view->period_us > 0 ? psprintf(INT64_FORMAT " seconds", view->period_us / USECS_PER_SEC) : NULL);
 	appendStringInfoChar(&options, '}');
 	return DirectFunctionCall1(jsonb_in, CStringGetDatum(options.data));
 }

@@ -45,6 +45,8 @@ typedef struct SxView
 	Oid			outbox;			/* where they wait to be sent: Kafka sinks */
 	char	   *sink_name;		/* the view's as a producer to Kafka */
 	char	   *key;			/* column that is the messages' key, or NULL */
+	int64		period_us;		/* of the result's partitions; 0: it is an
+								 * ordinary table */
 	char	   *partition_by;	/* column whose hash picks the partition */
 	List	   *settings;		/* DefElem: GUC name, String value */
 	List	   *streams;		/* Oids; of its sources, if it has any */

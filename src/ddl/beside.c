@@ -63,7 +63,7 @@ sx_beside_possible(const SxView *view)
 	bool		possible;
 	ListCell   *lc;
 
-	possible = view->sources == NIL && rel->trigdesc == NULL && rel->rd_rules == NULL &&
+	possible = view->sources == NIL && view->period_us == 0 && rel->trigdesc == NULL && rel->rd_rules == NULL &&
 		(constr == NULL || constr->num_check == 0) &&
 		!rel->rd_rel->relforcerowsecurity &&
 		rel->rd_createSubid == InvalidSubTransactionId;

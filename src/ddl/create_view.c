@@ -112,6 +112,7 @@ check_query(const SxCreateView *stmt)
 				 errmsg("continuous views must not be or use temporary objects"),
 				 errdetail("Workers, which keep them up to date, do not see those."),
 				 errhint("Use permanent tables and views.")));
+	sx_ddl_check_sources(query, stmt->relation->relname);
 }
 
 /* Names given as CREATE VIEW v (a, b) take the place of the query's. */
@@ -228,13 +229,14 @@ set_replica_identity(Oid schema, const char *name)
 
 static Oid
 create_result(const SxCreateView *stmt, Oid schema, List *columns,
-			  List *options)
+			  List *options, PartitionSpec *partitions)
 {
 	CreateStmt *create = makeNode(CreateStmt);
 
 	create->relation = range_var(schema, stmt->relation->relname);
 	create->tableElts = columns;
-	create->options = with_fillfactor(options, "80");
+	create->options = partitions ? NIL : with_fillfactor(options, "80");
+	create->partspec = partitions;
 	create->oncommit = ONCOMMIT_NOOP;
 	create->tablespacename = stmt->tablespace;
 	create->accessMethod = stmt->access_method;
@@ -874,6 +876,7 @@ sx_ddl_define(const SxCreateView *stmt, SxView *view, List **columns)
 	if (shape->strategy != SX_STRATEGY_APPEND && shape->grouped)
 		check_keys(shape, name);
 	sx_ddl_check_closing(view, shape, name);
+	sx_ddl_check_period(view, shape, name);
 	sx_ddl_check_sink_options(view);
 	foreach(lc, sx_plan_joined(shape))
 		tell_held_for_ever(((SxJoined *) lfirst(lc))->shape, name);
@@ -912,6 +915,7 @@ sx_ddl_create_view(const SxCreateView *stmt)
 	Assert(continuous);
 	sx_ddl_check_replace_options(stmt, view);
 	check_query(stmt);
+	sx_ddl_check_storage(view, options, name);
 
 	schema = RangeVarGetAndCheckCreationNamespace(stmt->relation, NoLock,
 												  &existing);
@@ -935,7 +939,8 @@ sx_ddl_create_view(const SxCreateView *stmt)
 	/* a batch updates the rows of all open windows: in their places */
 	if (shape->panes && !view->final)
 		options = with_fillfactor(options, "45");
-	view->relid = create_result(stmt, schema, columns, options);
+	view->relid = create_result(stmt, schema, columns, options,
+								sx_ddl_partition_spec(view, shape, columns));
 	sx_ddl_create_indexes(view->relid, shape, true);
 	sx_ddl_create_parts(view, stmt->query, shape);
 

@@ -130,6 +130,7 @@ extern void sx_ddl_check_alter_table(const AlterTableStmt *stmt);
 extern void sx_ddl_check_rename(const RenameStmt *stmt);
 extern void sx_ddl_check_set_schema(const AlterObjectSchemaStmt *stmt);
 extern void sx_ddl_check_rule(const RuleStmt *stmt);
+extern void sx_ddl_check_trigger(const CreateTrigStmt *stmt);
 extern void sx_ddl_check_refresh(const RefreshMatViewStmt *stmt);
 
 /*
@@ -153,6 +154,16 @@ extern void sx_ddl_alter_options(const AlterTableStmt *stmt);
 
 /* ERROR if an option needs windows that close, and none do. */
 extern void sx_ddl_check_closing(const SxView *view, const struct SxShape *shape, const char *name);
+
+/* period.c: results that are partitioned, and what they cannot be */
+extern void sx_ddl_check_period(const SxView *view, const struct SxShape *shape, const char *name);
+extern void sx_ddl_check_storage(const SxView *view, const List *options, const char *name);
+extern void sx_ddl_check_sources(Query *query, const char *name);
+extern void sx_ddl_check_period_replace(const SxView *view, const SxView *next);
+
+/* How the result is partitioned; NULL: it is an ordinary table. */
+extern PartitionSpec *sx_ddl_partition_spec(const SxView *view, const struct SxShape *shape,
+											List *columns);
 
 /*
  * One option, into the view; NULL: back to its default.  *anew: what is kept

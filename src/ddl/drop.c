@@ -36,13 +36,18 @@
 static object_access_hook_type prev_object_access_hook = NULL;
 
 static bool
+may_be_result(char relkind)
+{
+	return relkind == RELKIND_RELATION || relkind == RELKIND_PARTITIONED_TABLE;
+}
+
+static bool
 is_view_name(List *name)
 {
 	Oid			relid = RangeVarGetRelid(makeRangeVarFromNameList(name), NoLock,
 										 true);
 
-	return OidIsValid(relid) && get_rel_relkind(relid) == RELKIND_RELATION &&
-		sx_view_is(relid);
+	return OidIsValid(relid) && may_be_result(get_rel_relkind(relid)) && sx_view_is(relid);
 }
 
 /* What a name in the list stands for. */
@@ -65,7 +70,7 @@ check_drop_target(const RangeVar *relation, Oid relid, Oid old_relid,
 	if (relkind == '\0')
 		return;					/* concurrently dropped */
 	if (relkind != target->relkind &&
-		!(relkind == RELKIND_RELATION && sx_view_is(relid)))
+		!(may_be_result(relkind) && sx_view_is(relid)))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg(target->relkind == RELKIND_VIEW ?
@@ -145,6 +150,7 @@ object_access(ObjectAccessType access, Oid classid, Oid objectid, int subid,
 	switch (get_rel_relkind(objectid))
 	{
 		case RELKIND_RELATION:
+		case RELKIND_PARTITIONED_TABLE:
 			if (!sx_view_is(objectid))
 				break;
 			if (subid != 0)

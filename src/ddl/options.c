@@ -20,6 +20,7 @@
 typedef enum Change
 {
 	CHANGE_NEVER,				/* where the view has begun */
+	CHANGE_TABLE,				/* likewise: the table is made by it */
 	CHANGE_AT_ONCE,
 	CHANGE_ANEW,				/* rows were made by it, or went by it */
 } Change;
@@ -35,6 +36,9 @@ typedef struct ViewOption
 /* The longest that data may wait: it is a wait, not a schedule. */
 #define BATCH_INTERVAL_US		(200 * INT64CONST(1000))
 #define MAX_BATCH_INTERVAL_US (USECS_PER_HOUR)
+
+#define MIN_PERIOD_US	(USECS_PER_MINUTE)
+#define MAX_PERIOD_US	(36500 * USECS_PER_DAY)
 
 static void
 invalid_value(const char *name, const char *value, const char *hint)
@@ -156,6 +160,15 @@ read_partition_by(SxView *view, const char *name, const char *value)
 }
 
 static void
+read_partition_period(SxView *view, const char *name, const char *value)
+{
+	view->period_us = value ? read_interval(name, value) : 0;
+	if (value && (view->period_us < MIN_PERIOD_US || view->period_us > MAX_PERIOD_US ||
+				  view->period_us % USECS_PER_SEC != 0))
+		invalid_value(name, value, "Give whole seconds: a minute at least, 36500 days at most.");
+}
+
+static void
 read_notify(SxView *view, const char *name, const char *value)
 {
 	if (value && (value[0] == '\0' || strlen(value) >= NAMEDATALEN))
@@ -185,6 +198,7 @@ static const ViewOption view_options[] = {
 	{"notify", read_notify, CHANGE_AT_ONCE},
 	{"key", read_key, CHANGE_ANEW},
 	{"partition_by", read_partition_by, CHANGE_ANEW},
+	{"partition_period", read_partition_period, CHANGE_TABLE},
 	{"on_replace", read_on_replace, CHANGE_AT_ONCE},
 };
 
@@ -237,7 +251,7 @@ find_option(const char *name)
 			 nearest != NULL ?
 			 errhint("Perhaps you meant the option \"%s.%s\".",
 					 OUR_NAMESPACE, nearest->name) :
-			 errhint("Options are emit, lateness, late, retention, start, batch_interval, final_column, sink, notify, key, partition_by and on_replace.")));
+			 errhint("Options are emit, lateness, late, retention, start, batch_interval, final_column, sink, notify, key, partition_by, partition_period and on_replace.")));
 }
 
 void
@@ -251,6 +265,12 @@ sx_ddl_read_option(SxView *view, const char *name, const char *value, bool *anew
 				 errmsg("cannot change option \"%s.%s\" of a continuous view", OUR_NAMESPACE, option->name),
 				 errdetail("The view has begun already."),
 				 errhint("streamx.rebuild(view, start) computes it anew from another start.")));
+	if (option->change == CHANGE_TABLE)
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot change option \"%s.%s\" of a continuous view", OUR_NAMESPACE, option->name),
+				 errdetail("The result table was made by it."),
+				 errhint("Drop the continuous view and create it anew.")));
 	option->read(view, option->name, value);
 	*anew = option->change == CHANGE_ANEW;
 }

@@ -217,7 +217,7 @@ sx_ddl_check_alter_table(const AlterTableStmt *stmt)
 	}
 
 	relkind = get_rel_relkind(relid);
-	if (relkind == RELKIND_INDEX)
+	if (relkind == RELKIND_INDEX || relkind == RELKIND_PARTITIONED_INDEX)
 	{
 		foreach(lc, stmt->cmds)
 		{
@@ -247,6 +247,7 @@ sx_ddl_check_rename(const RenameStmt *stmt)
 {
 	Oid			relid = lookup(stmt->relation);
 	Oid			view;
+	char		relkind;
 
 	if (stmt->renameType == OBJECT_SCHEMA &&
 		(strcmp(stmt->subname, "streamx") == 0 || strcmp(stmt->subname, "streamx_state") == 0))
@@ -268,7 +269,8 @@ sx_ddl_check_rename(const RenameStmt *stmt)
 		case OBJECT_VIEW:
 		case OBJECT_MATVIEW:
 		case OBJECT_FOREIGN_TABLE:
-			if (get_rel_relkind(relid) == RELKIND_INDEX &&
+			relkind = get_rel_relkind(relid);
+			if ((relkind == RELKIND_INDEX || relkind == RELKIND_PARTITIONED_INDEX) &&
 				sx_ddl_is_key_index(relid))
 				refuse_index(relid);
 			break;

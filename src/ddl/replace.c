@@ -661,6 +661,7 @@ sx_ddl_replace_view(const SxCreateView *stmt, SxView *next, List *storage, Oid e
 				 errhint("Use ALTER TABLE ... SET.")));
 	sx_view_lock_definition(existing);
 	r.view = sx_view_get(existing);
+	sx_ddl_check_period_replace(r.view, next);
 	if (r.view == NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNDEFINED_TABLE),
@@ -705,6 +706,7 @@ sx_ddl_replace_options(SxView *view, SxView *next)
 	SxRedefinition r = {0};
 	const char *mode = next->on_replace;
 
+	sx_ddl_check_period_replace(view, next);
 	r.view = view;
 	r.next = next;
 

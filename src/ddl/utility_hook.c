@@ -438,6 +438,9 @@ process_with_extension(Utility *utility)
 		case T_RuleStmt:
 			sx_ddl_check_rule((RuleStmt *) parsetree);
 			break;
+		case T_CreateTrigStmt:
+			sx_ddl_check_trigger((CreateTrigStmt *) parsetree);
+			break;
 		case T_RefreshMatViewStmt:
 			sx_ddl_check_refresh((RefreshMatViewStmt *) parsetree);
 			break;
@@ -559,6 +562,7 @@ process_utility(PlannedStmt *pstmt, const char *query_string,
 		case T_AlterTableStmt:
 		case T_AlterObjectSchemaStmt:
 		case T_RuleStmt:
+		case T_CreateTrigStmt:
 		case T_RefreshMatViewStmt:
 		case T_CreateForeignTableStmt:
 		case T_CreateForeignServerStmt:

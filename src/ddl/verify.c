@@ -23,7 +23,9 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_collation.h"
+#include "catalog/pg_inherits.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "fmgr.h"
@@ -394,9 +396,8 @@ run_batch(Comparison *c, Query *query, const SxScanBounds *bounds)
 	ExecDropSingleTupleTableSlot(receiver.to);
 }
 
-/* What the result table has. */
 static void
-read_table(Comparison *c, Relation rel)
+read_heap(Comparison *c, Relation rel)
 {
 	TupleTableSlot *slot = table_slot_create(rel, NULL);
 	TupleTableSlot *to = MakeSingleTupleTableSlot(c->sorted, &TTSOpsVirtual);
@@ -411,6 +412,29 @@ read_table(Comparison *c, Relation rel)
 	table_endscan(scan);
 	ExecDropSingleTupleTableSlot(slot);
 	ExecDropSingleTupleTableSlot(to);
+}
+
+/* What the result table has, or its partitions have. */
+static void
+read_table(Comparison *c, Relation rel)
+{
+	ListCell   *lc;
+
+	if (rel->rd_rel->relkind == RELKIND_RELATION)
+	{
+		read_heap(c, rel);
+		return;
+	}
+	foreach(lc, find_all_inheritors(RelationGetRelid(rel), AccessShareLock, NULL))
+	{
+		Relation	leaf;
+
+		if (get_rel_relkind(lfirst_oid(lc)) != RELKIND_RELATION)
+			continue;
+		leaf = table_open(lfirst_oid(lc), NoLock);
+		read_heap(c, leaf);
+		table_close(leaf, NoLock);
+	}
 }
 
 /* ---- comparing ---- */

@@ -279,7 +279,12 @@ describe_window(StringInfo text, const SxView *view, const SxShape *shape)
 	if (shape->window_partial)
 		sx_describe(text, "", "grouping sets without the window never close");
 	sx_describe(text, "Late rows", view->keep_late ? "counted and kept in streamx.late_rows" : "counted and dropped");
-	if (view->has_retention)
+	if (view->period_us > 0)
+		sx_describe(text, "Result", "partitioned by %s of %s", sx_describe_interval(view->period_us), column);
+	if (view->has_retention && view->period_us > 0)
+		sx_describe(text, "Retention", "partitions whose windows all ended %s before the watermark are dropped",
+					sx_describe_interval(view->retention_us));
+	else if (view->has_retention)
 		sx_describe(text, "Retention", "rows of windows that ended %s before the watermark are removed",
 					sx_describe_interval(view->retention_us));
 }

@@ -25,6 +25,7 @@
 #include "compat.h"
 #include "plan/closing.h"
 #include "result/distinct.h"
+#include "result/leaf.h"
 #include "result/merge.h"
 #include "result/open.h"
 #include "result/session.h"
@@ -78,6 +79,26 @@ group_of(SxResult *r, TupleTableSlot *slot)
 }
 
 /*
+ * The partitions whose windows have all ended this long ago; rows of one that
+ * has others too stay.  While somebody uses the table, or more are left, the
+ * next windows that close try again.
+ */
+static void
+remove_periods(SxResult *r, int64 until)
+{
+	bool		left;
+
+	if (sx_leaf_drop_before(r->view->relid, until + 1, &left) > 0)
+	{
+		sx_writer_changed(r->view->relid);
+		UpdateActiveSnapshotCommandId();
+	}
+	r->old_left = false;
+	if (!left)
+		r->removed_us = until;
+}
+
+/*
  * Take away the rows of windows that ended this long ago: so many with a batch,
  * the next one goes on.  Looked for only when the bound has moved, as that may
  * mean to read through the result.
@@ -121,6 +142,11 @@ remove_old(SxResult *r, int64 closed_us)
 		until = needed == PG_INT64_MIN ? needed : needed - 1;
 	if (until <= r->removed_us && !r->old_left)
 		return;
+	if (r->view->period_us > 0)
+	{
+		remove_periods(r, until);
+		return;
+	}
 	bound = Int64GetDatum(until);
 	initStringInfo(&sql);
 	table = quote_qualified_identifier(get_namespace_name(get_rel_namespace(r->view->relid)),

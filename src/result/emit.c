@@ -44,6 +44,7 @@
 
 #include "compat.h"
 #include "result/emit.h"
+#include "result/leaf.h"
 #include "result/merge.h"
 #include "sink/encode.h"
 #include "sink/outbox.h"
@@ -387,6 +388,12 @@ sx_result_writer(const SxResult *r)
 {
 	SxWriter   *w = sx_writer_begin(r->view->relid);
 
+	if (w->leaves)
+	{
+		/* panes: the rows of all open windows are updated in their places */
+		w->leaves->period_us = r->view->period_us;
+		w->leaves->fillfactor = r->shape->panes && !r->view->final ? 45 : 80;
+	}
 	if (r->emit != NULL && r->emit->begun)
 		w->emit = r->emit;
 	return w;

@@ -95,7 +95,7 @@ sx_final_write(SxResult *r, void *const *rows, int64 n, SxFinalLoad load)
 
 	if (n == 0)
 		return 0;
-	if (r->emit != NULL || r->shed != SX_SHED_NOTHING)
+	if (r->emit != NULL || r->shed != SX_SHED_NOTHING || r->view->period_us > 0)
 		return store_rows(r, rows, n, load);
 	excluded = MemoryContextAllocHuge(CurrentMemoryContext, sizeof(void *) * n);
 	BeginInternalSubTransaction(NULL);

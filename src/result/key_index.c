@@ -35,6 +35,7 @@
 #include "catalog/view.h"
 #include "compat.h"
 #include "result/key_index.h"
+#include "result/leaf.h"
 
 struct SxKeyIndex
 {
@@ -51,6 +52,8 @@ struct SxKeyIndex
 	bool		recheck;
 	Datum	   *found;			/* keys of a row found */
 	bool	   *found_nulls;
+	List	   *leaves;			/* of a partitioned table: SxKeyIndex of each
+								 * partition looked into */
 };
 
 bool		sx_key_index_changing = false;
@@ -333,6 +336,8 @@ sx_key_index_begin(SxWriter *writer, const SxShape *shape,
 	ki->writer = writer;
 	ki->shape = shape;
 	ki->ops = ops;
+	if (writer->leaves)
+		return ki;
 	ki->slot = table_slot_create(writer->rel, NULL);
 	if (shape->nkeys == 0)
 		return ki;
@@ -363,6 +368,12 @@ sx_key_index_begin(SxWriter *writer, const SxShape *shape,
 void
 sx_key_index_end(SxKeyIndex *ki)
 {
+	ListCell   *lc;
+
+	foreach(lc, ki->leaves)
+		sx_key_index_end(lfirst(lc));
+	if (ki->writer->leaves)
+		return;
 	ExecDropSingleTupleTableSlot(ki->slot);
 	if (ki->scan)
 		index_endscan(ki->scan);
@@ -399,6 +410,27 @@ digest_of(const SxKey *key, Datum value)
 	return streamx_key_digest(fcinfo);
 }
 
+/* That of a partition, which has one of its own. */
+static SxKeyIndex *
+index_of_leaf(SxKeyIndex *ki, SxWriter *writer)
+{
+	MemoryContext old;
+	SxKeyIndex *leaf;
+	ListCell   *lc;
+
+	foreach(lc, ki->leaves)
+	{
+		leaf = lfirst(lc);
+		if (leaf->writer == writer)
+			return leaf;
+	}
+	old = MemoryContextSwitchTo(ki->cxt);
+	leaf = sx_key_index_begin(writer, ki->shape, ki->ops);
+	ki->leaves = lappend(ki->leaves, leaf);
+	MemoryContextSwitchTo(old);
+	return leaf;
+}
+
 bool
 sx_key_index_find(SxKeyIndex *ki, const Datum *keys, const bool *nulls,
 				  ItemPointer tid)
@@ -409,6 +441,12 @@ sx_key_index_find(SxKeyIndex *ki, const Datum *keys, const bool *nulls,
 	int			i;
 
 	ItemPointerSetInvalid(tid);
+	if (ki->writer->leaves)
+	{
+		SxLeaf	   *leaf = sx_leaf_get(ki->writer, DatumGetInt64(keys[ki->shape->window_key]), false);
+
+		return leaf != NULL && sx_key_index_find(index_of_leaf(ki, leaf->writer), keys, nulls, tid);
+	}
 	if (n == 0)
 	{
 		TableScanDesc scan = table_beginscan(ki->writer->rel, GetActiveSnapshot(), 0, NULL);

@@ -25,6 +25,7 @@
 #include "nodes/makefuncs.h"
 #include "optimizer/optimizer.h"
 #include "parser/parse_agg.h"
+#include "storage/bufmgr.h"
 #include "storage/lmgr.h"
 #include "utils/datum.h"
 #include "utils/fmgroids.h"
@@ -40,6 +41,7 @@
 #include "result/distinct.h"
 #include "result/group.h"
 #include "result/key_index.h"
+#include "result/leaf.h"
 #include "result/merge.h"
 #include "result/open.h"
 #include "result/session.h"
@@ -273,6 +275,9 @@ result_still_there(SxResult *r, SxWriter *w, SxGroup *g)
 	bool		same = true;
 	int			i;
 
+	/* a partition may be another one, and shorter */
+	if (w->leaf && ItemPointerGetBlockNumber(&g->result_tid) >= RelationGetNumberOfBlocks(w->rel))
+		return false;
 	if (!table_tuple_fetch_row_version(w->rel, &g->result_tid,
 									   GetActiveSnapshot(), w->old))
 		return false;
@@ -363,16 +368,25 @@ sx_result_store_row(SxResult *r, SxWriter *w, SxKeyIndex *index, SxGroup *g,
 					const Datum *values, const bool *nulls)
 {
 	bool		qualifies = sx_result_project(r, g, values, nulls, w->slot);
+	SxWriter   *leaf = w;
 	bool		exists;
 
-	exists = ItemPointerIsValid(&g->result_tid) && result_still_there(r, w, g);
+	if (w->leaves)
+	{
+		SxLeaf	   *part = sx_leaf_get(w, DatumGetInt64(g->keys[r->shape->window_key]), qualifies);
+
+		if (part == NULL)
+			return 0;
+		leaf = part->writer;
+	}
+	exists = ItemPointerIsValid(&g->result_tid) && result_still_there(r, leaf, g);
 	if (!exists)
 		exists = sx_key_index_find(index, g->keys, g->key_nulls, &g->result_tid);
 	if (!qualifies)
 	{
 		if (!exists)
 			return 0;
-		sx_writer_delete(w, &g->result_tid);
+		sx_writer_delete(leaf, &g->result_tid);
 		return 1;
 	}
 	if (exists)

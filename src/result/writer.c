@@ -13,14 +13,18 @@
 #include "access/sysattr.h"
 #include "access/table.h"
 #include "access/tableam.h"
+#include "catalog/pg_class.h"
 #include "commands/trigger.h"
 #include "utils/datum.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/partcache.h"
 #include "utils/snapmgr.h"
 
 #include "base/clock.h"
 #include "compat.h"
 #include "result/emit.h"
+#include "result/leaf.h"
 #include "result/writer.h"
 #include "stats/history.h"
 
@@ -136,6 +140,55 @@ end_statements(SxWriter *w)
 		ExecASDeleteTriggers(w->estate, w->rri, w->captures[STATEMENT_DELETE]);
 }
 
+/* ---- a partitioned table ---- */
+
+/* It is not kept open, see leaf.c. */
+static void
+begin_partitioned(SxWriter *w, Oid relid)
+{
+	Relation	rel = table_open(relid, RowExclusiveLock);
+	PartitionKey key = RelationGetPartitionKey(rel);
+
+	if (has_statement_triggers(rel->trigdesc))
+		ereport(ERROR,
+				(errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+				 errmsg("cannot fire the statement triggers of continuous view \"%s\"",
+						RelationGetRelationName(rel)),
+				 errdetail("Its result is partitioned."),
+				 errhint("Drop them, and use triggers FOR EACH ROW.")));
+	w->leaves = palloc0(sizeof(SxLeaves));
+	w->leaves->relid = relid;
+	w->leaves->attno = key->partattrs[0];
+	w->leaves->type = key->parttypid[0];
+	w->slot = ExecInitExtraTupleSlot(w->estate, CreateTupleDescCopy(RelationGetDescr(rel)),
+									 &TTSOpsVirtual);
+	table_close(rel, NoLock);
+}
+
+static void
+end_partitioned(SxWriter *w)
+{
+	EState	   *estate = w->estate;
+	ListCell   *lc;
+
+	foreach(lc, w->leaves->leaves)
+		sx_writer_end(((SxLeaf *) lfirst(lc))->writer);
+	ExecResetTupleTable(estate->es_tupleTable, false);
+	estate->es_tupleTable = NIL;
+	FreeExecutorState(estate);	/* frees w */
+}
+
+/* Where the row in the slot goes. */
+static SxWriter *
+leaf_of_slot(SxWriter *w)
+{
+	int			i = w->leaves->attno - 1;
+
+	if (w->slot->tts_isnull[i])
+		elog(ERROR, "row of a partitioned result without a window");
+	return sx_leaf_get(w, DatumGetInt64(w->slot->tts_values[i]), true)->writer;
+}
+
 SxWriter *
 sx_writer_begin(Oid relid)
 {
@@ -148,6 +201,17 @@ sx_writer_begin(Oid relid)
 
 	w = palloc0(sizeof(SxWriter));
 	w->estate = estate;
+	foreach(lc, watches)
+	{
+		if (((SxWatch *) lfirst(lc))->relid == relid)
+			w->watches = lappend(w->watches, lfirst(lc));
+	}
+	if (get_rel_relkind(relid) == RELKIND_PARTITIONED_TABLE)
+	{
+		begin_partitioned(w, relid);
+		MemoryContextSwitchTo(old);
+		return w;
+	}
 	w->rel = table_open(relid, RowExclusiveLock);
 
 	/* column triggers and index hints ask which columns an UPDATE may change */
@@ -170,11 +234,6 @@ sx_writer_begin(Oid relid)
 					  w->rri->ri_TrigDesc->trig_insert_instead_row)) ||
 		(w->rel->rd_att->constr && w->rel->rd_att->constr->has_generated_stored);
 	w->statements = has_statement_triggers(w->rri->ri_TrigDesc);
-	foreach(lc, watches)
-	{
-		if (((SxWatch *) lfirst(lc))->relid == relid)
-			w->watches = lappend(w->watches, lfirst(lc));
-	}
 	AfterTriggerBeginQuery();
 	MemoryContextSwitchTo(old);
 	return w;
@@ -186,6 +245,11 @@ sx_writer_end(SxWriter *w)
 	EState	   *estate = w->estate;
 	Relation	rel = w->rel;
 
+	if (w->leaves)
+	{
+		end_partitioned(w);
+		return;
+	}
 	sx_writer_flush(w);
 	if (w->bulk)
 	{
@@ -260,6 +324,8 @@ may_skip(const SxWriter *w)
 void
 sx_writer_insert(SxWriter *w, ItemPointer tid)
 {
+	if (w->leaves)
+		w = leaf_of_slot(w);
 	begin_statement(w, STATEMENT_INSERT);
 	ItemPointerSetInvalid(&w->slot->tts_tid);
 	ExecSimpleRelationInsert(w->rri, w->estate, w->slot);
@@ -280,6 +346,8 @@ sx_writer_add(SxWriter *w, ItemPointer tid)
 	ItemPointerData nowhere;
 	int			i;
 
+	if (w->leaves)
+		w = leaf_of_slot(w);
 	if (w->one_by_one)
 	{
 		sx_writer_insert(w, tid ? tid : &nowhere);
@@ -320,7 +388,10 @@ sx_writer_flush(SxWriter *w)
 	int			n = w->nadded;
 	int64		begin;
 	int			i;
+	ListCell   *lc;
 
+	foreach(lc, w->leaves ? w->leaves->leaves : NIL)
+		sx_writer_flush(((SxLeaf *) lfirst(lc))->writer);
 	if (n == 0)
 		return;
 	begin = sx_clock_us();
@@ -358,6 +429,8 @@ sx_writer_update(SxWriter *w, ItemPointer tid)
 {
 	ItemPointerData before = *tid;
 
+	if (w->leaves)
+		w = leaf_of_slot(w);
 	if (w->watches)
 	{
 		fetch_old(w, tid);

@@ -61,6 +61,9 @@ typedef struct SxWriter
 								 * have run */
 	struct TransitionCaptureState *captures[3]; /* their transition tables, or
 												 * NULL */
+	struct SxLeaves *leaves;	/* of a partitioned table, see leaf.h: rel and
+								 * rri are NULL, rows go to partitions */
+	bool		leaf;			/* of a partition: another writer's */
 	BulkInsertState bulk;		/* NULL: the table's pages are used again soon */
 } SxWriter;
 
@@ -71,7 +74,8 @@ extern void sx_writer_end(SxWriter *writer);
 /*
  * Write writer->slot.  *tid is the new place, invalid if a trigger said no.
  * Update and delete act on the row at *tid.  Other sessions' changes of the
- * same row raise an error (the batch is done again).
+ * same row raise an error (the batch is done again).  Of a partitioned table:
+ * delete by the partition's writer.
  */
 extern void sx_writer_insert(SxWriter *writer, ItemPointer tid);
 extern void sx_writer_update(SxWriter *writer, ItemPointer tid);

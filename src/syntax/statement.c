@@ -372,7 +372,8 @@ check_drop_target(const RangeVar *relation, Oid relid, Oid old_relid, void *arg)
 	relkind = get_rel_relkind(relid);
 	if (relkind == '\0')
 		return;					/* concurrently dropped */
-	if (relkind != RELKIND_RELATION || !is_continuous_view(relid))
+	if ((relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE) ||
+		!is_continuous_view(relid))
 		ereport(ERROR,
 				(errcode(ERRCODE_WRONG_OBJECT_TYPE),
 				 errmsg("\"%s\" is not a continuous view", relation->relname),
