@@ -173,6 +173,18 @@ SELECT streamx.wait('b');
 SELECT tableoid::regclass, * FROM b ORDER BY w;
 SELECT pg_get_expr(relpartbound, oid) FROM pg_class WHERE relispartition AND relkind = 'r' ORDER BY oid;
 
+-- a partition of somebody else's making, with the columns in another order
+CREATE TABLE odd (count bigint, w timestamp);
+ALTER TABLE b ATTACH PARTITION odd FOR VALUES FROM ('2500-01-01') TO ('2501-01-01');
+INSERT INTO p VALUES ('2500-06-01 12:00');
+SELECT streamx.wait('b');
+SELECT state, error FROM streamx.views WHERE view = 'b'::regclass;
+ALTER TABLE b DETACH PARTITION odd;
+SELECT streamx.resume('b');
+SELECT streamx.wait('b');
+SELECT tableoid::regclass, * FROM b WHERE w > '2100-01-01';
+DROP TABLE odd;
+
 -- ---- what it cannot be ----
 
 CREATE VIEW bad WITH (streamx.continuous, streamx.partition_period = '0') AS SELECT tumble(ts, '1 hour') AS w, count(*) FROM e GROUP BY w;

@@ -195,6 +195,28 @@ make_leaf(const SxLeaves *l, int64 value)
 	execute(sql.data);
 }
 
+/*
+ * Are rows of the result rows of the partition?  One that somebody attached may
+ * have the columns in another order.
+ */
+static bool
+same_columns(TupleDesc a, TupleDesc b)
+{
+	if (a->natts != b->natts)
+		return false;
+	for (int i = 0; i < a->natts; i++)
+	{
+		Form_pg_attribute x = TupleDescAttr(a, i);
+		Form_pg_attribute y = TupleDescAttr(b, i);
+
+		if (x->attisdropped != y->attisdropped || x->atttypid != y->atttypid ||
+			x->atttypmod != y->atttypmod || x->attgenerated != y->attgenerated ||
+			(!x->attisdropped && strcmp(NameStr(x->attname), NameStr(y->attname)) != 0))
+			return false;
+	}
+	return true;
+}
+
 static SxLeaf *
 open_leaf(SxWriter *w, const SxLeaf *found)
 {
@@ -220,11 +242,10 @@ open_leaf(SxWriter *w, const SxLeaf *found)
 	leaf = palloc(sizeof(SxLeaf));
 	*leaf = *found;
 	leaf->writer = sx_writer_begin(found->relid);
-	if (!equalTupleDescs(RelationGetDescr(leaf->writer->rel), w->slot->tts_tupleDescriptor) &&
-		RelationGetNumberOfAttributes(leaf->writer->rel) != w->slot->tts_tupleDescriptor->natts)
+	if (!same_columns(RelationGetDescr(leaf->writer->rel), w->slot->tts_tupleDescriptor))
 		ereport(ERROR,
 				(errcode(ERRCODE_DATATYPE_MISMATCH),
-				 errmsg("partition \"%s\" of a continuous view has other columns than the view",
+				 errmsg("partition \"%s\" of a continuous view has other columns than the view, or in another order",
 						get_rel_name(found->relid)),
 				 errhint("Detach it: partitions that are needed are made.")));
 	leaf->writer->leaf = true;
