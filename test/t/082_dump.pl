@@ -16,7 +16,7 @@ use Test::More;
 
 my $node = StreamxCluster->started('main', "timezone = 'UTC'", 'max_worker_processes = 40');
 my $dir = PostgreSQL::Test::Utils::tempdir('dump');
-my @views = qw(appended derived distincts folded joined kept sunk windows);
+my @views = qw(appended derived distincts folded joined kept parted sunk windows);
 my $next = 0;
 
 sub insert
@@ -38,8 +38,11 @@ my %query = (
 	folded => 'SELECT max(sum) FROM {kept}',
 	joined => "SELECT a.n AS a, b.n AS b FROM {s} AS a JOIN {r} AS b ON a.k = b.k AND b.ts BETWEEN a.ts - interval '5 s' AND a.ts + interval '5 s'",
 	kept => 'SELECT k, count(*), sum(n) FROM {s} GROUP BY k',
+	parted => "SELECT tumble(ts, '5 s') AS w, k, count(*) FROM {s} GROUP BY w, k",
 	sunk => 'SELECT k, max(n) AS n FROM {s} GROUP BY k',
 	windows => "SELECT tumble(ts, '5 s') AS w, count(*), percentile_disc(0.5) WITHIN GROUP (ORDER BY n) AS median FROM {s} GROUP BY w");
+
+my %with = (parted => ", streamx.partition_period = '1 minute'", sunk => ", streamx.sink = 'sink'");
 
 sub query
 {
@@ -85,7 +88,7 @@ CREATE TABLE rows (n int, k int, ts timestamptz);
 SQL
 foreach my $view (sort { ($a eq 'folded') <=> ($b eq 'folded') } @views)
 {
-	my $with = $view eq 'sunk' ? ", streamx.sink = 'sink'" : '';
+	my $with = $with{$view} // '';
 
 	$node->safe_psql('postgres', "CREATE VIEW $view WITH (streamx.continuous$with) AS " . query($view, s => 's', r => 'r', kept => 'kept'));
 }
