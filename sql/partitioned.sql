@@ -133,6 +133,41 @@ SELECT wait_all();
 SELECT relid FROM unnest('{u,f,a}'::regclass[]) AS v, pg_partition_tree(v) WHERE isleaf ORDER BY relid::text COLLATE "C";
 DROP VIEW mine;
 
+-- those that stay, more than one batch tries, do not keep others from being dropped
+CREATE FOREIGN TABLE m (ts timestamptz) SERVER streamx OPTIONS (event_time 'ts', watermark '10 s', idle_timeout '0');
+CREATE VIEW many WITH (streamx.continuous, streamx.partition_period = '1 hour', streamx.retention = '100 hours') AS
+  SELECT tumble(ts, '10 minutes') AS w, count(*) FROM m GROUP BY w;
+INSERT INTO m SELECT timestamptz '2026-01-02 21:50:10Z' + i * interval '1 hour' FROM generate_series(0, 19) AS i;
+SELECT wait_all();
+CREATE SCHEMA stay;
+DO $$
+DECLARE leaf regclass; n int := 0;
+BEGIN
+  FOR leaf IN SELECT relid FROM pg_partition_tree('many') WHERE isleaf ORDER BY relid::text COLLATE "C" LIMIT 12
+  LOOP
+    n := n + 1;
+    EXECUTE format('CREATE VIEW stay.v%s AS SELECT * FROM %s', n, leaf);
+  END LOOP;
+END $$;
+ALTER VIEW many SET (streamx.retention = '1 hour');
+CREATE PROCEDURE close_some() LANGUAGE plpgsql AS $$
+BEGIN
+  FOR i IN 1 .. 5
+  LOOP
+    INSERT INTO m VALUES (timestamptz '2026-01-03 16:50:10Z' + i * interval '10 minutes');
+    COMMIT;
+    PERFORM wait_all();
+    COMMIT;
+  END LOOP;
+END $$;
+CALL close_some();
+SELECT relid FROM pg_partition_tree('many') WHERE isleaf ORDER BY relid::text COLLATE "C";
+SET client_min_messages = warning;
+DROP SCHEMA stay CASCADE;
+DROP PROCEDURE close_some;
+DROP FOREIGN TABLE m CASCADE;
+RESET client_min_messages;
+
 -- its options, rights, triggers, name and place
 ALTER VIEW u SET (streamx.retention = '1 hour');
 ALTER VIEW u RESET (streamx.partition_period);

@@ -43,7 +43,20 @@
 /* Monday 2000-01-03, where windows begin by default: see window/ */
 #define ORIGIN_US	(2 * USECS_PER_DAY)
 
-#define DROP_LEAVES		10		/* that one batch drops */
+#define DROP_LEAVES		10		/* that one batch tries to drop */
+
+/*
+ * How far the partitions of a result have been tried, so that those that stay
+ * do not keep later ones from being dropped.  Of the process: results are
+ * opened anew when partitions come and go.
+ */
+typedef struct Tried
+{
+	Oid			result;
+	int64		to_us;			/* PG_INT64_MIN: begin with the oldest */
+} Tried;
+
+static List *all_tried = NIL;
 
 static int64
 bound_at(PartitionBoundInfo bounds, int i)
@@ -290,13 +303,36 @@ sx_leaf_get(SxWriter *w, int64 value, bool make)
 
 /* ---- those that are past ---- */
 
-/* Ordinary tables among them, the oldest first. */
+static Tried *
+tried_of(Oid result)
+{
+	MemoryContext old;
+	Tried	   *tried;
+	ListCell   *lc;
+
+	foreach(lc, all_tried)
+	{
+		tried = lfirst(lc);
+		if (tried->result == result)
+			return tried;
+	}
+	old = MemoryContextSwitchTo(TopMemoryContext);
+	tried = palloc(sizeof(Tried));
+	tried->result = result;
+	tried->to_us = PG_INT64_MIN;
+	all_tried = lappend(all_tried, tried);
+	MemoryContextSwitchTo(old);
+	return tried;
+}
+
+/* Ordinary tables among them, the oldest first; *tried: from there, to there. */
 static List *
-list_before(Oid result, int64 before, bool *left)
+list_before(Oid result, int64 before, int64 *tried, bool *left)
 {
 	Relation	rel = table_open(result, RowExclusiveLock);
 	PartitionDesc desc = RelationGetPartitionDesc(rel, true);
 	List	   *leaves = NIL;
+	int64		last = PG_INT64_MIN;
 
 	*left = false;
 	for (int i = 0; desc->nparts > 0 && i < desc->boundinfo->ndatums; i++)
@@ -307,13 +343,17 @@ list_before(Oid result, int64 before, bool *left)
 			continue;
 		if (bound_at(desc->boundinfo, i) > before)
 			break;
+		if (bound_at(desc->boundinfo, i) <= *tried)
+			continue;
 		if (list_length(leaves) == DROP_LEAVES)
 		{
 			*left = true;
 			break;
 		}
 		leaves = lappend_oid(leaves, desc->oids[n]);
+		last = bound_at(desc->boundinfo, i);
 	}
+	*tried = *left ? last : PG_INT64_MIN;
 	table_close(rel, NoLock);
 	return leaves;
 }
@@ -362,17 +402,23 @@ drop_leaf(Oid leaf)
 int
 sx_leaf_drop_before(Oid result, int64 before, bool *left)
 {
-	List	   *leaves = list_before(result, before, left);
+	Tried	   *tried = tried_of(result);
+	int64		to = tried->to_us;
+	List	   *leaves = list_before(result, before, &to, left);
 	int			dropped = 0;
 	ListCell   *lc;
 
 	if (leaves == NIL)
+	{
+		tried->to_us = to;
 		return 0;
+	}
 	if (!ConditionalLockRelationOid(result, AccessExclusiveLock))
 	{
 		*left = true;
 		return 0;
 	}
+	tried->to_us = to;
 	foreach(lc, leaves)
 	{
 		if (!ConditionalLockRelationOid(lfirst_oid(lc), AccessExclusiveLock))
