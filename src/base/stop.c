@@ -106,25 +106,33 @@ armed(const char *path, const char *object, char *action, char *sqlstate)
 	return times_passed(&st) >= skip;
 }
 
-/* Take the file: of several that get here one acts. */
+/*
+ * Take the file: of several that get here one acts.  What says that it has been
+ * reached says by whom from its first moment: a process may be killed in here.
+ */
 static bool
 claim(const char *path, const char *reached)
 {
+	char		own[300];
 	char		pid[32];
-	int			len;
+	int			len = snprintf(pid, sizeof(pid), "%d\n", (int) getpid());
 	int			fd;
+	bool		first;
 
-	if (rename(path, reached) != 0)
-		return false;
-	fd = open(reached, O_WRONLY | O_TRUNC | O_CLOEXEC);
-	if (fd >= 0)
+	snprintf(own, sizeof(own), "%s.%d.%lx", reached, (int) getpid(), (unsigned long) pthread_self());
+	fd = open(own, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, S_IRUSR | S_IWUSR);
+	if (fd < 0 || write(fd, pid, len) != len)
+		abort();
+	close(fd);
+	first = link(own, reached) == 0;
+	unlink(own);
+	if (first && unlink(path) != 0)
 	{
-		len = snprintf(pid, sizeof(pid), "%d\n", (int) getpid());
-		if (write(fd, pid, len) != len)
-			abort();
-		close(fd);
+		/* another one has been here and gone */
+		unlink(reached);
+		return false;
 	}
-	return true;
+	return first;
 }
 
 /* True: an error is to be raised. */

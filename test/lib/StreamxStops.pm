@@ -97,14 +97,15 @@ False if it was reached meanwhile.
 sub disarm
 {
 	my ($self, $point) = @_;
-	return unlink("$self->{dir}/$point") > 0;
+	return unlink("$self->{dir}/$point") > 0 && !-e "$self->{dir}/$point.reached";
 }
 
 =pod
 
 =item $stops->reached(point, seconds)
 
-The id of the process that has got there, undef if none comes.
+The id of the process that has got there, undef if none comes.  It may have been
+killed since, by what was struck before it.
 
 =cut
 
@@ -112,7 +113,7 @@ sub reached
 {
 	my ($self, $point, $seconds) = @_;
 	my $file = "$self->{dir}/$point.reached";
-	my $end = time + ($seconds // 30);
+	my $end = time + ($seconds // $PostgreSQL::Test::Utils::timeout_default);
 
 	while (1)
 	{

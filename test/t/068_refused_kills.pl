@@ -225,15 +225,16 @@ while ($stops->strikes < $kills)
 	my $point = shift @plan;
 	my $object = $place{$point}[ rand @{ $place{$point} } ];
 	my $victim = (qw(self self postmaster immediate))[ rand 4 ];
+	my $end = time + $PostgreSQL::Test::Utils::timeout_default;
 	my $pid;
 
 	note "$victim at $point of $object";
 	$stops->arm($point, $victim eq 'postmaster' && rand() < 0.5 ? 'orphan' : 'wait', $object, int(rand(4)));
-	foreach my $i (1 .. 40)
+	do
 	{
 		feed();
-		last if $pid = $stops->reached($point, 0.7);
-	}
+		$pid = $stops->reached($point, 0.7);
+	} while (!$pid && time < $end);
 	if (!$pid)
 	{
 		fail("nobody comes by $point of $object");

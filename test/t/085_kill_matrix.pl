@@ -379,13 +379,14 @@ sub action
 	return $victim eq 'postmaster' && rand() < 0.5 ? 'orphan' : 'wait';
 }
 
-# It has not been killed, so rows on their way to it are not lost.
+# The end of the test: what had gone to the server's socket may be lost.
 sub missed
 {
 	my ($what, $point) = @_;
 
 	fail("nobody comes by $what");
 	diag($node->situation);
+	diag('armed: ' . join ' ', map { s/.*\///r } glob($node->data_dir . '/streamx_stop/*'));
 	$stops->disarm($point);
 	$stops->release($point);
 	return;
@@ -394,14 +395,15 @@ sub missed
 sub kill_while
 {
 	my ($feed, $point, $object, $victim, $what) = @_;
+	my $end = time + $PostgreSQL::Test::Utils::timeout_default;
 	my $pid;
 
 	$stops->arm($point, action($victim), $object, int(rand(3)) ? 0 : 1);
-	foreach my $i (1 .. 30)
+	do
 	{
 		$feed->();
-		last if $pid = $stops->reached($point, 0.7);
-	}
+		$pid = $stops->reached($point, 0.7);
+	} while (!$pid && time < $end);
 	return missed($what, $point) if !$pid;
 	kill_at($point, $victim, $pid);
 	return;
@@ -580,13 +582,21 @@ while ($stops->strikes < $kills)
 	note sprintf '%.1f s, %d: %s', time - $start, $stops->strikes, $what;
 	$kill{$kind}->($point, $object, $victim, $what);
 	$visited{$point}++;
-	last if !Test::More->builder->is_passing || !complete();
+	last if !Test::More->builder->is_passing;
+	complete() or last;
 	if ($stops->strikes % $check_every == 0 || !@plan)
 	{
 		check('after ' . $stops->strikes . ' kills') or last;
 	}
 }
 note sprintf '%.1f s', time - $start;
+if (!Test::More->builder->is_passing)
+{
+	# what follows would not be what has failed
+	$node->stop('immediate');
+	done_testing();
+	exit 1;
+}
 
 feed() for 1 .. 3;
 check('in the end');
