@@ -3,9 +3,10 @@
  *		Views that have caught up with others share their reading.
  *
  * Two tasks of a stream become one when they stand at the same position.
- * Once they are close, both read up to the further of their positions in
- * each partition and wait there (for a bounded time: then they go apart and
- * try again later).  Their watermarks have to be the same as well: one that
+ * Those that are far behind come near by the one in front letting the other
+ * one come on.  Once they are close, both read up to the further of their
+ * positions in each partition and wait there (for a bounded time: then they
+ * go apart and try again later).  Their watermarks have to be the same as well: one that
  * began later may not have seen the newest rows, and rows that are late for
  * the other are not for it.
  *-------------------------------------------------------------------------
@@ -25,6 +26,7 @@
 
 #define CLOSE_ROWS		100000	/* near enough to wait for */
 #define HOLD_MS			5000	/* longest wait */
+#define STALLED_MS		1000	/* without rows so long: not waited for */
 #define AGAIN_MS		2000	/* pause after one that did not work out */
 #define BEHIND_MS		30000	/* the same for watermarks that differ */
 #define LOOK_AGAIN_MS	100		/* between looks whether native ones are the
@@ -262,12 +264,101 @@ sx_join_trim(SxTask *task, SxBatch *list)
 	}
 }
 
+/* Rows that a task has behind it, to see which one is further. */
+static int64
+rows_behind(const SxTask *task)
+{
+	int64		result = 0;
+	int			i;
+
+	for (i = 0; i < task->npositions; i++)
+		result += Max(task->positions[i].next_offset, 0);
+	return result;
+}
+
+static int
+compare_furthest_first(const void *a, const void *b)
+{
+	int64		ra = rows_behind(*(SxTask *const *) a);
+	int64		rb = rows_behind(*(SxTask *const *) b);
+
+	return ra > rb ? -1 : ra < rb;
+}
+
+/*
+ * The stream's tasks, the furthest first; palloc'd.  Those of a native stream
+ * count rows from different starts: as they are in the list.
+ */
+static SxTask **
+in_order(const SxStreamRun *stream)
+{
+	SxTask	  **tasks = palloc(sizeof(SxTask *) * list_length(stream->tasks));
+	ListCell   *lc;
+	int			n = 0;
+
+	foreach(lc, stream->tasks)
+		tasks[n++] = lfirst(lc);
+	if (sx_reader_threaded(tasks[0]->reader))
+		qsort(tasks, n, sizeof(SxTask *), compare_furthest_first);
+	return tasks;
+}
+
+static bool
+may_join(const SxTask *task)
+{
+	return task->failures == 0 && task->refill == NULL && task->npositions > 0;
+}
+
+/*
+ * a and b become one, or begin to wait for each other, if they can.  held:
+ * two tasks do.  True: something has changed.
+ */
+static bool
+join_pair(SxTask *a, SxTask *b, bool held)
+{
+	SxStreamRun *stream = a->stream;
+	bool		threaded = sx_reader_threaded(a->reader);
+	bool		ready = sx_now_ms() >= Max(a->join_after_ms, b->join_after_ms);
+
+	if (!may_join(a) || !may_join(b) || (a->hold_until_ms != 0) != (b->hold_until_ms != 0))
+		return false;
+	if (distance(a, b) == 0 && !same_watermarks(a, b))
+	{
+		if (a->hold_until_ms == 0)
+			return false;
+		let_go(a);
+		let_go(b);
+		b->join_after_ms = sx_now_ms() + BEHIND_MS;
+		return true;
+	}
+	if (same_place(a, b) ||
+		(!threaded && ready && same_watermarks(a, b) && same_native_place(a, b)))
+	{
+		let_go(a);
+		let_go(b);
+		if (b == linitial(stream->tasks))
+			sx_task_join(b, a);
+		else
+			sx_task_join(a, b);
+		return true;
+	}
+	if (!threaded || !ready || held || distance(a, b) >= CLOSE_ROWS)
+		return false;
+	set_limits(a, b);
+	set_limits(b, a);
+	a->hold_until_ms = b->hold_until_ms = sx_now_ms() + HOLD_MS;
+	return true;
+}
+
 void
 sx_join_tasks(SxStreamRun *stream)
 {
-	SxTask	   *main_task;
+	SxTask	  **tasks;
 	ListCell   *lc;
 	int64		now = sx_now_ms();
+	bool		held = false;
+	bool		threaded;
+	int			i;
 
 	/* the other one did not come in time, or there is none any more */
 	foreach(lc, stream->tasks)
@@ -277,47 +368,59 @@ sx_join_tasks(SxStreamRun *stream)
 		if (task->hold_until_ms != 0 &&
 			(now >= task->hold_until_ms || list_length(stream->tasks) < 2))
 			let_go(task);
+		held |= task->hold_until_ms != 0;
 	}
 	if (list_length(stream->tasks) < 2)
 		return;
-	main_task = linitial(stream->tasks);
-	foreach(lc, stream->tasks)
+	tasks = in_order(stream);
+	threaded = sx_reader_threaded(tasks[0]->reader);
+	for (i = 1; i < list_length(stream->tasks); i++)
 	{
-		SxTask	   *task = lfirst(lc);
-
-		if (task == main_task || task->failures > 0 || main_task->failures > 0 ||
-			task->refill || main_task->refill)
-			continue;
-		if (task->npositions == 0 || main_task->npositions == 0)
-			continue;
-		if (distance(main_task, task) == 0 && !same_watermarks(main_task, task))
-		{
-			if (task->hold_until_ms != 0)
-			{
-				let_go(main_task);
-				let_go(task);
-				task->join_after_ms = now + BEHIND_MS;
-			}
-			continue;
-		}
-		if (same_place(main_task, task) ||
-			(!sx_reader_threaded(task->reader) && now >= task->join_after_ms &&
-			 same_watermarks(main_task, task) && same_native_place(main_task, task)))
-		{
-			let_go(main_task);
-			let_go(task);
-			sx_task_join(main_task, task);
-			return;				/* the list has changed */
-		}
-		if (task->hold_until_ms != 0)
-			return;				/* one pair at a time */
-		if (sx_reader_threaded(task->reader) && now >= task->join_after_ms &&
-			main_task->limits == NULL && distance(main_task, task) < CLOSE_ROWS)
-		{
-			set_limits(main_task, task);
-			set_limits(task, main_task);
-			main_task->hold_until_ms = task->hold_until_ms = now + HOLD_MS;
-			return;
-		}
+		if (join_pair(tasks[threaded ? i - 1 : 0], tasks[i], held))
+			break;
 	}
+	pfree(tasks);
+}
+
+/* Nothing keeps it from taking rows in: some wait, or it has just done so. */
+static bool
+comes_on(const SxTask *task)
+{
+	int64		now = sx_now_ms();
+	int64		since;
+	bool		full;
+
+	if (!may_join(task) || task->retry_ms > now)
+		return false;
+	return sx_reader_waiting_rows(task->reader, &since, &full) > 0 ||
+		(task->idle_since_ms == 0 && now - task->last_look_ms < STALLED_MS);
+}
+
+/*
+ * Tasks that are far behind wait for one that is further behind, so that what
+ * is left is read once: each reading costs as much as the first, and two at the
+ * same pace never meet.  Nobody waits for more rows than it is behind itself.
+ */
+void
+sx_join_yield(SxStreamRun *stream)
+{
+	SxTask	  **tasks;
+	SxTask	   *runner = NULL;
+	int			i;
+
+	if (stream->tasks == NIL)
+		return;
+	tasks = in_order(stream);
+	for (i = list_length(stream->tasks) - 1; i >= 0; i--)
+	{
+		SxTask	   *task = tasks[i];
+
+		task->yields = runner != NULL && may_join(task) &&
+			sx_reader_threaded(task->reader) && task->limits == NULL && !task->seek &&
+			task->lag_rows > CLOSE_ROWS &&
+			distance(task, runner) < task->lag_rows && comes_on(runner);
+		if (!task->yields)
+			runner = task;
+	}
+	pfree(tasks);
 }

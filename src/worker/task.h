@@ -156,6 +156,7 @@ typedef struct SxTask
 	int			nlimits;
 	int64		hold_until_ms;	/* 0: not joining */
 	int64		join_after_ms;
+	bool		yields;			/* another one, a little behind it, goes first */
 
 	/* reads again what its view has counted, see refill.c; NULL: reads on */
 	struct SxRefill *refill;
@@ -351,6 +352,9 @@ extern void sx_late_keep_all(SxViewRun *run, const SxStream *stream,
 /* ---- join.c: views that have caught up share a reading ---- */
 
 extern void sx_join_tasks(SxStreamRun *stream);
+
+/* Which of the tasks are to leave their rows where they are for now (yields). */
+extern void sx_join_yield(SxStreamRun *stream);
 extern void sx_join_trim(SxTask *task, SxBatch *list);
 extern bool sx_join_holds(SxTask *task);
 

@@ -315,10 +315,11 @@ look_at_stream(SxStreamRun *stream, bool *fds, bool *ran)
 	ListCell   *lc;
 
 	stream->folding = false;
+	sx_join_yield(stream);
 	foreach(lc, stream->tasks)
 	{
 		SxTask	   *task = lfirst(lc);
-		int64		due = task_due(task, now);
+		int64		due = task->yields ? LOOK_MS : task_due(task, now);
 
 		if (due == 0)
 		{
