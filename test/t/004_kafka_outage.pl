@@ -106,6 +106,10 @@ shows('events', "state = 'running' AND error IS NULL", 'streamx.streams says so'
 $kafka->stop;
 shows('events', "state = 'down' AND error <> ''", 'an outage is visible');
 others_go_on('stopped');
+my $kb = $node->rss_kb($node->worker);
+sleep($ENV{STREAMX_LONG} ? 600 : 10);
+cmp_ok($node->rss_kb($node->worker), '<', $kb + 8_000, 'an outage does not cost memory, as long as it lasts');
+others_go_on('stopped for long');
 $node->restart;
 others_go_on('stopped, and the server restarted');
 $kafka->start;

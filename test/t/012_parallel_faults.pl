@@ -18,6 +18,7 @@ use StreamxKafka;
 use Test::More;
 use Time::HiRes qw(time sleep);
 
+StreamxCluster->needs_program('prlimit');
 my $kafka = StreamxKafka->new;
 my $node = StreamxCluster->started('main', "timezone = 'UTC'", 'streamx.workers = 1', 'max_worker_processes = 16');
 my $bootstrap = $kafka->bootstrap;
@@ -121,9 +122,10 @@ sub costs_little
 $kafka->create_topic('t', $partitions);
 sql(<<"SQL");
 CREATE SERVER broker TYPE 'kafka' FOREIGN DATA WRAPPER streamx OPTIONS (bootstrap_servers '$bootstrap');
-CREATE FOREIGN TABLE t (n bigint) SERVER broker OPTIONS (topic 't', parallelism '3');
+CREATE FOREIGN TABLE t (n bigint, size int) SERVER broker OPTIONS (topic 't', parallelism '3');
 CREATE VIEW groups WITH (streamx.continuous) AS SELECT n % 10 AS g, count(*), sum(n) FROM t GROUP BY 1;
 CREATE VIEW total WITH (streamx.continuous) AS SELECT count(*), sum(n) FROM t;
+CREATE VIEW largest WITH (streamx.continuous) AS SELECT count(size), max(length(repeat('x', size))) FROM t;
 SQL
 $kafka->produce('t', 0, spread(5000));
 exact('before');
@@ -182,6 +184,27 @@ $node->kill_process($pid);
 $kafka->start;
 $kafka->produce('t', 0, spread(3000));
 exact('a fold process and the broker are killed');
+
+# ---- memory: what one of them cannot have the worker can
+
+SKIP:
+{
+	skip 'AddressSanitizer takes all address space', 6 if $ENV{STREAMX_SANITIZE};
+	await_folding('memory');
+	exact('before memory runs out');
+	foreach my $fold ($node->pids('streamx fold process'))
+	{
+		my ($size) = slurp_file("/proc/$fold/status") =~ /^VmSize:\s+(\d+) kB/m;
+		system_or_bail('prlimit', '--pid', $fold, '--as=' . ($size + 100_000) * 1024);
+	}
+	my $read = -s $node->logfile;
+	$kafka->produce('t', 0, map { { %$_, value => $$_{value} =~ s/\}/, "size": 300000000}/r } } spread(2));
+	exact('memory runs out');
+	ok($node->log_contains(qr/fold processes of stream "public.t" have failed.*out of memory/s, $read), 'memory runs out: the log says so');
+	is(sql('TABLE largest'), '2|300000000', 'memory runs out: what it was needed for is there');
+	await_folding('memory is there again');
+}
+sql('DROP VIEW largest');
 
 # ---- rows that are gone before they were read
 
