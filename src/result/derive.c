@@ -9,7 +9,7 @@
  *
  * When the window is among the partition columns, a partition whose window
  * has closed never changes again: its hidden rows go, those of the result
- * stay.  One that cannot be derived then is given up, see shed.c.
+ * stay.  One that cannot be derived then is given up, see derive_shed.c.
  *-------------------------------------------------------------------------
  */
 #include "postgres.h"
@@ -28,65 +28,12 @@
 
 #include "base/stop.h"
 #include "compat.h"
-#include "exec/exec.h"
 #include "plan/closing.h"
 #include "result/cascade.h"
-#include "result/difference.h"
+#include "result/derive_internal.h"
 
 #define SMALL_BATCH		2000	/* rows up to which plan_small is taken */
 #define FEW_PARTITIONS	32		/* that a plan made before is good for */
-
-typedef struct CoreRun
-{
-	SxWatch		watch;			/* of its hidden table; has to be first */
-	struct SxDerived *derived;
-	int			number;
-	SxView		view;			/* as if it were one */
-	SxResult   *result;
-	PlannedStmt *plan_small;
-	PlannedStmt *plan_big;
-	PlannedStmt *plan_late;		/* made when first needed */
-} CoreRun;
-
-/* Plans over the tables, for one scope each. */
-typedef struct DerivePlans
-{
-	PlannedStmt *derive;
-	PlannedStmt *rows;			/* of the result */
-	PlannedStmt *prune;
-} DerivePlans;
-
-typedef struct SxDerived
-{
-	SxResult   *r;
-	const SxDerivation *d;
-	CoreRun    *cores;
-	Oid		   *tables;			/* per core */
-	List	   *relations;		/* Oids of all that is read or written */
-	SxKeyOps   *partops;
-	SxKeyOps   *keyops;			/* of the result's key */
-	MemoryContext plans_cxt;
-	DerivePlans plans[SX_DERIVE_PARTS_OR_NULL + 1]; /* others are made when
-													 * they are run */
-	BlockNumber planned_blocks; /* the hidden tables had then */
-	bool		plans_stale;	/* a table is not as it was, or an index */
-
-	/*
-	 * What has changed; lives as long as the part of the batch, or, if cores
-	 * are tables of other views, in a context of its own until the next time.
-	 * While changes are gathered over several rounds, as long as that.
-	 */
-	MemoryContext changes_cxt;
-	bool		gathering;
-	bool		changed;
-	bool		whole;			/* it is not known what has */
-	bool		nulls;			/* NULL is among the values */
-	SxGroups   *touched;		/* partitions */
-	SxGroups  **values;			/* of each partition column */
-
-	/* Windows are taken in as they close: there are none after this. */
-	int64		last_us;
-} SxDerived;
 
 /* ---- plans that hold no longer ---- */
 
@@ -134,8 +81,8 @@ remember_view(SxDerived *v)
 
 /* ---- what has changed ---- */
 
-static void
-begin_changes(SxDerived *v)
+void
+sx_derived_begin_changes(SxDerived *v)
 {
 	MemoryContext old = CurrentMemoryContext;
 	int			i;
@@ -164,9 +111,9 @@ end_changes(SxDerived *v)
 	v->values = NULL;
 }
 
-static void
-touch(SxGroups *groups, const SxKeyOps *ops, int n, const Datum *values,
-	  const bool *nulls)
+void
+sx_derived_touch(SxGroups *groups, const SxKeyOps *ops, int n, const Datum *values,
+				 const bool *nulls)
 {
 	uint64		hash = sx_keys_hash(ops, n, values, nulls);
 
@@ -210,10 +157,10 @@ core_changed(SxWatch *watch, TupleTableSlot *row)
 			{
 				if (v->partops[i].len == -1)
 					values[i] = PointerGetDatum(PG_DETOAST_DATUM(values[i]));
-				touch(v->values[i], &v->partops[i], 1, &values[i], &nulls[i]);
+				sx_derived_touch(v->values[i], &v->partops[i], 1, &values[i], &nulls[i]);
 			}
 		}
-		touch(v->touched, v->partops, d->nparts, values, nulls);
+		sx_derived_touch(v->touched, v->partops, d->nparts, values, nulls);
 	}
 }
 
@@ -262,8 +209,8 @@ source_written(SxWatch *watch, TupleTableSlot *row)
 /* ---- deriving ---- */
 
 /* The values of each partition column as parameters. */
-static ParamListInfo
-touched_params(SxDerived *v)
+ParamListInfo
+sx_derived_touched_params(SxDerived *v)
 {
 	ParamListInfo params = makeParamList(v->d->nparts);
 	int			i;
@@ -325,8 +272,8 @@ make_plans(SxDerived *v, SxDeriveScope scope, ParamListInfo params, DerivePlans 
  * The plans for a scope.  Few partitions: made before, unless the tables have
  * grown much since; many: for just these.
  */
-static const DerivePlans *
-plans_for(SxDerived *v, SxDeriveScope scope, ParamListInfo params)
+const DerivePlans *
+sx_derived_plans_for(SxDerived *v, SxDeriveScope scope, ParamListInfo params)
 {
 	DerivePlans *plans = &v->plans[scope];
 	BlockNumber blocks;
@@ -358,8 +305,8 @@ plans_for(SxDerived *v, SxDeriveScope scope, ParamListInfo params)
 	return plans;
 }
 
-static void
-run_plan(PlannedStmt *plan, ParamListInfo params, SxRows *rows)
+void
+sx_derived_run_plan(PlannedStmt *plan, ParamListInfo params, SxRows *rows)
 {
 	DestReceiver *dest = sx_exec_collector(rows, CurrentMemoryContext);
 
@@ -367,8 +314,8 @@ run_plan(PlannedStmt *plan, ParamListInfo params, SxRows *rows)
 	dest->rDestroy(dest);
 }
 
-static void
-scope_of(SxDerived *v, SxDifferenceScope *scope)
+void
+sx_derived_scope(SxDerived *v, SxDifferenceScope *scope)
 {
 	scope->r = v->r;
 	scope->keyops = v->keyops;
@@ -386,7 +333,7 @@ prune(SxDerived *v, PlannedStmt *plan, ParamListInfo params)
 	SxRows		rows;
 	int64		i;
 
-	run_plan(plan, params, &rows);
+	sx_derived_run_plan(plan, params, &rows);
 	w = sx_writer_begin(v->tables[0]);
 	for (i = 0; i < rows.nrows; i++)
 	{
@@ -417,23 +364,23 @@ derive(SxDerived *v, bool only_prune)
 	if (v->d->nparts > 0)
 	{
 		scope = v->nulls ? SX_DERIVE_PARTS_OR_NULL : SX_DERIVE_PARTS;
-		params = touched_params(v);
+		params = sx_derived_touched_params(v);
 	}
 	LockRelationOid(v->r->view->relid, RowExclusiveLock);
-	plans = plans_for(v, scope, params);
+	plans = sx_derived_plans_for(v, scope, params);
 	CommandCounterIncrement();
 	UpdateActiveSnapshotCommandId();
 	if (plans->prune)
 		prune(v, plans->prune, params);
 	if (only_prune)
 		return 0;
-	run_plan(plans->derive, params, &new);
-	scope_of(v, &changes);
+	sx_derived_run_plan(plans->derive, params, &new);
+	sx_derived_scope(v, &changes);
 	sx_difference_check_keys(&changes, &new);
 	UpdateActiveSnapshotCommandId();
 	if (v->plans_stale)
-		plans = plans_for(v, scope, params);
-	run_plan(plans->rows, params, &old);
+		plans = sx_derived_plans_for(v, scope, params);
+	sx_derived_run_plan(plans->rows, params, &old);
 	return sx_difference_write(&changes, &old, &new);
 }
 
@@ -450,12 +397,12 @@ derive_all(SxDerived *v)
 	UpdateActiveSnapshotCommandId();
 	if (v->d->prune)
 		prune(v, sx_plan_prune(shape, v->tables, SX_DERIVE_ALL, NULL), NULL);
-	run_plan(sx_plan_derive(shape, v->tables, SX_DERIVE_ALL, NULL), NULL, &new);
-	scope_of(v, &changes);
+	sx_derived_run_plan(sx_plan_derive(shape, v->tables, SX_DERIVE_ALL, NULL), NULL, &new);
+	sx_derived_scope(v, &changes);
 	changes.nparts = 0;
 	sx_difference_check_keys(&changes, &new);
 	UpdateActiveSnapshotCommandId();
-	run_plan(sx_plan_derived_rows(shape, v->r->view->relid, SX_DERIVE_ALL, NULL), NULL, &old);
+	sx_derived_run_plan(sx_plan_derived_rows(shape, v->r->view->relid, SX_DERIVE_ALL, NULL), NULL, &old);
 	return sx_difference_write(&changes, &old, &new);
 }
 
@@ -614,7 +561,7 @@ void
 sx_result_derive_begin(SxResult *r)
 {
 	if (!r->derived->gathering)
-		begin_changes(r->derived);
+		sx_derived_begin_changes(r->derived);
 }
 
 void
@@ -679,7 +626,7 @@ sx_derived_gather(SxResult *r, MemoryContext cxt)
 	int			i;
 
 	v->changes_cxt = AllocSetContextCreate(cxt, "streamx changes", ALLOCSET_DEFAULT_SIZES);
-	begin_changes(v);
+	sx_derived_begin_changes(v);
 	v->gathering = true;
 	for (i = 0; i < v->d->nkept; i++)
 		(void) sx_result_gather(v->cores[i].result);
@@ -763,135 +710,6 @@ sx_derived_can_close(const SxResult *r, int64 closed_us)
 	return false;
 }
 
-/* ---- partitions that fail as their window closes, see shed.c ---- */
-
-typedef struct Attempt
-{
-	SxRows		new;
-	bool		write_each;		/* the query is through, and nothing is there */
-	int64		row;			/* of them */
-	int64		written;
-} Attempt;
-
-/* As derive() does, for the one partition that is touched. */
-static void
-derive_partition(SxResult *r, void *arg)
-{
-	SxDerived  *v = r->derived;
-	Attempt    *a = arg;
-	SxDeriveScope scope = v->nulls ? SX_DERIVE_PARTS_OR_NULL : SX_DERIVE_PARTS;
-	ParamListInfo params = touched_params(v);
-	const DerivePlans *plans = plans_for(v, scope, params);
-	SxDifferenceScope changes;
-	MemoryContext cxt = MemoryContextSwitchTo(GetMemoryChunkContext(a));
-	SxRows		old;
-
-	run_plan(plans->derive, params, &a->new);
-	MemoryContextSwitchTo(cxt);
-	scope_of(v, &changes);
-	run_plan(plans->rows, params, &old);
-	a->write_each = old.nrows == 0;
-	sx_difference_check_keys(&changes, &a->new);
-	UpdateActiveSnapshotCommandId();
-	a->written = sx_difference_write(&changes, &old, &a->new);
-}
-
-static void
-write_row(SxResult *r, void *arg)
-{
-	Attempt    *a = arg;
-	SxRows		old = {0};
-	SxRows		new = a->new;
-	SxDifferenceScope changes;
-
-	new.values += a->row * new.ncols;
-	new.nulls += a->row * new.ncols;
-	new.nrows = 1;
-	scope_of(r->derived, &changes);
-	sx_difference_check_keys(&changes, &new);
-	UpdateActiveSnapshotCommandId();
-	a->written += sx_difference_write(&changes, &old, &new);
-}
-
-/* Only this partition has changed. */
-static void
-touch_one(SxDerived *v, const SxGroup *g)
-{
-	int			i;
-
-	v->nulls = false;
-	v->touched = sx_groups_create(v->partops, v->d->nparts, NULL, 0);
-	touch(v->touched, v->partops, v->d->nparts, g->keys, g->key_nulls);
-	for (i = 0; i < v->d->nparts; i++)
-	{
-		v->values[i] = sx_groups_create(&v->partops[i], 1, NULL, 0);
-		if (g->key_nulls[i])
-			v->nulls = true;
-		else
-			touch(v->values[i], &v->partops[i], 1, &g->keys[i], &g->key_nulls[i]);
-	}
-}
-
-static int64
-derive_or_give_up(SxDerived *v, const SxGroup *g)
-{
-	SxResult   *r = v->r;
-	Attempt    *a = palloc0(sizeof(Attempt));
-	ErrorData  *edata;
-
-	touch_one(v, g);
-	edata = sx_result_attempt(r, derive_partition, a);
-	if (edata == NULL)
-		return a->written;
-	a->written = 0;
-	if (!a->write_each)
-	{
-		sx_result_give_up(r, v->d->parts, v->d->nparts, g->keys, g->key_nulls, edata);
-		return 0;
-	}
-	for (a->row = 0; a->row < a->new.nrows; a->row++)
-	{
-		edata = sx_result_attempt(r, write_row, a);
-		if (edata)
-			sx_result_give_up(r, NULL, a->new.ncols, a->new.values + a->row * a->new.ncols,
-							  a->new.nulls + a->row * a->new.ncols, edata);
-	}
-	return a->written;
-}
-
-/* What is touched, partition by partition. */
-static int64
-derive_each(SxDerived *v)
-{
-	const SxGroups *all = v->touched;
-	MemoryContext cxt;
-	MemoryContext old;
-	int64		written = 0;
-	uint64		b;
-
-	LockRelationOid(v->r->view->relid, RowExclusiveLock);
-	cxt = AllocSetContextCreate(CurrentMemoryContext, "streamx partition of a derived view",
-								ALLOCSET_DEFAULT_SIZES);
-	CommandCounterIncrement();
-	UpdateActiveSnapshotCommandId();
-	old = MemoryContextSwitchTo(cxt);
-	for (b = 0; b < all->nbuckets; b++)
-	{
-		const SxGroup *g;
-
-		for (g = all->buckets[b]; g; g = g->next)
-		{
-			CHECK_FOR_INTERRUPTS();
-			written += derive_or_give_up(v, g);
-			MemoryContextReset(cxt);
-		}
-	}
-	MemoryContextSwitchTo(old);
-	MemoryContextDelete(cxt);
-	begin_changes(v);
-	return written;
-}
-
 /* A core's hidden rows whose window has closed: touched, and where they are. */
 static ItemPointerData *
 closed_rows(SxDerived *v, CoreRun *core, int64 closed_us, int64 *next, int64 *n)
@@ -968,11 +786,11 @@ sx_derived_close(SxResult *r, int64 closed_us)
 	if (v->d->window == NULL)
 		return 0;
 
-	begin_changes(v);
+	sx_derived_begin_changes(v);
 	for (i = 0; i < v->d->nkept; i++)
 		tids[i] = closed_rows(v, &v->cores[i], closed_us, &next, &ntids[i]);
 	if (r->view->final || r->view->final_column)
-		written = r->shed == SX_SHED_NOTHING ? derive(v, false) : derive_each(v);
+		written = r->shed == SX_SHED_NOTHING ? derive(v, false) : sx_derived_each(v);
 	for (i = 0; i < v->d->nkept; i++)
 	{
 		SxWriter   *w;
@@ -1009,7 +827,7 @@ sx_derived_leave(SxResult *r)
 	int64		written;
 	int			i;
 
-	begin_changes(v);
+	sx_derived_begin_changes(v);
 	for (i = 0; i < v->d->nkept; i++)
 	{
 		SxResult   *core = v->cores[i].result;
@@ -1175,7 +993,7 @@ sx_derived_first_rows(SxResult *r)
 	SxDerived  *v = r->derived;
 	int			i;
 
-	begin_changes(v);
+	sx_derived_begin_changes(v);
 	for (i = 0; i < v->d->nkept; i++)
 		sx_result_first_rows(v->cores[i].result);
 	if (!r->view->final)
@@ -1190,7 +1008,7 @@ sx_derived_seed(SxResult *r)
 	int64		written;
 	int			i;
 
-	begin_changes(v);
+	sx_derived_begin_changes(v);
 	for (i = 0; i < v->d->nkept; i++)
 	{
 		SxResult   *core = v->cores[i].result;
@@ -1214,13 +1032,13 @@ sx_result_follow(SxResult *r, bool whole)
 
 	if (whole || v->whole || v->touched == NULL)
 	{
-		begin_changes(v);
+		sx_derived_begin_changes(v);
 		LockRelationOid(r->view->relid, RowExclusiveLock);
 		written = derive_all(v);
 	}
 	else
 		written = derive(v, false);
-	begin_changes(v);
+	sx_derived_begin_changes(v);
 	SX_STOP("after_follow", r->view->name);
 	return written;
 }
@@ -1247,12 +1065,12 @@ sx_derived_windows(SxResult *r, int64 from_us, int64 before_us)
 	LockRelationOid(r->view->relid, RowExclusiveLock);
 	CommandCounterIncrement();
 	UpdateActiveSnapshotCommandId();
-	run_plan(sx_plan_derive(r->shape, v->tables, SX_DERIVE_RANGE, params), params, &new);
-	scope_of(v, &changes);
+	sx_derived_run_plan(sx_plan_derive(r->shape, v->tables, SX_DERIVE_RANGE, params), params, &new);
+	sx_derived_scope(v, &changes);
 	changes.nparts = 0;
 	sx_difference_check_keys(&changes, &new);
 	UpdateActiveSnapshotCommandId();
-	run_plan(sx_plan_derived_rows(r->shape, r->view->relid, SX_DERIVE_RANGE, params), params, &old);
+	sx_derived_run_plan(sx_plan_derived_rows(r->shape, r->view->relid, SX_DERIVE_RANGE, params), params, &old);
 	return sx_difference_write(&changes, &old, &new);
 }
 
