@@ -173,7 +173,7 @@ SELECT (SELECT min(minute) FROM m_kept) >= watermark - interval '25 min' AS remo
 -- paused ones hold back what they have not had
 SELECT streamx.pause('f_kept'), streamx.pause('m_final');
 CALL feed(2021, 2300);
-SELECT streamx.wait('f_five');
+SELECT streamx.wait('m_kept');
 SELECT count(*) > 30 AS kept FROM (SELECT DISTINCT minute FROM m_kept) m;
 SELECT streamx.resume('f_kept'), streamx.resume('m_final');
 SELECT * FROM differing() WHERE differences + verified > 0;
@@ -190,6 +190,7 @@ CREATE FUNCTION sent() RETURNS TABLE (missing bigint, again bigint, behind boole
 BEGIN
   PERFORM streamx.wait('f_sink');
   PERFORM streamx.wait('got');
+  PERFORM streamx.wait('f_bare');
   RETURN QUERY SELECT (SELECT count(*) FROM (SELECT w, k, n FROM f_sink EXCEPT SELECT w, k, n FROM got) x),
     (SELECT count(*) FROM (SELECT 1 FROM got GROUP BY w, k HAVING count(*) > 1) x),
     (SELECT max(w) FROM f_sink) < (SELECT max(w) - interval '12 min' FROM f_bare);

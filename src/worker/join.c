@@ -334,12 +334,12 @@ join_pair(SxTask *a, SxTask *b, bool held)
 	if (same_place(a, b) ||
 		(!threaded && ready && same_watermarks(a, b) && same_native_place(a, b)))
 	{
+		SxTask	   *to = b == linitial(stream->tasks) ? b : a;
+
 		let_go(a);
 		let_go(b);
-		if (b == linitial(stream->tasks))
-			sx_task_join(b, a);
-		else
-			sx_task_join(a, b);
+		to->join_after_ms = 0;
+		sx_task_join(to, to == a ? b : a);
 		return true;
 	}
 	if (!threaded || !ready || held || distance(a, b) >= CLOSE_ROWS)
