@@ -59,6 +59,25 @@ INSERT INTO x_s VALUES (1002, '2026-01-01 00:30Z', repeat('a long key, ', 400), 
 SELECT streamx.wait('hours');
 SELECT w, length(k), count, sum FROM hours WHERE length(k) > 100 ORDER BY w;
 
+-- row security of the result is that of all its partitions, those to come as well
+CREATE ROLE regress_sx_part_reader;
+GRANT SELECT ON hours TO regress_sx_part_reader;
+ALTER TABLE hours ENABLE ROW LEVEL SECURITY;
+CREATE POLICY k1 ON hours TO regress_sx_part_reader USING (k = 'k1');
+INSERT INTO x_s VALUES (1002, '2026-01-10 00:30Z', 'k1', 5), (1002, '2026-01-10 00:30Z', 'k2', 5);
+SELECT streamx.wait('hours');
+SELECT count(*) AS rows, count(DISTINCT k) AS ks FROM hours WHERE w >= '2026-01-10 00:00Z';
+SET ROLE regress_sx_part_reader;
+SELECT count(*) AS rows, count(DISTINCT k) AS ks FROM hours WHERE w >= '2026-01-10 00:00Z';
+SELECT count(DISTINCT k) AS ks FROM hours;
+TABLE hours_20260110_000000;
+RESET ROLE;
+SELECT view, v.* FROM unnest('{hours}'::regclass[]) AS view, streamx.verify(view) AS v;
+DROP POLICY k1 ON hours;
+ALTER TABLE hours DISABLE ROW LEVEL SECURITY;
+REVOKE SELECT ON hours FROM regress_sx_part_reader;
+DROP ROLE regress_sx_part_reader;
+
 -- rows of others: changed back, or refused where no partition takes them
 DELETE FROM hours WHERE w = '2026-01-01 00:00Z' AND k = 'k1';
 UPDATE hours SET count = -1 WHERE w = '2026-01-01 00:00Z' AND k = 'k2';

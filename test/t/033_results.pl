@@ -122,6 +122,32 @@ insert(9001, 10000);
 everywhere('each', 'after a crash of the other');
 is(sql("SELECT count(*) FROM streamx.verify('pages')"), '0', 'and the view is what it should be');
 
+# partitions that batches make, published as one table; one that retention drops is no news
+sql(q{CREATE VIEW hours WITH (streamx.continuous, streamx.partition_period = '1 hour', streamx.retention = '2 hours') AS
+		SELECT tumble(ts, '10 minutes') AS start, page, count(*) AS n FROM clicks GROUP BY start, page;
+	CREATE PUBLICATION parted FOR TABLE hours WITH (publish_via_partition_root = true)});
+$other->safe_psql('postgres', 'CREATE TABLE hours (start timestamptz, page text, n bigint);
+	CREATE SUBSCRIPTION parted CONNECTION \'' . $node->connstr . q{ dbname=postgres' PUBLICATION parted});
+$other->wait_for_subscription_sync($node, 'parted');
+sub clicks_at
+{
+	sql("INSERT INTO clicks SELECT timestamptz '2024-05-02 $_[0]:00Z' + i * interval '1 min', 'p' || i % 3, 0 FROM generate_series(0, 59) AS i");
+	$node->caught_up('hours');
+	sql(q{SELECT pg_logical_emit_message(true, 'test', 'a commit that is waited for')});
+	$node->wait_for_catchup('parted');
+	return;
+}
+clicks_at($_) foreach qw(10:00 10:00 11:00);
+my $hours = 'SELECT * FROM hours ORDER BY start, page';
+is($other->safe_psql('postgres', $hours), sql($hours), 'a partitioned result');
+is(sql('SELECT count(*), sum(n) FROM hours'), '36|130', 'has all rows, of the second time those of the open window');
+clicks_at($_) foreach qw(14:00 15:00 15:30);
+is(sql(q(SELECT min(start)::text FROM hours)), '2024-05-02 14:00:00+00', 'old partitions of it are dropped');
+is($other->safe_psql('postgres', "SELECT * FROM hours WHERE start >= '2024-05-02 14:00Z' ORDER BY start, page"), sql($hours), 'what is left is the same');
+is($other->safe_psql('postgres', 'SELECT min(start)::text FROM hours'), '2024-05-02 10:00:00+00', 'and what was dropped stays over there');
+$other->safe_psql('postgres', 'DROP SUBSCRIPTION parted');
+sql('DROP VIEW hours; DROP PUBLICATION parted');
+
 # ---- triggers ----
 
 sql(q{CREATE TABLE log (op text, page text, n bigint, before bigint);
