@@ -386,7 +386,8 @@ sub missed
 
 	fail("nobody comes by $what");
 	diag($node->situation);
-	diag('armed: ' . join ' ', map { s/.*\///r } glob($node->data_dir . '/streamx_stop/*'));
+	diag('stop points: ' . join(' ', map { s/.*\///r } glob($node->data_dir . '/streamx_stop/*')) . '; streams that do not run: '
+		. ($node->rows(q(SELECT string_agg(concat_ws(' ', stream, state, error), ', ') FROM streamx.streams WHERE state <> 'running')) // 'no answer'));
 	$stops->disarm($point);
 	$stops->release($point);
 	return;
