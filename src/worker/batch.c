@@ -51,6 +51,7 @@
 #define ROUND_ROWS		16384	/* fewer rows may be all there is */
 #define ROUND_WAIT_MS	100		/* for a round to become worth it */
 #define MAX_CAREFUL		64		/* batches of one round after an error */
+#define MAX_PUT_OFF		3		/* batches in succession, for views that change */
 #define FOLD_RETRY_MS	60000	/* when there were no processes to be had */
 
 MemoryContext sx_batch_cxt = NULL;
@@ -58,6 +59,9 @@ bool		sx_batch_given_up = false;
 
 /* The batch at hand; commit_us: reading and resolving, until it is complete. */
 static SxBatchRecord record;
+
+/* The batch at hand is put off, see lock_views(): no view has run. */
+static bool put_off;
 
 /* The error at hand is that of a view, and in the history already. */
 static bool error_told;
@@ -205,6 +209,35 @@ take_more(SxTask *task)
 }
 
 /*
+ * All views get their locks before one of them runs.  Where the definition of
+ * one has changed, or only its statistics, the batch is put off until it has been
+ * looked at anew: without it the others would go ahead, and it would have to read
+ * by itself until it meets them again.  ERROR, which is no news.
+ */
+static void
+lock_views(SxTask *task, SxBatchInput *in, const Intake *intake)
+{
+	bool		stale = false;
+	ListCell   *lc;
+
+	foreach(lc, task->views)
+	{
+		SxViewRun  *run = lfirst(lc);
+
+		run->next_watermark_us = sx_watermark_after(task, run, intake->after, intake->nafter);
+		sx_view_lock(run, in);
+		stale |= run->stale && !run->locked && run->retry_ms <= sx_now_ms();
+	}
+	if (!stale || list_length(task->views) == 1 || task->put_off >= MAX_PUT_OFF)
+		return;
+	task->put_off++;
+	put_off = true;
+	ereport(ERROR,
+			(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+			 errmsg("the views of stream \"%s\" have changed", task->stream->def->name)));
+}
+
+/*
  * Take these rows in: all views run over them.  Returns whether the batch goes
  * on with another round.
  */
@@ -262,6 +295,8 @@ run_round(SxTask *task, Intake *intake, SxBatch *list, bool first, List **leavin
 	intake->after = sx_positions_after(stream->def, list, intake->after, intake->nafter,
 									   &intake->nafter);
 
+	if (first)
+		lock_views(task, &in, intake);
 	foreach(lc, task->views)
 	{
 		SxViewRun  *run = lfirst(lc);
@@ -430,7 +465,7 @@ batch_failed(SxTask *task, ErrorData *error, bool stop)
 {
 	ListCell   *lc;
 
-	foreach(lc, task->views)
+	foreach(lc, put_off ? NIL : task->views)
 	{
 		SxViewRun  *run = lfirst(lc);
 
@@ -456,7 +491,7 @@ batch_failed(SxTask *task, ErrorData *error, bool stop)
 	task->seek = true;
 	if (sx_batch_given_up)
 		careful_for_a_while(task);
-	else
+	else if (!put_off)
 		task->retry_ms = sx_now_ms() + sx_batch_backoff_ms(task->failures++);
 }
 
@@ -553,7 +588,7 @@ sx_batch_run(SxTask *task)
 	volatile bool ran = false;
 	ListCell   *lc;
 
-	sx_batch_given_up = false;
+	sx_batch_given_up = put_off = false;
 	sx_batch_cxt_open();
 	MemoryContextReset(sx_batch_cxt);
 	MemoryContextSwitchTo(sx_batch_cxt);
@@ -679,6 +714,7 @@ sx_batch_run(SxTask *task)
 	if (ran && !task->refill)
 		sx_report_history(task, &record);
 	task->failures = 0;
+	task->put_off = 0;
 	task->last_rows = rows;
 	task->close_due = false;
 	foreach(lc, task->views)

@@ -62,6 +62,12 @@ extern char *sx_batch_row_message(const SxStream *stream, const SxReject *reject
 
 /* ---- batch_view.c: one view's part of it ---- */
 
+/*
+ * Before any view of a batch runs: this one's plan and locks, for the whole
+ * batch.  What goes wrong is kept (lock_error) for its first round.
+ */
+extern void sx_view_lock(SxViewRun *run, SxBatchInput *in);
+
 /* A round; the last one ends the view's part of the batch. */
 extern void sx_view_round(SxViewRun *run, SxBatchInput *in, SxViewOutcome *outcome);
 

@@ -82,11 +82,14 @@ lock_relations(const PlannedStmt *plan)
 	}
 }
 
-/* With a lock held: has what we know of the view changed since? */
+/*
+ * With a lock held: has what we know of the view changed since?  Once all of its
+ * locks are, the batch goes through with that, as a plan does that is running.
+ */
 static void
 check_current(const SxViewRun *run, const SxBatchInput *in)
 {
-	if (run->stale || in->task->stream->stale)
+	if ((run->stale && !run->locked) || in->task->stream->stale)
 		ereport(ERROR,
 				(errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
 				 errmsg("definition of continuous view \"%s\" has changed", run->view->name)));
@@ -98,10 +101,9 @@ check_current(const SxViewRun *run, const SxBatchInput *in)
  * its rows are tried.
  */
 static void
-open_view(SxViewRun *run, SxBatchInput *in)
+lock_view(SxViewRun *run, SxBatchInput *in)
 {
 	SxOwnerScope scope;
-	ConstraintsSetStmt *immediate = makeNode(ConstraintsSetStmt);
 	ListCell   *lc;
 
 	sx_owner_enter(run->view, &scope);
@@ -129,7 +131,22 @@ open_view(SxViewRun *run, SxBatchInput *in)
 		LockRelationOid(lfirst_oid(lc), RowExclusiveLock);
 	sx_pairs_lock(run);
 	check_current(run, in);
+	PopActiveSnapshot();
+	sx_owner_leave(&scope);
+}
 
+static void
+open_view(SxViewRun *run, SxBatchInput *in)
+{
+	SxOwnerScope scope;
+	ConstraintsSetStmt *immediate = makeNode(ConstraintsSetStmt);
+
+	if (run->lock_error)
+		ReThrowError(run->lock_error);
+	if (!run->locked)
+		lock_view(run, in);
+	sx_owner_enter(run->view, &scope);
+	PushActiveSnapshot(GetTransactionSnapshot());
 	sx_result_emit_begin(run->result, run->outbox);
 
 	/* what is checked at COMMIT would fail for no row, and as superuser */
@@ -712,6 +729,54 @@ flush_gathered(SxViewRun *run)
 	sx_owner_leave(&scope);
 }
 
+/* But to save progress. */
+static bool
+has_nothing_to_do(const SxViewRun *run, const SxBatchInput *in)
+{
+	return in->nrows == 0 && !in->task->refill && !sx_view_due(run, run->next_watermark_us) &&
+		sx_result_leaves_at(run->result) > GetCurrentTransactionStartTimestamp();
+}
+
+void
+sx_view_lock(SxViewRun *run, SxBatchInput *in)
+{
+	MemoryContext old = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorContextCallback context;
+
+	run->locked = false;
+	run->lock_error = NULL;
+	if (run->stale || has_nothing_to_do(run, in) || sx_crash_verdict(run->relid))
+		return;
+	sx_crash_at(in->task->stream->relid, run->relid, SX_STEP_ROWS);
+	context.callback = context_callback;
+	context.arg = run;
+	context.previous = error_context_stack;
+	error_context_stack = &context;
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(old);
+	PG_TRY();
+	{
+		lock_view(run, in);
+		ReleaseCurrentSubTransaction();
+		run->locked = true;
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(sx_batch_cxt);
+		run->lock_error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(old);
+	CurrentResourceOwner = owner;
+	error_context_stack = context.previous;
+	sx_crash_at(in->task->stream->relid, InvalidOid, SX_STEP_READING);
+	if (run->lock_error && ProcDiePending)
+		ReThrowError(run->lock_error);
+}
+
 /*
  * The view's part of a round, in a subtransaction around those of its rows:
  * when the view does not get through, nothing of what it did stays, as its
@@ -738,8 +803,7 @@ try_view(SxViewRun *run, SxBatchInput *in, SxViewOutcome *outcome, volatile bool
 		run->steps |= SX_STEP_BIT(SX_STEP_ROWS);
 	memset(outcome, 0, sizeof(*outcome));
 	run->counters.rows_in += in->nrows;
-	if (in->first && in->nrows == 0 && !in->task->refill && !sx_view_due(run, run->next_watermark_us) &&
-		sx_result_leaves_at(run->result) > GetCurrentTransactionStartTimestamp())
+	if (in->first && has_nothing_to_do(run, in))
 	{
 		/*
 		 * Nothing to do but to save progress: not beside somebody who drops

@@ -111,6 +111,10 @@ typedef struct SxViewRun
 	Oid			waits_for;		/* there are more windows, for which this view */
 	int64		waits_until_us; /* has to have this watermark */
 
+	/* in the batch at hand, before any view runs, see sx_view_lock() */
+	bool		locked;
+	struct ErrorData *lock_error;
+
 	int			steps;			/* SX_STEP_BITs that had something to do in
 								 * the batch at hand, see crash.h */
 } SxViewRun;
@@ -142,6 +146,7 @@ typedef struct SxTask
 	bool		rounds;			/* the batch at hand may have, or has, several */
 	int			careful;		/* so many batches may not */
 	int			next_careful;	/* as many as after the last error */
+	int			put_off;		/* so often in succession, see batch.c */
 	int64		fold_after_ms;	/* no fold processes are asked for before */
 
 	/* how far behind, see report.c */
