@@ -49,7 +49,7 @@ static const Setting consumer_settings[] = {
 	{"fetch.error.backoff.ms", "100"},
 	{"fetch.max.bytes", "16777216"},
 
-	/* of all partitions of a stream, for each client that reads it: see bench/PROFILE.md */
+	/* of all partitions of a stream that a client reads: see bench/PROFILE.md */
 	{"queued.min.messages", "50000"},
 	{"queued.max.messages.kbytes", "16384"},
 };
