@@ -51,7 +51,7 @@
 #define ROUND_ROWS		16384	/* fewer rows may be all there is */
 #define ROUND_WAIT_MS	100		/* for a round to become worth it */
 #define MAX_CAREFUL		64		/* batches of one round after an error */
-#define MAX_PUT_OFF		3		/* batches in succession, for views that change */
+#define MAX_PUT_OFF		3		/* in succession, for views that change */
 #define FOLD_RETRY_MS	60000	/* when there were no processes to be had */
 
 MemoryContext sx_batch_cxt = NULL;
