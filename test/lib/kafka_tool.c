@@ -388,6 +388,9 @@ produce(rd_kafka_conf_t *conf, const char *verb, int argc, char **argv)
 
 	set(conf, "linger.ms", "5");
 	set(conf, "message.max.bytes", "104857600");
+
+	/* a broker that hung has a request tried again: each message once */
+	set(conf, "enable.idempotence", "true");
 	rd_kafka_conf_set_dr_msg_cb(conf, delivered);
 	if (strcmp(verb, "hang") == 0)
 	{

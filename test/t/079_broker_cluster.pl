@@ -82,7 +82,7 @@ foreach my $round (1 .. $rounds)
 	foreach my $victim (2, 3)
 	{
 		my $how = ($round + $victim) % 2 ? 'killed' : 'stopped';
-		my $producer = $kafka->producer('t', 'bootstrap.servers' => $bootstrap, 'enable.idempotence' => 'true', 'message.timeout.ms' => 60000);
+		my $producer = $kafka->producer('t', 'bootstrap.servers' => $bootstrap, 'message.timeout.ms' => 60000);
 		my $led = grep { $$_[1] == $victim } $kafka->leaders('t');
 
 		$producer->send(-1, messages(3000));

@@ -168,7 +168,7 @@ my $rows_at_once = 40;
 my $next_bulk = 0;
 my $line = 0;     # next row that is to go over the socket
 my $socket;
-my $producer = $kafka->producer('k', 'enable.idempotence' => 'true');
+my $producer = $kafka->producer('k');
 
 sub row
 {
