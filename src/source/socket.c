@@ -9,7 +9,8 @@
  *
  * Lines taken off a socket stay in memory until the transaction that put them
  * into the journal has committed, and go into the next one if it has not.
- * So only the death of the process loses lines, those it had not committed.
+ * So only the death of the process loses lines, those it had not committed;
+ * what a view shows is on disk.
  *
  * A line ends with \n or \r\n; one that is unfinished when its connection
  * ends counts as well.  An empty line is an empty message.  Of a line longer
@@ -256,7 +257,11 @@ write_lines(SocketSource *s)
 	MemoryContextSwitchTo(old);
 	MemoryContextDelete(cxt);
 
-	/* from here on it is the transaction's end that decides */
+	/*
+	 * From here on it is the transaction's end that decides.  No crash may
+	 * take it back, unlike a batch's: nobody else has these lines.
+	 */
+	ForceSyncCommit();
 	s->queue.unwritten = NULL;
 	s->written_in = GetTopTransactionId();
 	s->end_offset = position;

@@ -16,7 +16,8 @@ use StreamxCluster;
 use Test::More;
 use Time::HiRes qw(time usleep);
 
-my $node = StreamxCluster->started('main', "timezone = 'UTC'");
+# what is not flushed as it is committed stays unwritten for as long as can be
+my $node = StreamxCluster->started('main', "timezone = 'UTC'", 'wal_writer_delay = 10s');
 
 sub sql
 {
@@ -152,6 +153,7 @@ stays('after a restart');
 foreach my $i (1 .. 3)
 {
 	send_lines(3000);
+	send_lines(1);
 	$node->interrupt('immediate');
 	stays("stop -m immediate $i");
 
