@@ -345,6 +345,12 @@ topic_is_new(SxKafkaSource *src)
 	snprintf(src->note, sizeof(src->note),
 			 "topic \"%s\" was deleted and created anew: it is read from its beginning",
 			 src->topic);
+	if (!src->settled)
+	{
+		/* nor are those that it was to begin with */
+		src->nsaved = src->nfound = 0;
+		return;
+	}
 	for (int p = 0; p < src->nparts; p++)
 	{
 		pthread_mutex_lock(&src->lock);
@@ -441,7 +447,7 @@ sx_kafka_source_look(SxKafkaSource *src)
 	{
 		if (err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART && !src->settled)
 			src->was_missing = true;
-		if (err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART && src->settled)
+		if (err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART && (src->settled || src->nsaved > 0))
 			topic_is_missing(src);
 		sx_kafka_source_down(src, err);
 		return;
