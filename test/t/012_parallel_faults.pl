@@ -232,7 +232,7 @@ shows(q(error LIKE '%does not exist%'), 'a topic that is deleted: visible');
 costs_little('a topic that is deleted');
 $kafka->create_topic('t', $partitions);
 $kafka->produce('t', 0, map { { partition => $_ % $partitions, value => '{"n": 1000000}' } } 1 .. 70);
-shows(q(error LIKE '%created anew%' AND state <> 'running'), 'a topic that is made anew: visible');
+shows(q(error LIKE '%was deleted and created anew%' AND state <> 'running'), 'a topic that is made anew: visible');
 is(sql('SELECT sum(count) FROM groups'), $sent, '... and not read');
 sql(q(ALTER FOREIGN TABLE t OPTIONS (ADD on_data_loss 'continue')));
 $sent += 70;
