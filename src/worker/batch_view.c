@@ -139,18 +139,16 @@ static void
 open_view(SxViewRun *run, SxBatchInput *in)
 {
 	SxOwnerScope scope;
-	ConstraintsSetStmt *immediate = makeNode(ConstraintsSetStmt);
 
 	if (run->lock_error)
 		ReThrowError(run->lock_error);
 	if (!run->locked)
 		lock_view(run, in);
+	if (!OidIsValid(run->view->sink))
+		return;
 	sx_owner_enter(run->view, &scope);
 	PushActiveSnapshot(GetTransactionSnapshot());
 	sx_result_emit_begin(run->result, run->outbox);
-
-	/* what is checked at COMMIT would fail for no row, and as superuser */
-	AfterTriggerSetState(immediate);
 	PopActiveSnapshot();
 	sx_owner_leave(&scope);
 }
@@ -394,6 +392,46 @@ context_callback(void *arg)
 	SxViewRun  *run = arg;
 
 	errcontext("continuous view \"%s\"", run->view->name);
+}
+
+/*
+ * A step of a batch for one view, in a subtransaction of its own, which stays
+ * if "step" returns true.  Returns its error, NULL if it had none.
+ */
+static ErrorData *
+attempt(bool (*step) (SxViewRun *run, SxBatchInput *in, void *arg),
+		SxViewRun *run, SxBatchInput *in, void *arg)
+{
+	MemoryContext old = CurrentMemoryContext;
+	ResourceOwner owner = CurrentResourceOwner;
+	ErrorContextCallback context = {.callback = context_callback,.arg = run};
+	ErrorData  *volatile error = NULL;
+
+	context.previous = error_context_stack;
+	error_context_stack = &context;
+	BeginInternalSubTransaction(NULL);
+	MemoryContextSwitchTo(old);
+	PG_TRY();
+	{
+		if (step(run, in, arg))
+			ReleaseCurrentSubTransaction();
+		else
+			RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_CATCH();
+	{
+		MemoryContextSwitchTo(sx_batch_cxt);
+		error = CopyErrorData();
+		FlushErrorState();
+		RollbackAndReleaseCurrentSubTransaction();
+	}
+	PG_END_TRY();
+	MemoryContextSwitchTo(old);
+	CurrentResourceOwner = owner;
+	error_context_stack = context.previous;
+	if (error && ProcDiePending)
+		ReThrowError(error);
+	return error;
 }
 
 /* Row number over all batches -> the message it came from. */
@@ -737,44 +775,67 @@ has_nothing_to_do(const SxViewRun *run, const SxBatchInput *in)
 		sx_result_leaves_at(run->result) > GetCurrentTransactionStartTimestamp();
 }
 
+static bool
+lock_step(SxViewRun *run, SxBatchInput *in, void *arg)
+{
+	lock_view(run, in);
+	return true;
+}
+
 void
 sx_view_lock(SxViewRun *run, SxBatchInput *in)
 {
-	MemoryContext old = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorContextCallback context;
-
 	run->locked = false;
 	run->lock_error = NULL;
 	if (run->stale || has_nothing_to_do(run, in) || sx_crash_verdict(run->relid))
 		return;
 	sx_crash_at(in->task->stream->relid, run->relid, SX_STEP_ROWS);
-	context.callback = context_callback;
-	context.arg = run;
-	context.previous = error_context_stack;
-	error_context_stack = &context;
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(old);
-	PG_TRY();
-	{
-		lock_view(run, in);
-		ReleaseCurrentSubTransaction();
-		run->locked = true;
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(sx_batch_cxt);
-		run->lock_error = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(old);
-	CurrentResourceOwner = owner;
-	error_context_stack = context.previous;
+	run->lock_error = attempt(lock_step, run, in, NULL);
+	run->locked = run->lock_error == NULL;
 	sx_crash_at(in->task->stream->relid, InvalidOid, SX_STEP_READING);
-	if (run->lock_error && ProcDiePending)
-		ReThrowError(run->lock_error);
+}
+
+/* *outcome of a round, and whether it was in closing windows. */
+typedef struct Round
+{
+	SxViewOutcome *outcome;
+	bool		closing;
+} Round;
+
+static bool
+round_step(SxViewRun *run, SxBatchInput *in, void *arg)
+{
+	Round	   *round = arg;
+
+	if (in->first)
+	{
+		open_view(run, in);
+		run->closed_before_us = windows_closed(run, run->watermark_us);
+		if (!in->last || (in->nbatches > 1 && in->batches[0]->folded))
+			(void) sx_result_gather(run->result);
+	}
+	check_current(run, in);
+
+	/* the whole at once; it is divided only if it fails */
+	if (!sx_view_range(run, in, 0, in->nrows, round->outcome) ||
+		(in->last && !sx_view_expire(run, in, round->outcome)))
+		return false;
+	if (!in->last)
+		return true;			/* more is to come */
+	if (in->task->refill)
+	{
+		sx_result_emit_discard(run->result);
+		return true;
+	}
+	flush_gathered(run);
+	round->closing = true;
+	sx_crash_at_step(SX_STEP_CLOSING);
+	sx_view_close_windows(run, in->task, run->closed_before_us);
+	round->closing = false;
+	sx_view_leave_window(run);
+	sx_view_finish_sink(run);
+	settle(run, in);
+	return true;
 }
 
 /*
@@ -783,12 +844,10 @@ sx_view_lock(SxViewRun *run, SxBatchInput *in)
  * progress does not move either.  *closing: that it was in closing windows.
  */
 static void
-try_view(SxViewRun *run, SxBatchInput *in, SxViewOutcome *outcome, volatile bool *closing)
+try_view(SxViewRun *run, SxBatchInput *in, SxViewOutcome *outcome, bool *closing)
 {
-	MemoryContext old = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorContextCallback context;
-	ErrorData  *volatile edata = NULL;
+	Round		round = {.outcome = outcome};
+	ErrorData  *error;
 	SxSpent		before = sx_spent;
 	int64		begin = sx_clock_us();
 	int			i;
@@ -816,11 +875,6 @@ try_view(SxViewRun *run, SxBatchInput *in, SxViewOutcome *outcome, volatile bool
 	sx_report_doing(in->task, INT64_FORMAT " rows %s %s", in->nrows,
 					in->task->refill ? "again for the open windows of" : "into",
 					run->view->name);
-	context.callback = context_callback;
-	context.arg = run;
-	context.previous = error_context_stack;
-	error_context_stack = &context;
-
 	for (i = 0; i < in->nbatches; i++)
 	{
 		if (in->batches[i]->nrows > 0)
@@ -828,64 +882,15 @@ try_view(SxViewRun *run, SxBatchInput *in, SxViewOutcome *outcome, volatile bool
 	}
 	if (i < in->nbatches)
 		sx_crash_at_rows(in->batches[i]->partition[0], in->batches[i]->position[0], in->nrows);
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(old);
-	PG_TRY();
-	{
-		if (in->first)
-		{
-			open_view(run, in);
-			run->closed_before_us = windows_closed(run, run->watermark_us);
-			if (!in->last || (in->nbatches > 1 && in->batches[0]->folded))
-				(void) sx_result_gather(run->result);
-		}
-		check_current(run, in);
-
-		/* the whole at once; it is divided only if it fails */
-		if (sx_view_range(run, in, 0, in->nrows, outcome) &&
-			(!in->last || sx_view_expire(run, in, outcome)))
-		{
-			if (!in->last)
-				;				/* more is to come */
-			else if (!in->task->refill)
-			{
-				flush_gathered(run);
-				*closing = true;
-				sx_crash_at_step(SX_STEP_CLOSING);
-				sx_view_close_windows(run, in->task, run->closed_before_us);
-				*closing = false;
-				sx_view_leave_window(run);
-				sx_view_finish_sink(run);
-				settle(run, in);
-			}
-			else
-				sx_result_emit_discard(run->result);
-			ReleaseCurrentSubTransaction();
-		}
-		else
-			RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(sx_batch_cxt);
-		edata = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(old);
-	CurrentResourceOwner = owner;
-	error_context_stack = context.previous;
-
-	if (edata != NULL && ProcDiePending)
-		ReThrowError(edata);
+	error = attempt(round_step, run, in, &round);
+	*closing = round.closing;
 	if (in->task->rounds &&
-		(edata != NULL || outcome->stopped || outcome->again || outcome->left_out))
+		(error || outcome->stopped || outcome->again || outcome->left_out))
 		sx_batch_give_up();
-	if (edata != NULL)
+	if (error)
 	{
 		memset(outcome, 0, sizeof(*outcome));
-		judge(run, edata, outcome);
+		judge(run, error, outcome);
 	}
 	if ((outcome->stopped || outcome->again || outcome->left_out) && run->result)
 	{
@@ -922,7 +927,7 @@ crashed_before(SxViewRun *run, SxViewOutcome *outcome)
 void
 sx_view_round(SxViewRun *run, SxBatchInput *in, SxViewOutcome *outcome)
 {
-	volatile bool closing = false;
+	bool		closing = false;
 	Oid			stream = in->task->stream->relid;
 
 	if (crashed_before(run, outcome))
@@ -960,13 +965,32 @@ sx_view_stop(SxTask *task, SxViewRun *run, ErrorData *error)
 					 unpack_sql_state(error->sqlerrcode), error->message ? error->message : "");
 }
 
+static bool
+follow_step(SxViewRun *run, SxBatchInput *in, void *arg)
+{
+	SxOwnerScope scope;
+
+	open_view(run, in);
+	if (run->view->final)
+		sx_follow_windows(run);
+	else
+	{
+		sx_owner_enter(run->view, &scope);
+		CommandCounterIncrement();
+		PushActiveSnapshot(GetTransactionSnapshot());
+		run->counters.rows_out = sx_result_follow(run->result, run->behind);
+		sx_result_emit_part(run->result);
+		PopActiveSnapshot();
+		sx_owner_leave(&scope);
+	}
+	sx_view_finish_sink(run);
+	return true;
+}
+
 bool
 sx_batch_follow(SxViewRun *run, SxTask *task)
 {
-	MemoryContext old = CurrentMemoryContext;
-	ResourceOwner owner = CurrentResourceOwner;
-	ErrorContextCallback context;
-	ErrorData  *volatile edata = NULL;
+	ErrorData  *error;
 	SxBatchInput in = {.task = task,.def = task->stream->def};
 	SxViewOutcome outcome = {0};
 	SxSpent		spent_before = sx_spent;
@@ -986,67 +1010,29 @@ sx_batch_follow(SxViewRun *run, SxTask *task)
 	sx_report_doing(task, "following into %s", run->view->name);
 
 	memset(&run->counters, 0, sizeof(run->counters));
-	context.callback = context_callback;
-	context.arg = run;
-	context.previous = error_context_stack;
-	error_context_stack = &context;
-	BeginInternalSubTransaction(NULL);
-	MemoryContextSwitchTo(old);
-	PG_TRY();
-	{
-		SxOwnerScope scope;
-
-		open_view(run, &in);
-		if (run->view->final)
-			sx_follow_windows(run);
-		else
-		{
-			sx_owner_enter(run->view, &scope);
-			CommandCounterIncrement();
-			PushActiveSnapshot(GetTransactionSnapshot());
-			run->counters.rows_out = sx_result_follow(run->result, run->behind);
-			sx_result_emit_part(run->result);
-			PopActiveSnapshot();
-			sx_owner_leave(&scope);
-		}
-		sx_view_finish_sink(run);
-		ReleaseCurrentSubTransaction();
-	}
-	PG_CATCH();
-	{
-		MemoryContextSwitchTo(sx_batch_cxt);
-		edata = CopyErrorData();
-		FlushErrorState();
-		RollbackAndReleaseCurrentSubTransaction();
-	}
-	PG_END_TRY();
-	MemoryContextSwitchTo(old);
-	CurrentResourceOwner = owner;
-	error_context_stack = context.previous;
+	error = attempt(follow_step, run, &in, NULL);
 	sx_crash_at(task->stream->relid, InvalidOid, SX_STEP_READING);
-	if (edata == NULL)
+	if (error == NULL)
 	{
 		run->failures = 0;
 		note_spent(run, &spent_before, begin);
 		return true;
 	}
 
-	if (ProcDiePending)
-		ReThrowError(edata);
 	if (run->result)
 		sx_result_emit_discard(run->result);
 	run->behind = true;
 	run->retry_ms = sx_now_ms() + SX_BACKOFF_FIRST_MS;
-	judge(run, edata, &outcome);
+	judge(run, error, &outcome);
 	if (outcome.stopped)
 	{
-		sx_view_stop(task, run, edata);
+		sx_view_stop(task, run, error);
 		run->stale = true;
 		sx_streams_mark_stale();
 	}
 	else if (!run->stale)
 		ereport(LOG,
-				(errcode(edata->sqlerrcode),
-				 errmsg("continuous view \"%s\" is tried again: %s", run->view->name, edata->message)));
+				(errcode(error->sqlerrcode),
+				 errmsg("continuous view \"%s\" is tried again: %s", run->view->name, error->message)));
 	return false;
 }
