@@ -237,6 +237,20 @@ blame(const Mark *mark, Oid relid, Oid stream, int step)
 	s->nrows = step == SX_STEP_ROWS ? mark->nrows : 0;
 }
 
+/* Of several threads that decode the same stream the first speaks for it. */
+static bool
+speaks(const Mark *mark, int thread)
+{
+	int			t;
+
+	for (t = 0; t < thread; t++)
+	{
+		if (mark->decoding[t] == mark->decoding[thread])
+			return false;
+	}
+	return mark->decoding[thread] != InvalidOid;
+}
+
 /*
  * All children have gone: marks that are left are of those who crashed.  Where
  * the main thread was at a view, that is taken for the cause, unless it was
@@ -267,7 +281,7 @@ count_crashes(void)
 		}
 		for (t = 0; t < MAX_THREADS && !at_view; t++)
 		{
-			if (mark->decoding[t] != InvalidOid &&
+			if (speaks(mark, t) &&
 				(mark->step == SX_STEP_NONE || mark->decoding[t] != mark->stream))
 			{
 				blame(mark, mark->decoding[t], mark->decoding[t], SX_STEP_DECODING);

@@ -75,10 +75,26 @@ acts, any by default.  skip: how often a process passes by first.
 
 sub arm
 {
+	my ($self, $point, @how) = @_;
+
+	unlink "$self->{dir}/$point.reached";
+	$self->arm_next($point, @how);
+	return;
+}
+
+=pod
+
+=item $stops->arm_next(point, action, ...)
+
+The same for the next one; who waits there already goes on waiting.
+
+=cut
+
+sub arm_next
+{
 	my ($self, $point, $action, $object, $skip, $sqlstate) = @_;
 	my $file = "$self->{dir}/$point";
 
-	unlink "$file.reached";
 	open my $fh, '>', "$file.new" or die "$file.new: $!";
 	print $fh join(' ', $action, $skip // 0, $object // '-', $sqlstate // '53000'), "\n";
 	close $fh or die $!;

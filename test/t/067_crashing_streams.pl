@@ -188,6 +188,19 @@ crash_and_mend('decoding beside a view', 'decoding messages of stream "a"',
 	},
 	sub { $stops->disarm('after_decode') });
 
+# two threads decode the stream: one crash
+$stops->arm('after_decode', 'wait', 'a');
+feed();
+$stops->reached('after_decode') or die 'nobody comes by';
+$stops->arm_next('after_decode', 'fault', 'a');
+my $told = -s $node->logfile;
+sql('CREATE VIEW a_new WITH (streamx.continuous) AS SELECT count(*) FROM a');
+$node->wait_for_log(qr/That was number \d in succession/, $told);
+$stops->disarm('after_decode');
+$stops->release('after_decode');
+like(slurp_file($node->logfile, $told), qr/That was number 1 in succession/, 'of two threads at the same stream: counted once');
+exact('two threads', sort keys %query);
+
 is(sql('SELECT count(*) FROM streamx.dead_letters'), 0, 'no dead letter');
 $node->stop;
 done_testing();
