@@ -199,6 +199,7 @@ $node->wait_for_log(qr/That was number \d in succession/, $told);
 $stops->disarm('after_decode');
 $stops->release('after_decode');
 like(slurp_file($node->logfile, $told), qr/That was number 1 in succession/, 'of two threads at the same stream: counted once');
+ok($node->wait_until('SELECT count > 0 FROM a_new'), 'two threads: it is read again');
 exact('two threads', sort keys %query);
 
 is(sql('SELECT count(*) FROM streamx.dead_letters'), 0, 'no dead letter');
