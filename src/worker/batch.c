@@ -341,6 +341,19 @@ run_round(SxTask *task, Intake *intake, SxBatch *list, bool first, List **leavin
 	return !in.last;
 }
 
+static bool
+all_passed(const SxStreamRun *stream)
+{
+	ListCell   *lc;
+
+	foreach(lc, stream->tasks)
+	{
+		if (!((SxTask *) lfirst(lc))->passed)
+			return false;
+	}
+	return true;
+}
+
 /* Everything between take and commit; returns rows of the batch. */
 static int64
 batch_body(SxTask *task, SxBatch *volatile *list, List **leaving, TimestampTz *newest)
@@ -355,9 +368,6 @@ batch_body(SxTask *task, SxBatch *volatile *list, List **leaving, TimestampTz *n
 	int64		begin;
 	bool		first = true;
 	ListCell   *lc;
-
-	/* what is checked at COMMIT would fail for no row, and as superuser */
-	AfterTriggerSetState(makeNode(ConstraintsSetStmt));
 
 	/* rows that are not here cannot be looked after one by one either */
 	task->rounds = may_have_rounds(task) || sx_reader_folding(task->reader);
@@ -443,8 +453,9 @@ batch_body(SxTask *task, SxBatch *volatile *list, List **leaving, TimestampTz *n
 		}
 	}
 
-	/* with several tasks this one may be past it, and another is not */
-	if (intake.nrows + intake.nrejects > 0 && list_length(stream->tasks) == 1)
+	/* what crashed them, each of its tasks has to be past */
+	task->passed |= intake.nrows + intake.nrejects > 0;
+	if (all_passed(stream))
 		sx_crash_passed(stream->relid, SX_STEP_BIT(SX_STEP_DECODING) | SX_STEP_BIT(SX_STEP_READING));
 	sx_follow_done(task, true);
 	sx_task_set_positions(task, intake.after, intake.nafter);

@@ -144,6 +144,12 @@ open_view(SxViewRun *run, SxBatchInput *in)
 		ReThrowError(run->lock_error);
 	if (!run->locked)
 		lock_view(run, in);
+
+	/*
+	 * What is checked at COMMIT would fail for no row, and as superuser.  For
+	 * each view: code of the one before may have changed it.
+	 */
+	AfterTriggerSetState(makeNode(ConstraintsSetStmt));
 	if (!OidIsValid(run->view->sink))
 		return;
 	sx_owner_enter(run->view, &scope);

@@ -130,6 +130,7 @@ typedef struct SxTask
 	List	   *views;			/* SxViewRun */
 	bool		seek;			/* reader has to go back to positions */
 	int			failures;
+	bool		passed;			/* a batch with rows, since it was opened */
 	int64		retry_ms;		/* do nothing before (monotonic) */
 	int64		last_rows;		/* of the last batch */
 	int64		due_ms;			/* sources that are not threaded: next look */
