@@ -30,3 +30,6 @@ COMMENT ON FUNCTION streamx.version() IS 'versions: of the library that the serv
 
 -- of a final view over other views: windows that begin before it have come
 ALTER TABLE streamx.view_counters ADD COLUMN final_before timestamptz;
+
+ALTER TABLE streamx.progress ADD COLUMN topic_deleted boolean NOT NULL DEFAULT false;
+COMMENT ON COLUMN streamx.progress.topic_deleted IS 'Kafka: the topic was deleted, or created anew, after it had been read this far: what comes by its name has other rows';

@@ -299,7 +299,7 @@ sx_batch_defer(SxBatch *batch, int row, int col, const char *text, size_t len)
 	return true;
 }
 
-bool
+SxPosition *
 sx_batch_set_position(SxBatch *batch, int32 partition, int64 next_offset)
 {
 	SxPosition *p;
@@ -308,22 +308,38 @@ sx_batch_set_position(SxBatch *batch, int32 partition, int64 next_offset)
 	/* the last one is the likely one: messages come in runs per partition */
 	for (i = batch->npositions - 1; i >= 0; i--)
 	{
-		if (batch->positions[i].partition == partition)
+		p = &batch->positions[i];
+		if (p->partition == partition)
 		{
-			batch->positions[i].next_offset = next_offset;
-			return true;
+			p->next_offset = next_offset;
+			p->gone = false;
+			return p;
 		}
 	}
 	if (!reserve((void **) &batch->positions, &batch->maxpositions,
 				 batch->npositions, sizeof(SxPosition)))
-		return false;
+		return NULL;
 	p = &batch->positions[batch->npositions++];
 	p->partition = partition;
 	p->next_offset = next_offset;
 	p->watermark_us = PG_INT64_MIN;
 	p->snapshot = NULL;
+	p->gone = false;
 	p->first_offset = PG_INT64_MAX;
-	return true;
+	return p;
+}
+
+bool
+sx_positions_gone(const SxPosition *positions, int n)
+{
+	int			i;
+
+	for (i = 0; i < n; i++)
+	{
+		if (positions[i].gone)
+			return true;
+	}
+	return false;
 }
 
 void

@@ -163,6 +163,9 @@ typedef struct SxPosition
 	const char *snapshot;		/* native streams: what has been read, as text
 								 * (source/native_position.c); NULL for all
 								 * others */
+	bool		gone;			/* Kafka: what was read is not of the topic
+								 * that there is; a batch tells it, progress
+								 * has it */
 	int64		first_offset;	/* where reading began: for the first save of
 								 * a view's progress, else of no meaning; in a
 								 * batch: as far as its rows do not tell */
@@ -253,8 +256,13 @@ extern bool sx_batch_reject(SxBatch *batch, const SxMessage *msg,
 							const char *sqlstate, const char *fmt,...) pg_attribute_printf(4, 5);
 extern bool sx_batch_defer(SxBatch *batch, int row, int col,
 						   const char *text, size_t len);
-extern bool sx_batch_set_position(SxBatch *batch, int32 partition,
-								  int64 next_offset);
+
+/* The batch goes on there after it; NULL: out of memory. */
+extern SxPosition *sx_batch_set_position(SxBatch *batch, int32 partition,
+										 int64 next_offset);
+
+/* Is what was read of any partition gone? */
+extern bool sx_positions_gone(const SxPosition *positions, int n);
 
 /* Close the gaps of the rows marked; deferred cells have to be resolved. */
 extern void sx_batch_remove_rows(SxBatch *batch, const bool *remove);

@@ -693,6 +693,8 @@ sx_stream_get(Oid relid, Oid user)
 											  30 * USECS_PER_SEC);
 	stream->max_ahead_us = interval_option(stream->table_options, "max_ahead",
 										   USECS_PER_DAY);
+	stream->continue_on_loss = kind == SX_KIND_KAFKA &&
+		enum_option(stream->table_options, "on_data_loss", SX_ON_STREAM, 0) == 1;
 	switch (enum_option(stream->table_options, "on_error", SX_ON_STREAM, 0))
 	{
 		case 1:

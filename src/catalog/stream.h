@@ -36,6 +36,7 @@ typedef struct SxStream
 	int64		idle_timeout_us;	/* 0: never; default 30 s */
 	int64		max_ahead_us;	/* default 1 day */
 	SxOnError	on_error;
+	bool		continue_on_loss;	/* Kafka: option on_data_loss */
 	const char *start;			/* "earliest", "latest" or a timestamp */
 	List	   *table_options;	/* DefElem, all options of the foreign table */
 	List	   *server_options; /* DefElem */

@@ -8,6 +8,8 @@
 
 #include "postgres.h"
 
+#include "nodes/pg_list.h"
+
 #include "base/batch.h"
 
 /* palloc'd, by partition; *n 0: nothing has been read yet */
@@ -40,7 +42,17 @@ extern void sx_checkpoint_save_replay(Oid view, Oid stream,
 extern void sx_checkpoint_rename(Oid view, Oid stream,
 								 const SxPosition *position);
 
-/* The view began to read elsewhere: first_offset and snapshot of these. */
+/*
+ * What the view has read of these partitions (ints; NIL: of all) is not of the
+ * topic that there is, or it is after all.
+ */
+extern void sx_checkpoint_set_deleted(Oid view, Oid stream, const List *partitions,
+									  bool deleted);
+
+/*
+ * The view began to read elsewhere, in what is there now: first_offset and
+ * snapshot of these.
+ */
 extern void sx_checkpoint_set_first(Oid view, Oid stream,
 									const SxPosition *first, int n);
 

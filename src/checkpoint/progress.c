@@ -34,7 +34,8 @@ enum
 	PR_FIRST_SNAPSHOT,
 	PR_REPLAY_OFFSET,
 	PR_REPLAY_SNAPSHOT,
-	PR_NCOLS = PR_REPLAY_SNAPSHOT
+	PR_TOPIC_DELETED,			/* since 1.1 */
+	PR_NCOLS = PR_TOPIC_DELETED
 };
 
 static Relation
@@ -79,8 +80,8 @@ load(Oid view, Oid stream, bool first, int *n)
 	scan = begin_scan(rel, key, 2, view, stream, 0);
 	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
 	{
-		Datum		values[PR_NCOLS];
-		bool		nulls[PR_NCOLS];
+		Datum		values[PR_NCOLS] = {0};
+		bool		nulls[PR_NCOLS] = {0};
 		SxPosition *p;
 
 		heap_deform_tuple(tuple, RelationGetDescr(rel), values, nulls);
@@ -98,6 +99,7 @@ load(Oid view, Oid stream, bool first, int *n)
 			DatumGetInt64(values[PR_WATERMARK - 1]);
 		p->snapshot = nulls[snapshot_col - 1] ? NULL :
 			TextDatumGetCString(values[snapshot_col - 1]);
+		p->gone = !first && DatumGetBool(values[PR_TOPIC_DELETED - 1]);
 	}
 	systable_endscan(scan);
 	table_close(rel, NoLock);
@@ -114,6 +116,15 @@ SxPosition *
 sx_checkpoint_load_first(Oid view, Oid stream, int *n)
 {
 	return load(view, stream, true, n);
+}
+
+static bool
+was_gone(Relation rel, HeapTuple tuple)
+{
+	bool		isnull;
+
+	return RelationGetNumberOfAttributes(rel) >= PR_TOPIC_DELETED &&
+		DatumGetBool(heap_getattr(tuple, PR_TOPIC_DELETED, RelationGetDescr(rel), &isnull));
 }
 
 void
@@ -152,14 +163,22 @@ sx_checkpoint_advance(Oid view, Oid stream, const SxPosition *positions, int n)
 		replace[PR_WATERMARK - 1] = true;
 		replace[PR_SNAPSHOT - 1] = true;
 		nulls[PR_REPLAY_OFFSET - 1] = nulls[PR_REPLAY_SNAPSHOT - 1] = true;
+		values[PR_TOPIC_DELETED - 1] = BoolGetDatum(p->gone);
+		replace[PR_TOPIC_DELETED - 1] = true;
 
 		scan = begin_scan(rel, key, 3, view, stream, p->partition);
 		tuple = systable_getnext(scan);
 		if (HeapTupleIsValid(tuple))
 		{
-			HeapTuple	changed = heap_modify_tuple(tuple, RelationGetDescr(rel),
-													values, nulls, replace);
+			HeapTuple	changed;
 
+			if (was_gone(rel, tuple) && !p->gone)
+			{
+				/* from there nothing can be had of another topic */
+				replace[PR_REPLAY_OFFSET - 1] = replace[PR_REPLAY_SNAPSHOT - 1] = true;
+			}
+			changed = heap_modify_tuple(tuple, RelationGetDescr(rel), values, nulls,
+										replace);
 			CatalogTupleUpdateWithInfo(rel, &tuple->t_self, changed, indexes);
 			heap_freetuple(changed);
 		}
@@ -308,6 +327,46 @@ sx_checkpoint_rename(Oid view, Oid stream, const SxPosition *position)
 		heap_freetuple(changed);
 	}
 	systable_endscan(scan);
+	table_close(rel, NoLock);
+}
+
+void
+sx_checkpoint_set_deleted(Oid view, Oid stream, const List *partitions, bool deleted)
+{
+	Relation	rel = open_progress(RowExclusiveLock);
+	ScanKeyData key[3];
+	SysScanDesc scan;
+	HeapTuple	tuple;
+
+	/* catalog of 1.0: known as long as the worker that has seen it runs */
+	if (RelationGetNumberOfAttributes(rel) < PR_TOPIC_DELETED)
+	{
+		table_close(rel, NoLock);
+		return;
+	}
+	PushActiveSnapshot(GetLatestSnapshot());
+	scan = begin_scan(rel, key, 2, view, stream, 0);
+	while (HeapTupleIsValid(tuple = systable_getnext(scan)))
+	{
+		Datum		values[PR_NCOLS] = {0};
+		bool		nulls[PR_NCOLS] = {0};
+		bool		replace[PR_NCOLS] = {0};
+		bool		isnull;
+		int32		partition = DatumGetInt32(heap_getattr(tuple, PR_PARTITION,
+														   RelationGetDescr(rel), &isnull));
+		HeapTuple	changed;
+
+		if (was_gone(rel, tuple) == deleted ||
+			(partitions != NIL && !list_member_int(partitions, partition)))
+			continue;
+		values[PR_TOPIC_DELETED - 1] = BoolGetDatum(deleted);
+		replace[PR_TOPIC_DELETED - 1] = true;
+		changed = heap_modify_tuple(tuple, RelationGetDescr(rel), values, nulls, replace);
+		CatalogTupleUpdate(rel, &tuple->t_self, changed);
+		heap_freetuple(changed);
+	}
+	systable_endscan(scan);
+	PopActiveSnapshot();
 	table_close(rel, NoLock);
 }
 

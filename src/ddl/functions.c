@@ -13,6 +13,7 @@
 #include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "parser/parser.h"
+#include "storage/lmgr.h"
 #include "tcop/tcopprot.h"
 #include "tcop/utility.h"
 #include "utils/acl.h"
@@ -21,6 +22,8 @@
 #include "utils/timestamp.h"
 #include "utils/varlena.h"
 
+#include "catalog/stream.h"
+#include "checkpoint/checkpoint.h"
 #include "compat.h"
 #include "ddl/ddl.h"
 #include "worker/crash.h"
@@ -196,18 +199,52 @@ streamx_pause(PG_FUNCTION_ARGS)
 	PG_RETURN_VOID();
 }
 
-/* streamx.resume(view regclass) returns void: of a stopped view as well */
+/*
+ * Views that their topic has failed are told by whoever resumes them that it has
+ * what was read after all.  Not where something else kept the view: he may not
+ * know of it.
+ */
+static void
+trust_topic(const SxView *view, Oid stream)
+{
+	SxPosition *positions;
+	int			n;
+
+	if (view->paused ||
+		(view->sqlstate && strcmp(view->sqlstate, unpack_sql_state(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE)) != 0))
+		return;
+	positions = sx_checkpoint_load(view->relid, stream, &n);
+
+	/* only then the stream's definition, which may be locked */
+	if (!sx_positions_gone(positions, n) ||
+		sx_stream_get(stream, view->owner)->continue_on_loss)
+		return;
+
+	/* not beside a batch of it */
+	LockRelationOid(view->relid, ShareRowExclusiveLock);
+	sx_checkpoint_set_deleted(view->relid, stream, NIL, false);
+}
+
+/*
+ * streamx.resume(view regclass) returns void: of a stopped view as well, and of
+ * one whose topic is said to be another, which goes on where it stands.
+ */
 Datum
 streamx_resume(PG_FUNCTION_ARGS)
 {
 	Oid			relid = PG_GETARG_OID(0);
+	const SxView *before;
 	ListCell   *lc;
 
 	PreventCommandIfReadOnly("streamx.resume()");
 	sx_ddl_check_owned_view(relid);
+	before = sx_view_get(relid);
 	sx_view_set_paused(relid, false);
-	foreach(lc, sx_view_get(relid)->streams)
+	foreach(lc, before->streams)
+	{
+		trust_topic(before, lfirst_oid(lc));
 		sx_crash_retry(lfirst_oid(lc));
+	}
 	sx_crash_retry(relid);
 	SX_STOP("set_paused", get_rel_name(relid));
 	sx_worker_wake();

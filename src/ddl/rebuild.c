@@ -48,12 +48,15 @@
 #include "result/cascade.h"
 #include "result/result.h"
 #include "source/journal.h"
+#include "source/kafka_client.h"
 #include "stats/stats.h"
 #include "window/event_time.h"
 #include "worker/task.h"
 #include "worker/worker.h"
 
 PG_FUNCTION_INFO_V1(streamx_rebuild);
+
+#define ASK_TIMEOUT_MS	10000	/* for where a topic ends */
 
 /* Returns the rows that it has changed. */
 int64
@@ -168,11 +171,85 @@ start_time(const char *start)
 }
 
 /*
+ * The reference has read another topic than there is now.  This one is read to
+ * its end, and once it is, on to where the reference may have begun to read it.
+ */
+static void
+bound_anew(SxStreamReading *r, const SxStream *stream, SxScanBounds *bounds)
+{
+	SxKafkaPartition *partitions = NULL;
+	int			npartitions = 0;
+	int			i;
+	int			k;
+
+	if (!r->begun)
+	{
+		SxKafkaClient *client = sx_kafka_client_open(stream);
+
+		npartitions = sx_kafka_client_offsets(client, ASK_TIMEOUT_MS, &partitions);
+		sx_kafka_client_close(client);
+	}
+	for (i = 0; i < bounds->nto; i++)
+	{
+		SxPosition *to = &bounds->to[i];
+		const SxPosition *upto = r->begun ?
+		sx_position_find(r->upto, r->nupto, to->partition) : NULL;
+
+		if (r->begun)
+		{
+			if (upto && (to->gone || to->next_offset < upto->next_offset))
+				to->next_offset = upto->next_offset;
+			to->gone = false;
+			continue;
+		}
+		for (k = 0; k < npartitions && partitions[k].partition != to->partition; k++)
+			 /* look */ ;
+		if (to->gone)
+			to->next_offset = k < npartitions ? partitions[k].end : 0;
+	}
+	r->anew = true;
+}
+
+/* Of that topic so much was read: these batches, of which this is the next. */
+static void
+note_reached(SxScanBounds *bounds, SxPosition *reached, SxBatch *batch)
+{
+	int			i;
+
+	for (i = 0; i < bounds->nto; i++)
+	{
+		const SxPosition *told = sx_position_find(batch->positions, batch->npositions,
+												  bounds->to[i].partition);
+
+		if (told)
+			reached[i].next_offset = told->next_offset;
+	}
+}
+
+/* What comes after it the worker reads. */
+static void
+end_anew(SxStreamReading *r, SxScanBounds *bounds, const SxPosition *reached)
+{
+	int			i;
+
+	for (i = 0; i < bounds->nto; i++)
+	{
+		SxPosition *to = &bounds->to[i];
+
+		if (!to->gone)
+			continue;
+		to->gone = false;
+		to->next_offset = reached[i].next_offset;
+		r->first[i].first_offset = Min(r->first[i].first_offset, to->next_offset);
+	}
+}
+
+/*
  * What is to be read of a stream.  *from_time: Kafka, from this time on; else
  * PG_INT64_MIN.
  */
 static SxScanBounds *
-bounds_of(const SxReading *reading, const SxStreamReading *r, const SxStream *stream,
+bounds_of(const SxReading *reading, SxStreamReading *r, const SxStream *stream,
 		  int64 *from_time)
 {
 	const SxView *view = reading->run->view;
@@ -190,10 +267,25 @@ bounds_of(const SxReading *reading, const SxStreamReading *r, const SxStream *st
 	/* native positions count in the order of commits, which is not kept */
 	if (!native)
 		bounds->skip = sx_result_dead_letters(stream->relid, InvalidOid, &bounds->nskip);
+	if (r->anew || (!r->begun && start && strcmp(start, "earliest") == 0 &&
+					sx_positions_gone(bounds->to, bounds->nto)))
+		bound_anew(r, stream, bounds);
+	else if (sx_positions_gone(bounds->to, bounds->nto))
+		sx_ddl_check_kept(view, bounds, reading->verb);
 	if (r->begun)
 	{
 		bounds->from = r->upto;
 		bounds->nfrom = r->nupto;
+
+		/* the reference has begun anew meanwhile */
+		for (i = 0; i < bounds->nto; i++)
+		{
+			const SxPosition *from = sx_position_find(r->upto, r->nupto,
+													  bounds->to[i].partition);
+
+			bounds->to[i].gone = kafka && from &&
+				bounds->to[i].next_offset < from->next_offset;
+		}
 		return bounds;
 	}
 	bounds->from = sx_checkpoint_load_first(reading->reference, stream->relid, &bounds->nfrom);
@@ -294,6 +386,7 @@ read_stream(SxReading *reading, SxStreamReading *r)
 		.to_offset = PG_INT64_MAX,
 	};
 	SxScanBounds *bounds;
+	SxPosition *reached;
 	SxBoundedScan *scan;
 	SxBatch    *batch;
 	int64		nrows = 0;
@@ -302,6 +395,7 @@ read_stream(SxReading *reading, SxStreamReading *r)
 	bool		nothing;
 
 	bounds = bounds_of(reading, r, stream, &from_time);
+	reached = palloc0(sizeof(SxPosition) * Max(bounds->nto, 1));
 	range.has_from_time = from_time != PG_INT64_MIN;
 	range.from_time_us = from_time;
 	nothing = bounds->nto == 0 ||
@@ -317,6 +411,8 @@ read_stream(SxReading *reading, SxStreamReading *r)
 		{
 			CHECK_FOR_INTERRUPTS();
 			note_first(r->first, native ? 0 : r->nfirst, batch, &nrows);
+			if (r->anew)
+				note_reached(bounds, reached, batch);
 			sx_window_reject_ahead(stream, batch);
 			sx_batch_rebuild(run, stream, batch);
 			sx_report_rebuild(reading->reference, reading->since, reading->rows + nrows,
@@ -324,6 +420,9 @@ read_stream(SxReading *reading, SxStreamReading *r)
 		}
 		sx_fdw_bounded_end(scan);
 	}
+
+	if (r->anew)
+		end_anew(r, bounds, reached);
 
 	/* still, and of what was read on: all of it */
 	if (reading->start == NULL || r->begun)
@@ -404,6 +503,12 @@ end_stream(const SxReading *reading, const SxStreamReading *r)
 	bool		native = strcmp(stream->kind, "native") == 0;
 	int			i;
 
+	if (r->anew)
+	{
+		sx_checkpoint_advance(reading->reference, r->stream, r->upto, r->nupto);
+		CommandCounterIncrement();
+		UpdateActiveSnapshotCommandId();
+	}
 	if (reading->start != NULL)
 	{
 		/* so many rows were read, whatever the first one is called */

@@ -23,6 +23,8 @@ typedef struct SxStreamReading
 	SxPosition *first;			/* where the view begins, as it turns out */
 	int			nfirst;
 	int64		nrows;
+	bool		anew;			/* the reference has read another topic than
+								 * there is now: its position becomes this one */
 } SxStreamReading;
 
 typedef struct SxReading

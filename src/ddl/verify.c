@@ -570,6 +570,14 @@ check_stream_kept(const SxView *view, const SxStream *stream, const SxScanBounds
 {
 	int			i;
 
+	if (sx_positions_gone(bounds->to, bounds->nto))
+		ereport(ERROR,
+				(errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+				 errmsg("cannot %s continuous view %s", verb, view->name),
+				 errdetail("Stream %s has not what the view has read: its topic was deleted or created anew.",
+						   stream->name),
+				 errhint("SELECT streamx.rebuild('%s', 'earliest') computes the view from the topic that is there now.",
+						 view->name)));
 	if (strcmp(stream->kind, "socket") == 0)
 	{
 		for (i = 0; i < bounds->nfrom; i++)

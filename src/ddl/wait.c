@@ -250,6 +250,8 @@ offsets_reached(const Wait *wait, const Target *target)
 	positions = sx_checkpoint_load(wait->view, target->stream, &npositions);
 	PopActiveSnapshot();
 	MemoryContextSwitchTo(old);
+	if (sx_positions_gone(positions, npositions))
+		return false;			/* the ends are those of another topic */
 	for (i = 0; i < target->npartitions; i++)
 	{
 		const SxKafkaPartition *partition = &target->partitions[i];

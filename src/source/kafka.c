@@ -281,10 +281,11 @@ static int
 collect_moved(SxKafkaSource *src, const SxPosition **moved)
 {
 	int			n = 0;
+	int			max = src->nparts + (src->tells_saved ? src->nsaved : 0);
 
-	if (src->maxmoved < src->nparts)
+	if (src->maxmoved < max)
 	{
-		SxPosition *grown = realloc(src->moved, src->nparts * sizeof(SxPosition));
+		SxPosition *grown = realloc(src->moved, max * sizeof(SxPosition));
 
 		if (grown == NULL)
 		{
@@ -292,19 +293,29 @@ collect_moved(SxKafkaSource *src, const SxPosition **moved)
 			return 0;
 		}
 		src->moved = grown;
-		src->maxmoved = src->nparts;
+		src->maxmoved = max;
 	}
 	for (int p = 0; p < src->nparts; p++)
 	{
-		if (!src->parts[p].moved)
+		bool		gone = src->tells_gone && src->parts[p].gone;
+
+		if (!src->parts[p].moved && !gone)
 			continue;
 		src->parts[p].moved = false;
 		src->moved[n].partition = p;
 		src->moved[n].next_offset = src->parts[p].next_offset;
 		src->moved[n].watermark_us = PG_INT64_MIN;
 		src->moved[n].snapshot = NULL;
+		src->moved[n].gone = gone;
 		n++;
 	}
+	for (int i = 0; src->tells_saved && i < src->nsaved; i++)
+	{
+		if (src->saved[i].partition >= src->nparts &&
+			(src->tells_gone || sx_kafka_source_reads(src, src->saved[i].partition)))
+			src->moved[n++] = src->saved[i];
+	}
+	src->tells_gone = src->tells_saved = false;
 	*moved = src->moved;
 	return n;
 }
@@ -317,7 +328,7 @@ any_moved(SxKafkaSource *src)
 		if (src->parts[p].moved)
 			return true;
 	}
-	return false;
+	return src->tells_gone || src->tells_saved;
 }
 
 /* Wait; what comes meanwhile is of no use. */
@@ -350,10 +361,10 @@ kafka_poll(SxSource *source, SxMessage *msgs, int max_msgs, int timeout_ms,
 		int			came;
 
 		take_news(src);
-		if (src->failed)
+		if (src->failed || src->gone)
 		{
 			/* offsets are lost: nothing comes any more, so sit it out */
-			if (n == 0 && now < until_ms && src->source.changes == changes &&
+			if (n == 0 && !any_moved(src) && now < until_ms && src->source.changes == changes &&
 				!__atomic_load_n(&src->woken, __ATOMIC_ACQUIRE))
 				throw_away(src, until_ms - now);
 			break;
@@ -382,7 +393,7 @@ kafka_poll(SxSource *source, SxMessage *msgs, int max_msgs, int timeout_ms,
 	}
 	if (n > 0)
 		note_messages(src);
-	if (!src->failed && sx_kafka_waker_due(&src->waker, src->queue, bytes, n))
+	if (!src->failed && !src->gone && sx_kafka_waker_due(&src->waker, src->queue, bytes, n))
 		wake_brokers(src);
 	*nmoved = collect_moved(src, moved);
 	return n;
@@ -568,7 +579,6 @@ static SxSource *
 kafka_open(const SxStream *stream)
 {
 	SxKafkaSource *src = calloc(1, sizeof(SxKafkaSource));
-	const char *on_data_loss;
 
 	if (src == NULL)
 		ereport(ERROR,
@@ -587,9 +597,6 @@ kafka_open(const SxStream *stream)
 			ereport(ERROR,
 					(errcode(ERRCODE_OUT_OF_MEMORY),
 					 errmsg("out of memory")));
-		on_data_loss = sx_option_get(stream->table_options, "on_data_loss");
-		src->continue_on_loss = on_data_loss != NULL &&
-			strcmp(on_data_loss, "continue") == 0;
 		src->wants_headers = stream->schema->wants_headers;
 
 		src->stream = stream;
@@ -684,7 +691,8 @@ kafka_seek(SxSource *source, const SxPosition *positions, int npositions,
 	src->start_us = start_us;
 	src->settled = false;
 	src->unknown_looks = 0;
-	src->failed = false;
+	src->failed = src->gone = src->tells_gone = src->tells_saved = false;
+	src->anew = sx_positions_gone(saved, npositions);
 	src->waker.was_full = false;
 	src->woken = false;
 	src->next_look_ms = 0;

@@ -18,6 +18,13 @@
  *	 any -> FAILED			offsets lost and on_data_loss is stop; until close
  *							or seek
  *
+ * What was read is gone where the topic was seen to be missing for a while (a
+ * source that has not read it yet tells that when it is back: before, it may be
+ * the wrong broker), where it has fewer partitions, or ends before.  Poll says so
+ * once, with the positions; nothing is read before a seek, whose positions have
+ * that saved.  From such positions a source begins anew, or fails, as
+ * on_data_loss has it.
+ *
  * With on_data_loss continue, an UP source carries the note of what it skipped
  * (SQLSTATE 01000).
  *
@@ -55,6 +62,7 @@ typedef struct SxKafkaSourcePart
 	bool		ours;			/* next_offset was asked for, nothing read yet */
 	bool		at_end;
 	bool		moved;			/* to be told by this poll */
+	bool		gone;			/* the topic has not what was read of it */
 } SxKafkaSourcePart;
 
 typedef struct SxKafkaSource
@@ -62,7 +70,6 @@ typedef struct SxKafkaSource
 	SxSource	source;
 	char	   *topic;
 	char	   *servers;
-	bool		continue_on_loss;
 	bool		wants_headers;
 	SxKafkaWaker waker;
 	char	   *stream_start;
@@ -94,9 +101,13 @@ typedef struct SxKafkaSource
 	int			nsaved;
 	bool		settled;		/* the first look was taken */
 	bool		was_missing;	/* there was no such topic at first */
-	int64		unknown_ms;		/* a topic that was read is unknown since; 0:
-								 * it is there */
-	int			unknown_looks;	/* so often */
+	bool		anew;			/* what saved says is gone: to begin anew */
+	int64		unknown_ms;		/* a topic that was read is unknown since */
+	int			unknown_looks;	/* so often; 0: it is there */
+	bool		gone;			/* nothing is read before a seek */
+	bool		tells_gone;		/* to be told by this poll: parts that are
+								 * gone */
+	bool		tells_saved;	/* and partitions that the topic has not */
 	bool		failed;
 
 	/* offsets that "start" was found to mean, for the seeks after */
@@ -140,6 +151,9 @@ extern void sx_kafka_source_oom(SxKafkaSource *src);
  * start those that do not run.  Waits for an answer, for a bounded time.
  */
 extern void sx_kafka_source_look(SxKafkaSource *src);
+
+/* What was read of partition p, or of all (-1), is not of the topic there is. */
+extern void sx_kafka_source_gone(SxKafkaSource *src, int p);
 
 /* The broker does not have the offset that this partition is to go on at. */
 extern void sx_kafka_source_offset_lost(SxKafkaSource *src, int p);

@@ -271,7 +271,7 @@ add_partitions(SxKafkaSource *src, int n)
 
 				parts[p].next_offset = offsets[p];
 				parts[p].moved = parts[p].ours = sx_kafka_source_reads(src, p) &&
-					(saved == NULL || saved->next_offset != offsets[p]);
+					(saved == NULL || saved->next_offset != offsets[p] || src->anew);
 			}
 			src->nparts = n;
 		}
@@ -293,17 +293,21 @@ add_partitions(SxKafkaSource *src, int n)
 
 /* ---- lost offsets ------------------------------------------------------------- */
 
-/*
- * The topic has fewer partitions than we have read: it was made anew.  What
- * is gone is gone; the others tell by their offsets.
- */
-static void
-partitions_lost(SxKafkaSource *src, int n, int known)
+void
+sx_kafka_source_gone(SxKafkaSource *src, int p)
 {
-	if (!src->continue_on_loss)
-		sx_kafka_source_state(src, SX_CONN_FAILED, "55000",
-							  "topic \"%s\" has %d partitions where it had %d: it was created anew; rebuild the views, or set on_data_loss to continue",
-							  src->topic, n, known);
+	src->gone = src->tells_gone = true;
+	src->tells_saved = p < 0;
+	for (int i = 0; i < src->nparts; i++)
+	{
+		sx_kafka_source_stop_partition(src, i);
+		src->parts[i].gone = p < 0 || i == p;
+	}
+	for (int i = 0; p < 0 && i < src->nsaved; i++)
+		src->saved[i].gone = true;
+
+	/* nor is what it was to begin with */
+	src->nfound = 0;
 }
 
 static bool
@@ -322,42 +326,55 @@ topic_is_missing(SxKafkaSource *src)
 {
 	if (src->unknown_looks++ == 0)
 		src->unknown_ms = sx_kafka_clock_ms();
-	if (!is_deleted(src))
+	if (!src->settled || !is_deleted(src))
 		return;
-	for (int p = 0; p < src->nparts; p++)
-		sx_kafka_source_stop_partition(src, p);
+	sx_kafka_source_gone(src, -1);
 }
 
 /*
- * The topic is there again after it was gone.  Its offsets are new ones, also
- * where they reach beyond those that we have read.
+ * There is a topic, and what was saved is not of it.  Its offsets are new ones,
+ * also where they reach beyond those that were read.  False: it is not read.
  */
-static void
-topic_is_new(SxKafkaSource *src)
+static bool
+begin_anew(SxKafkaSource *src)
 {
-	if (!src->continue_on_loss)
+	const SxPosition *kept = NULL;
+	const SxPosition *gone = NULL;
+
+	for (int i = 0; i < src->nsaved; i++)
 	{
-		sx_kafka_source_state(src, SX_CONN_FAILED, "55000",
-							  "topic \"%s\" was deleted and created anew; set on_data_loss to continue, or create the views anew",
-							  src->topic);
-		return;
+		if (src->saved[i].gone)
+			gone = &src->saved[i];
+		else
+			kept = &src->saved[i];
 	}
-	snprintf(src->note, sizeof(src->note),
-			 "topic \"%s\" was deleted and created anew: it is read from its beginning",
-			 src->topic);
-	if (!src->settled)
+	if (gone && !src->stream->continue_on_loss)
 	{
-		/* nor are those that it was to begin with */
-		src->nsaved = src->nfound = 0;
-		return;
+		if (kept)
+			sx_kafka_source_state(src, SX_CONN_FAILED, "55000",
+								  "partition %d of topic \"%s\" has not what was read of it, up to offset " INT64_FORMAT ": it was created anew; set on_data_loss to continue, or rebuild the views from earliest",
+								  gone->partition, src->topic, gone->next_offset - 1);
+		else
+			sx_kafka_source_state(src, SX_CONN_FAILED, "55000",
+								  "topic \"%s\" was deleted and created anew; set on_data_loss to continue, rebuild the views from earliest, or resume them if it is the same",
+								  src->topic);
+		return false;
 	}
-	for (int p = 0; p < src->nparts; p++)
+	for (int i = 0; i < src->nsaved; i++)
 	{
-		pthread_mutex_lock(&src->lock);
-		src->parts[p].next_offset = 0;
-		src->parts[p].moved = sx_kafka_source_reads(src, p);
-		pthread_mutex_unlock(&src->lock);
+		if (src->saved[i].gone)
+			src->saved[i].next_offset = 0;
+		src->saved[i].gone = false;
 	}
+	if (gone && kept)
+		snprintf(src->note, sizeof(src->note),
+				 "partition %d of topic \"%s\" was created anew: it is read from its beginning",
+				 gone->partition, src->topic);
+	else if (gone)
+		snprintf(src->note, sizeof(src->note),
+				 "topic \"%s\" was deleted and created anew: it is read from its beginning",
+				 src->topic);
+	return true;
 }
 
 /* The offset that we asked for is not there. */
@@ -393,7 +410,7 @@ sx_kafka_source_offset_lost(SxKafkaSource *src, int p)
 										 * was */
 	else if (part->next_offset >= low[p] && part->next_offset <= end[p])
 		restart = true;			/* a moment between two leaders */
-	else if (src->continue_on_loss || part->ours)
+	else if (src->stream->continue_on_loss || part->ours)
 	{
 		/* the latter: expired between our question and our first fetch */
 		if (!part->ours)
@@ -412,9 +429,7 @@ sx_kafka_source_offset_lost(SxKafkaSource *src, int p)
 							  "offsets " INT64_FORMAT " to " INT64_FORMAT " of partition %d of topic \"%s\" are no longer on the broker; rebuild the views, or set on_data_loss to continue",
 							  part->next_offset, low[p] - 1, p, src->topic);
 	else
-		sx_kafka_source_state(src, SX_CONN_FAILED, "55000",
-							  "partition %d of topic \"%s\" ends at offset " INT64_FORMAT ", before " INT64_FORMAT " that was read: it was created anew; rebuild the views, or set on_data_loss to continue",
-							  p, src->topic, end[p], part->next_offset - 1);
+		sx_kafka_source_gone(src, p);
 	if (restart)
 		start_partition(src, p);
 	free(wanted);
@@ -447,24 +462,33 @@ sx_kafka_source_look(SxKafkaSource *src)
 	{
 		if (err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART && !src->settled)
 			src->was_missing = true;
-		if (err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART && (src->settled || src->nsaved > 0))
+		if (err == RD_KAFKA_RESP_ERR_UNKNOWN_TOPIC_OR_PART &&
+			(src->settled || src->nsaved > 0) && !src->anew)
 			topic_is_missing(src);
 		sx_kafka_source_down(src, err);
 		return;
 	}
-	if (is_deleted(src))
-		topic_is_new(src);
-	src->unknown_looks = 0;
-
-	if (!src->settled)
+	for (int i = 0; i < src->nsaved && !src->settled; i++)
 	{
-		for (int i = 0; i < src->nsaved; i++)
+		if (src->saved[i].next_offset > 0)
 			known = Max(known, src->saved[i].partition + 1);
 	}
-	if (n < known)
-		partitions_lost(src, n, known);
-	if (!src->failed && n > src->nparts)
+	if (!src->anew && (is_deleted(src) || n < known))
+	{
+		/* no topic ever has fewer partitions than before */
+		sx_kafka_source_gone(src, -1);
+		return;
+	}
+	src->unknown_looks = 0;
+	if (src->anew && !begin_anew(src))
+		return;
+	if (n > src->nparts)
 		err = add_partitions(src, n);
+	if (err == RD_KAFKA_RESP_ERR_NO_ERROR && src->anew)
+	{
+		src->tells_saved = true;
+		src->anew = false;
+	}
 	if (src->failed)
 		return;
 	if (err != RD_KAFKA_RESP_ERR_NO_ERROR)

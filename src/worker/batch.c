@@ -92,6 +92,9 @@ typedef struct Intake
 	TimestampTz newest;
 	SxPosition *after;			/* where the task stands then */
 	int			nafter;
+	List	   *gone;			/* it has no rows, but saves that task->gone
+								 * is */
+	bool		anew;			/* what was read before is not to be had again */
 } Intake;
 
 /* Rejected messages of the stream; true: the stream's policy is to stop. */
@@ -128,7 +131,7 @@ position_changed(SxTask *task, const SxPosition *p)
 	SxPosition *old = sx_position_find(task->positions, task->npositions, p->partition);
 
 	return old == NULL || old->next_offset != p->next_offset ||
-		old->watermark_us != p->watermark_us ||
+		old->watermark_us != p->watermark_us || old->gone != p->gone ||
 		(p->snapshot != NULL &&
 		 (old->snapshot == NULL || strcmp(p->snapshot, old->snapshot) != 0));
 }
@@ -237,6 +240,43 @@ lock_views(SxTask *task, SxBatchInput *in, const Intake *intake)
 			 errmsg("the views of stream \"%s\" have changed", task->stream->def->name)));
 }
 
+/* That what was read is gone, with the batch's progress. */
+static void
+mark_gone(SxTask *task, Intake *intake)
+{
+	int			i;
+
+	for (i = 0; i < intake->nafter; i++)
+	{
+		if (list_member_int(intake->gone, intake->after[i].partition))
+			intake->after[i].gone = true;
+	}
+}
+
+/*
+ * The same for views that save no progress in this batch: they are not through
+ * it, or read again, or are paused or stopped.
+ */
+static void
+mark_others_gone(const SxTask *task, const Intake *intake)
+{
+	Oid			stream = task->stream->relid;
+	ListCell   *lc;
+
+	foreach(lc, sx_view_list_of_stream(stream))
+	{
+		Oid			relid = lfirst_oid(lc);
+		SxViewRun  *run = sx_view_find(relid);
+		const SxView *view = run ? run->view : sx_view_get(relid);
+
+		if (view == NULL || view->sources)
+			continue;
+		if (run && !(list_member_ptr(task->views, run) && (task->refill || !run->in_batch)))
+			continue;
+		sx_checkpoint_set_deleted(relid, stream, intake->gone, true);
+	}
+}
+
 /*
  * Take these rows in: all views run over them.  Returns whether the batch goes
  * on with another round.
@@ -249,6 +289,7 @@ run_round(SxTask *task, Intake *intake, SxBatch *list, bool first, List **leavin
 	SxBatchInput in = {0};
 	SxBatch    *b;
 	int64		begin = sx_clock_us();
+	MemoryContext old;
 	int			i;
 	ListCell   *lc;
 
@@ -291,7 +332,12 @@ run_round(SxTask *task, Intake *intake, SxBatch *list, bool first, List **leavin
 	{
 		(void) keep_rejects(task, list);
 		sx_watermark_active(task, list);
+		intake->anew |= sx_positions_begin_anew(stream->def, list, intake->after, intake->nafter);
 	}
+	old = MemoryContextSwitchTo(task->cxt);
+	sx_batches_gone(list, &task->gone);
+	MemoryContextSwitchTo(old);
+	in.store = intake->anew;
 	intake->after = sx_positions_after(stream->def, list, intake->after, intake->nafter,
 									   &intake->nafter);
 
@@ -354,6 +400,24 @@ all_passed(const SxStreamRun *stream)
 	return true;
 }
 
+/* The source may go on from the task's positions: anew, if its stream says so. */
+static void
+gone_saved(SxTask *task)
+{
+	ListCell   *lc;
+
+	list_free(task->gone);
+	task->gone = NIL;
+	task->seek = true;
+	if (task->refill == NULL || !task->stream->def->continue_on_loss)
+		return;
+
+	/* there is nothing to fill it with: without */
+	foreach(lc, task->views)
+		((SxViewRun *) lfirst(lc))->stale = true;
+	sx_streams_mark_stale();
+}
+
 /* Everything between take and commit; returns rows of the batch. */
 static int64
 batch_body(SxTask *task, SxBatch *volatile *list, List **leaving, TimestampTz *newest)
@@ -368,6 +432,12 @@ batch_body(SxTask *task, SxBatch *volatile *list, List **leaving, TimestampTz *n
 	int64		begin;
 	bool		first = true;
 	ListCell   *lc;
+
+	if (*list == NULL && task->gone != NIL)
+	{
+		intake.gone = list_copy(task->gone);
+		intake.anew = true;
+	}
 
 	/* rows that are not here cannot be looked after one by one either */
 	task->rounds = may_have_rounds(task) || sx_reader_folding(task->reader);
@@ -384,6 +454,11 @@ batch_body(SxTask *task, SxBatch *volatile *list, List **leaving, TimestampTz *n
 	record.rows = intake.nrows;
 	record.dead_letters = intake.nrejects;
 	record.latency_us = intake.newest;
+	if (intake.gone)
+	{
+		mark_gone(task, &intake);
+		mark_others_gone(task, &intake);
+	}
 	changed = palloc(sizeof(SxPosition) * Max(intake.nafter, 1));
 	for (i = 0; i < intake.nafter; i++)
 	{
@@ -459,6 +534,8 @@ batch_body(SxTask *task, SxBatch *volatile *list, List **leaving, TimestampTz *n
 		sx_crash_passed(stream->relid, SX_STEP_BIT(SX_STEP_DECODING) | SX_STEP_BIT(SX_STEP_READING));
 	sx_follow_done(task, true);
 	sx_task_set_positions(task, intake.after, intake.nafter);
+	if (intake.gone)
+		gone_saved(task);
 	if (task->rounds)
 		task->next_careful = 0;
 	*newest = intake.newest;
@@ -614,8 +691,15 @@ sx_batch_run(SxTask *task)
 	{
 		if (sx_crash_suspected(task->stream->relid))
 			check_crashes(task->stream->relid);
-		share_out(task);
-		if (task->seek)
+		if (task->gone == NIL)
+			share_out(task);
+		if (task->seek && task->gone == NIL)
+		{
+			MemoryContextSwitchTo(task->cxt);
+			sx_reader_stop(task->reader, &task->gone);
+			MemoryContextSwitchTo(sx_batch_cxt);
+		}
+		if (task->seek && task->gone == NIL)
 		{
 			SX_STOP("attach", task->stream->def->name);
 			sx_reader_seek(task->reader, task->positions, task->npositions,
@@ -656,7 +740,7 @@ sx_batch_run(SxTask *task)
 		LockRelationOid(task->stream->relid, AccessShareLock);
 		if (task->refill)
 			sx_refill_check_source(task);
-		if (!sx_streams_stale())
+		if (!sx_streams_stale() && task->gone == NIL)
 		{
 			sx_reader_take(task->reader, sx_max_batch_rows,
 						   (int64) sx_max_batch_kb * 1024,
@@ -665,7 +749,7 @@ sx_batch_run(SxTask *task)
 				SX_STOP("take", task->stream->def->name);
 		}
 		record.commit_us = sx_clock_us() - begin;
-		ran = list || (task->close_due && !sx_streams_stale());
+		ran = list || ((task->close_due || task->gone != NIL) && !sx_streams_stale());
 		if (ran)
 		{
 			took = list != NULL;

@@ -44,6 +44,8 @@ typedef struct SxBatchInput
 	int			side;
 	bool		first;			/* round of the batch */
 	bool		last;
+	bool		store;			/* no groups stay in memory only: they are not
+								 * to be had again from before this batch */
 } SxBatchInput;
 
 /* What a failed view is told to do; the subtransaction is rolled back. */

@@ -231,8 +231,8 @@ static void
 settle(SxViewRun *run, const SxBatchInput *in)
 {
 	/* a native position from before the first batch is not known */
-	bool		store = in->task->npositions == 0 &&
-	strcmp(in->task->stream->def->kind, "native") == 0;
+	bool		store = in->store || (in->task->npositions == 0 &&
+									  strcmp(in->task->stream->def->kind, "native") == 0);
 	SxOwnerScope scope;
 
 	sx_owner_enter(run->view, &scope);
@@ -777,7 +777,7 @@ flush_gathered(SxViewRun *run)
 static bool
 has_nothing_to_do(const SxViewRun *run, const SxBatchInput *in)
 {
-	return in->nrows == 0 && !in->task->refill && !sx_view_due(run, run->next_watermark_us) &&
+	return in->nrows == 0 && !in->store && !in->task->refill && !sx_view_due(run, run->next_watermark_us) &&
 		sx_result_leaves_at(run->result) > GetCurrentTransactionStartTimestamp();
 }
 

@@ -93,6 +93,8 @@ sx_fold_types(TupleDesc desc)
 	return hash;
 }
 
+static void receive(SxFold *fold, bool limited);
+
 /* ---- starting and stopping -------------------------------------------------- */
 
 int
@@ -189,25 +191,30 @@ sx_fold_start(const SxStream *stream, List *views, const SxPosition *positions, 
 	}
 	PG_CATCH();
 	{
-		sx_fold_stop(fold);
+		sx_fold_stop(fold, NULL);
 		PG_RE_THROW();
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(old);
 	if (complete)
 		return fold;
-	sx_fold_stop(fold);
+	sx_fold_stop(fold, NULL);
 	return NULL;
 }
 
 /* They end when they come to look: soon. */
 void
-sx_fold_stop(SxFold *fold)
+sx_fold_stop(SxFold *fold, List **gone)
 {
 	SxBatch    *batch;
 	SxBatch    *next;
 	int			i;
 
+	if (gone)
+	{
+		receive(fold, false);
+		sx_batches_gone(fold->queue.head, gone);
+	}
 	for (batch = fold->queue.head; batch; batch = next)
 	{
 		next = batch->next;
@@ -308,10 +315,13 @@ get_chunk(SxFold *fold, int process, char *message, Size size)
 	{
 		const SxFoldPosition *p = sx_fold_get(&from, end, sizeof(SxFoldPosition));
 
-		if (!sx_batch_set_position(batch, p->partition, p->next_offset))
+		SxPosition *position = sx_batch_set_position(batch, p->partition, p->next_offset);
+
+		if (position == NULL)
 			out_of_memory(batch);
-		batch->positions[i].watermark_us = p->watermark_us;
-		batch->positions[i].first_offset = p->first_offset;
+		position->watermark_us = p->watermark_us;
+		position->first_offset = p->first_offset;
+		position->gone = p->gone;
 		folded->came[i] = p->came;
 	}
 	get_rejects(batch, chunk->nrejects, &from, end);

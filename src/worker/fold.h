@@ -83,7 +83,9 @@ extern int	sx_fold_processes(const SxStream *stream);
  */
 extern SxFold *sx_fold_start(const SxStream *stream, List *views,
 							 const SxPosition *positions, int npositions);
-extern void sx_fold_stop(SxFold *fold);
+
+/* gone: as of sx_reader_stop(), or NULL. */
+extern void sx_fold_stop(SxFold *fold, List **gone);
 
 /* Looks at what has come first; *error: for the log, or NULL. */
 extern SxFoldState sx_fold_state(SxFold *fold, const char **error);

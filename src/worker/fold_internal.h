@@ -81,6 +81,7 @@ typedef struct SxFoldPosition
 {
 	int32		partition;
 	bool		came;
+	bool		gone;
 	int64		next_offset;
 	int64		watermark_us;
 	int64		first_offset;

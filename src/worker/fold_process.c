@@ -295,8 +295,10 @@ static void
 put_positions(StringInfo message, const SxBatch *list, int *n)
 {
 	SxPosition *positions = sx_positions_after(stream, list, NULL, 0, n);
+	List	   *gone = NIL;
 	int			i;
 
+	sx_batches_gone(list, &gone);
 	for (i = 0; i < *n; i++)
 	{
 		SxFoldPosition p;
@@ -306,6 +308,7 @@ put_positions(StringInfo message, const SxBatch *list, int *n)
 		p.next_offset = positions[i].next_offset;
 		p.watermark_us = positions[i].watermark_us;
 		p.first_offset = positions[i].first_offset;
+		p.gone = list_member_int(gone, p.partition);
 		p.came = came(list, p.partition);
 		sx_fold_put(message, &p, sizeof(p));
 	}

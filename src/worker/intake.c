@@ -59,6 +59,28 @@ first_offset(const SxBatch *batch, const SxPosition *position)
 	return result;
 }
 
+bool
+sx_positions_begin_anew(const SxStream *stream, const SxBatch *list,
+						SxPosition *before, int nbefore)
+{
+	int			i;
+
+	if (strcmp(stream->kind, "kafka") != 0)
+		return false;
+	for (; list; list = list->next)
+	{
+		for (i = 0; i < list->npositions; i++)
+		{
+			const SxPosition *told = &list->positions[i];
+			const SxPosition *p = sx_position_find(before, nbefore, told->partition);
+
+			if (p && !told->gone && (p->gone || first_offset(list, told) < p->next_offset))
+				return true;
+		}
+	}
+	return false;
+}
+
 SxPosition *
 sx_positions_after(const SxStream *stream, const SxBatch *list,
 				   const SxPosition *before, int nbefore, int *n)
@@ -86,8 +108,17 @@ sx_positions_after(const SxStream *stream, const SxBatch *list,
 				p = &after[(*n)++];
 				*p = *told;
 				p->first_offset = first_offset(b, told);
+				p->gone = false;
 			}
-			p->next_offset = told->next_offset;
+
+			/* that all are gone is told by one that reads some of them only */
+			if (told->gone)
+				p->next_offset = Max(p->next_offset, told->next_offset);
+			else
+			{
+				p->next_offset = told->next_offset;
+				p->gone = false;
+			}
 			p->watermark_us = Max(p->watermark_us, told->watermark_us);
 			if (told->snapshot)
 				p->snapshot = pstrdup(told->snapshot);
@@ -95,6 +126,21 @@ sx_positions_after(const SxStream *stream, const SxBatch *list,
 		sx_window_observe(stream, b, after, *n);
 	}
 	return after;
+}
+
+void
+sx_batches_gone(const SxBatch *list, List **gone)
+{
+	int			i;
+
+	for (; list; list = list->next)
+	{
+		for (i = 0; i < list->npositions; i++)
+		{
+			if (list->positions[i].gone)
+				*gone = list_append_unique_int(*gone, list->positions[i].partition);
+		}
+	}
 }
 
 /* ---- batches that wait ---- */

@@ -38,8 +38,19 @@ extern TimestampTz sx_batch_newest(const SxBatch *batch);
 extern bool sx_batch_came(const SxBatch *batch, int i);
 
 /*
+ * Are there rows from before where a partition stood, or any at all after what
+ * was read of it is gone?  From there on it is another topic.
+ */
+extern bool sx_positions_begin_anew(const SxStream *stream, const SxBatch *list,
+									SxPosition *before, int nbefore);
+
+/* Partitions of which they tell that what was read is gone; in the current context. */
+extern void sx_batches_gone(const SxBatch *list, List **gone);
+
+/*
  * Positions after a list of batches, when it was "before" before them; their
- * watermarks as the rows push them.  In the current context.
+ * watermarks as the rows push them.  What is gone stays so until it is told
+ * where the partition begins anew.  In the current context.
  */
 extern SxPosition *sx_positions_after(const SxStream *stream, const SxBatch *list,
 									  const SxPosition *before, int nbefore, int *n);

@@ -306,7 +306,8 @@ in_order(const SxStreamRun *stream)
 static bool
 may_join(const SxTask *task)
 {
-	return task->failures == 0 && task->refill == NULL && task->npositions > 0;
+	return task->failures == 0 && task->refill == NULL && task->npositions > 0 &&
+		task->gone == NIL && !sx_positions_gone(task->positions, task->npositions);
 }
 
 /*

@@ -227,8 +227,12 @@ poll_into(SxReader *r, SxBatch *batch, int timeout_ms)
 	batch = last_of(batch);
 	for (i = 0; i < nmoved && result >= 0; i++)
 	{
-		if (!sx_batch_set_position(batch, moved[i].partition, moved[i].next_offset))
+		SxPosition *p = sx_batch_set_position(batch, moved[i].partition, moved[i].next_offset);
+
+		if (p == NULL)
 			result = -1;
+		else
+			p->gone = moved[i].gone;
 	}
 	return result;
 }
@@ -325,13 +329,14 @@ reader_main(void *arg)
 	return NULL;
 }
 
+/* gone: as of sx_reader_stop(), or NULL. */
 static void
-stop_thread(SxReader *r)
+stop_thread(SxReader *r, List **gone)
 {
 	SxBatch    *list;
 
 	if (r->fold)
-		sx_fold_stop(r->fold);
+		sx_fold_stop(r->fold, gone);
 	r->fold = NULL;
 	if (r->running)
 	{
@@ -347,9 +352,17 @@ stop_thread(SxReader *r)
 		sx_decode_pool_stop(r->pool);
 	list = r->queue.head;
 	memset(&r->queue, 0, sizeof(r->queue));
+	if (gone)
+		sx_batches_gone(list, gone);
 	free_batches(r, list);
 	r->stop = false;
 	r->oom = false;
+}
+
+void
+sx_reader_stop(SxReader *r, List **gone)
+{
+	stop_thread(r, gone);
 }
 
 static void
@@ -442,7 +455,7 @@ void
 sx_reader_seek(SxReader *r, const SxPosition *positions, int npositions,
 			   const char *start)
 {
-	stop_thread(r);
+	stop_thread(r, NULL);
 	r->source->ops->seek(r->source, positions, npositions, start);
 	if (r->fold_views)
 		r->fold = sx_fold_start(r->stream, r->fold_views, positions, npositions);
@@ -669,7 +682,7 @@ sx_reader_poll_interval_ms(SxReader *r)
 void
 sx_reader_close(SxReader *r)
 {
-	stop_thread(r);
+	stop_thread(r, NULL);
 	sx_crash_free_thread_mark(r->mark);
 	r->source->ops->close(r->source);
 	sx_decode_pool_destroy(r->pool);

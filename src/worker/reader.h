@@ -33,6 +33,12 @@ extern SxReader *sx_reader_open(const SxStream *stream, int ready_fd);
 extern void sx_reader_announce(SxReader *reader, bool *news);
 
 /*
+ * Read no more until the next seek; what was read ahead is thrown away, but for
+ * partitions that it tells to be gone: they are appended to *gone (ints).
+ */
+extern void sx_reader_stop(SxReader *reader, List **gone);
+
+/*
  * (Re)start at these positions; what was read ahead is thrown away.  start:
  * the view's own option, or NULL.
  */

@@ -171,7 +171,8 @@ same_positions(SxPosition *a, int na, SxPosition *b, int nb)
 		SxPosition *p = sx_position_find(b, nb, a[i].partition);
 
 		if (p == NULL || p->next_offset != a[i].next_offset ||
-			p->watermark_us != a[i].watermark_us || !same_text(p->snapshot, a[i].snapshot))
+			p->watermark_us != a[i].watermark_us || p->gone != a[i].gone ||
+			!same_text(p->snapshot, a[i].snapshot))
 			return false;
 	}
 	return true;
@@ -411,7 +412,8 @@ add_view(SxStreamRun *stream, SxViewRun *run, int ready_fd)
 	positions = sx_checkpoint_load(run->relid, stream->relid, &n);
 	replay = sx_checkpoint_load_replay(run->relid, stream->relid, &nreplay);
 	PopActiveSnapshot();
-	if (!sx_refill_arrive(run, positions, n, replay, nreplay) && nreplay > 0)
+	if (!sx_refill_arrive(run, positions, n, replay, nreplay) && nreplay > 0 &&
+		!(stream->def->continue_on_loss && sx_positions_gone(replay, nreplay)))
 	{
 		task = open_task(stream, replay, nreplay, start, ready_fd);
 		sx_refill_begin(task, run, positions, n);

@@ -129,6 +129,9 @@ typedef struct SxTask
 	int			npositions;
 	List	   *views;			/* SxViewRun */
 	bool		seek;			/* reader has to go back to positions */
+	List	   *gone;			/* partitions of which the source has told
+								 * that what was read is gone, which is to be
+								 * saved before it reads on */
 	int			failures;
 	bool		passed;			/* a batch with rows, since it was opened */
 	int64		retry_ms;		/* do nothing before (monotonic) */

@@ -129,7 +129,7 @@ task_due(SxTask *task, int64 now)
 {
 	if (task->retry_ms > now)
 		return task->retry_ms - now;
-	if (task->views == NIL || sx_join_holds(task))
+	if (task->views == NIL || (task->gone == NIL && sx_join_holds(task)))
 		return LOOK_MS;
 	if (list_length(task->views) == 1)
 	{
@@ -138,6 +138,8 @@ task_due(SxTask *task, int64 now)
 		if (run->retry_ms > now)
 			return run->retry_ms - now;
 	}
+	if (task->gone != NIL)
+		return 0;
 	if (sx_reader_wants_seek(task->reader) && task->refill == NULL &&
 		task->limits == NULL && task->failures == 0)
 		task->seek = true;

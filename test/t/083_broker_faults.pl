@@ -174,14 +174,102 @@ foreach my $policy ('stop', 'continue')
 		{
 			shows($topic, q(error LIKE '%created anew%' AND state <> 'running'), "$topic: created anew is visible");
 			is(sql("SELECT count FROM ${topic}_v"), 10, "$topic: and not read");
-			sql("DROP VIEW ${topic}_v, ${topic}_each");
+			$node->restart;
+			shows($topic, q(error LIKE '%created anew%' AND state <> 'running'), "$topic: also after a restart");
+			is(sql("SELECT count FROM ${topic}_v"), 10, "$topic: and not read then");
+			sql("ALTER FOREIGN TABLE $topic OPTIONS (SET on_data_loss 'continue')");
 		}
-		else
-		{
-			holds("${topic}_v", join(',', 10 + $rows, 10 + $rows, 55 + $rows * 100 + $rows * ($rows + 1) / 2), "$topic: read from its beginning");
-		}
+		holds("${topic}_v", join(',', 10 + $rows, 10 + $rows, 55 + $rows * 100 + $rows * ($rows + 1) / 2), "$topic: read from its beginning");
 	}
 }
+
+# ---- created again while the server is down, which has seen that it is missing
+
+foreach my $how ('stop', 'continue', 'live')
+{
+	my $topic = "back_$how";
+	my $policy = $how eq 'stop' ? 'stop' : 'continue';
+	my $closed = "SELECT c || ',' || s FROM ${topic}_final WHERE w = '2026-01-01 10:10Z'";
+	my $marked = "FROM streamx.progress WHERE stream = '$topic'::regclass";
+
+	$kafka->create_topic($topic, 2);
+	sql(<<"SQL");
+CREATE FOREIGN TABLE $topic (ts timestamptz, n int) SERVER broker
+  OPTIONS (topic '$topic', event_time 'ts', watermark '1 second', idle_timeout '0', on_data_loss '$policy');
+CREATE VIEW ${topic}_v WITH (streamx.continuous) AS SELECT count(*), sum(n) FROM $topic;
+CREATE VIEW ${topic}_paused WITH (streamx.continuous) AS SELECT count(*), sum(n) FROM $topic;
+CREATE VIEW ${topic}_final WITH (streamx.continuous, streamx.emit = 'final') AS
+  SELECT tumble(ts, '1 minute') AS w, count(*) AS c, sum(n) AS s FROM $topic GROUP BY w;
+SQL
+	$kafka->produce($topic, $_, map { qq({"ts": "2026-01-01 10:00:${_}Z", "n": 1}) } 10 .. 19) foreach 0, 1;
+	holds("${topic}_$_", '20,20', "$topic: before, $_") foreach 'v', 'paused';
+	$node->caught_up("${topic}_final");
+	sql("SELECT streamx.pause('${topic}_paused')");
+	$kafka->delete_topic($topic);
+	ok($node->wait_until("SELECT bool_and(topic_deleted) AND count(*) = 6 $marked"), "$topic: it is kept for all views that it was deleted")
+	  or diag($node->situation);
+	$node->stop if $how ne 'live';
+	$kafka->create_topic($topic, 2);
+	$kafka->produce($topic, $_, map { qq({"ts": "2026-01-01 10:10:${_}Z", "n": 100}) } 10 .. 39) foreach 0, 1;
+	$node->start if $how ne 'live';
+	sql("SELECT streamx.resume('${topic}_paused')");
+	if ($how eq 'stop')
+	{
+		shows($topic, q(error LIKE '%created anew%' AND state <> 'running'), "$topic: created anew is visible");
+		is(sql("SELECT bool_and(topic_deleted) $marked"), 't', "$topic: who resumes a view that was paused does not say that it is the same");
+		is(sql("SELECT count, (SELECT count(*) FROM ${topic}_final) FROM ${topic}_v"), '20|0', "$topic: nothing of it is read");
+		foreach my $call ("streamx.verify('${topic}_v')", "streamx.rebuild('${topic}_v')", "streamx.rebuild('${topic}_v', '2026-01-01')")
+		{
+			my (undef, undef, $error) = $node->psql('postgres', "SELECT $call");
+			like($error, qr/its topic was deleted or created anew/, "$call refuses");
+		}
+		sql("SELECT streamx.resume('${topic}_v')");
+		holds("${topic}_v", '60,4020', "$topic: resume goes on where the view stood");
+		sql("SELECT streamx.rebuild('${topic}_$_', 'earliest')") foreach 'v', 'final';
+		holds("${topic}_v", '60,6000', "$topic: rebuild takes the whole of the new one");
+		is(sql("SELECT count(*) $marked AND view = '${topic}_final'::regclass AND next_offset = 30 AND first_offset = 0 AND NOT topic_deleted"),
+			2, "$topic: also of one that had not begun to read it");
+		is(sql("SELECT bool_and(topic_deleted) $marked AND view = '${topic}_paused'::regclass"), 't', "$topic: which is no matter of others");
+		sql("ALTER FOREIGN TABLE $topic OPTIONS (SET on_data_loss 'continue')");
+	}
+	holds("${topic}_paused", '80,6020', "$topic: read from its beginning");
+	holds("${topic}_v", '80,6020', "$topic: read from its beginning") if $how ne 'stop';
+	ok($node->wait_until("SELECT bool_and(next_offset = 30 AND NOT topic_deleted) $marked"), "$topic: all views stand in it");
+
+	# what waits for its commit to be on disk takes those before along
+	sql("CREATE TABLE ${topic}_flushed ()");
+	$node->stop('immediate');
+	$node->start;
+	$kafka->produce($topic, $_, q({"ts": "2026-01-01 10:20:00Z", "n": 0})) foreach 0, 1;
+	ok($node->wait_until("SELECT ($closed) = '60,6000'"), "$topic: each row of it counts once in its window, also after a crash")
+	  or diag(sql("TABLE ${topic}_final"), "\n", $node->situation);
+	is(sql("SELECT c FROM ${topic}_final WHERE w = '2026-01-01 10:00Z'"), $how eq 'stop' ? '' : 20,
+		"$topic: what was read before counts as long as nothing is built anew");
+}
+
+# ---- created again while nobody looks: it is shorter at first, and longer later
+
+$kafka->create_topic('outgrown', 2);
+stream('outgrown', '');
+$kafka->produce('outgrown', 0, messages(1, 10));
+holds('outgrown_v', '10,10,55', 'before');
+sql(q(SELECT streamx.pause('outgrown_v'), streamx.pause('outgrown_each')));
+$kafka->delete_topic('outgrown');
+usleep(2_000_000);
+$kafka->create_topic('outgrown', 2);
+$kafka->produce('outgrown', 0, messages(101, 105));
+sql(q(SELECT streamx.resume('outgrown_v'), streamx.resume('outgrown_each')));
+shows('outgrown', q(error LIKE 'partition 0 %up to offset 9: it was created anew%' AND state <> 'running'), 'a shorter topic is visible');
+is(sql(q(SELECT streamx.wait('outgrown_v', '2 seconds'))), 'f', '... and nobody takes it for read');
+$kafka->produce('outgrown', 0, messages(106, 130));
+$node->restart;
+shows('outgrown', q(error LIKE 'partition 0 %created anew%' AND state <> 'running'), 'it is longer after a restart: still visible');
+is(sql('SELECT count FROM outgrown_v'), 10, '... and not read');
+sql(q(SELECT streamx.rebuild('outgrown_v', 'earliest'), streamx.rebuild('outgrown_each', 'earliest')));
+shows('outgrown', q(error IS NULL AND state = 'running'), 'rebuild cures it');
+$kafka->produce('outgrown', 0, messages(131, 140));
+holds('outgrown_v', '40,40,4820', 'it is read on');
+is(sql(q(SELECT count(*) FROM streamx.verify('outgrown_v'))), 0, 'verify finds no difference');
 
 # ---- a network that is slow, and cuts connections in the midst of messages
 
